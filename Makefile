@@ -1,0 +1,29 @@
+# The one door. `make demo` and `make test` install what they need first.
+.DEFAULT_GOAL := build
+.PHONY: build demo test fmt tidy bench fuzz docs clean deps deps-tests
+
+JOBS ?= $(shell nproc)
+
+deps:
+	@tools/install-dependencies
+deps-tests:
+	@tools/install-dependencies --tests
+
+# build/tailrace, the one binary.
+build: deps
+	@cmake -S . -B build -G Ninja >/dev/null
+	@cmake --build build -j $(JOBS) --target tailrace
+
+# Real orders in, segments, audiences at two sandboxed ad platforms, one live purchase. Ends by itself.
+demo: build
+	@tools/demo
+
+# Everything: unit, property and end-to-end tests, with sanitizers. The last line is "N passed, N failed".
+test: deps-tests build
+	@tools/run-tests
+
+fmt:
+	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i
+
+clean:
+	@rm -rf build

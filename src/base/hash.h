@@ -1,0 +1,25 @@
+// Hashes: XXH3 for tables and checksums (not against an adversary), SHA-256 for identifiers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace tailrace {
+
+std::uint64_t hash64(std::string_view bytes, std::uint64_t seed = 0);
+
+using Sha256 = std::array<unsigned char, 32>;
+Sha256 sha256(std::string_view bytes);
+Sha256 hmac_sha256(std::string_view key, std::string_view bytes);
+std::string to_hex(std::string_view bytes);  // lower case
+inline std::string sha256_hex(std::string_view bytes) {
+  const Sha256 digest = sha256(bytes);
+  return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+std::string to_base64(std::string_view bytes);
+// Missing when the text is not base64 (with padding).
+bool from_base64(std::string_view text, std::string& bytes);
+
+}  // namespace tailrace

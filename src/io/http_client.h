@@ -1,0 +1,32 @@
+// An HTTP client on libcurl's multi interface: many requests at once on one thread of its own, connections
+// kept, certificates verified, redirects not followed.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/http.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace tailrace::io {
+
+struct ClientOptions {
+  Millis connect_timeout{5'000};
+  Millis total_timeout{30'000};
+  long connections_per_host_max = 8;
+  std::uint64_t response_bytes_max = 4ull << 20;
+};
+
+// Called on the client's thread. Error: unavailable, when no answer came (whether the server acted is
+// unknown).
+using HttpCallback = std::function<void(Result<HttpResponse>)>;
+
+class HttpClient {
+ public:
+  static Result<std::unique_ptr<HttpClient>> start(const ClientOptions& options);
+  virtual ~HttpClient() = default;  // cancels what is in flight (callbacks get unavailable), joins
+  virtual void send(HttpRequest request, HttpCallback done) = 0;  // thread-safe
+};
+
+}  // namespace tailrace::io

@@ -1,0 +1,58 @@
+// A record: one input as it stands in the log. Everything Tailrace knows is a function of the records before
+// it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/id.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace tailrace {
+
+enum class RecordKind : std::uint8_t {
+  tombstone = 0,  // what is left of a deleted person's record: kind, received_at, nothing else
+  identify = 1,
+  track = 2,
+  page = 3,
+  screen = 4,
+  group = 5,
+  alias = 6,
+  remove = 7,     // delete the person (GDPR)
+  workspace = 8,  // `tailrace apply`: payload is the whole normalised workspace as JSON
+  rejected = 9,   // could not be read at all: payload is the raw input, reason says why
+};
+
+// The fields of a record, as views into somebody's bytes. Empty means absent. Encoding: record.cc.
+struct RecordView {
+  RecordKind kind = RecordKind::tombstone;
+  Time received_at;             // stamped when appended; never decreases along the log
+  Time time;                    // event time, after clock-skew correction; of identify, alias, remove too
+  std::string_view source;      // the write key's name, or "import:<name>"
+  std::string_view message_id;  // unique within the source
+  std::string_view user_id;
+  std::string_view anonymous_id;
+  std::string_view previous_id;  // alias
+  std::string_view group_id;     // group
+  std::string_view event;        // track: as it came, before aliases; page and screen: the page's name
+  std::string_view
+      payload;  // JSON object: properties (track, page, screen) or traits (identify, group); see kinds above
+  std::string_view context;  // JSON object
+  std::string_view
+      reason;  // rejected only: what is wrong and how to mend it, with the line number for imports
+};
+
+constexpr std::uint32_t kRecordBytesMax = 4 * 1024 * 1024;
+
+// Appends the record's bytes to out. Errors: invalid_argument when it is longer than kRecordBytesMax.
+Result<void> encode_record(const RecordView& record, std::string& out);
+
+// Views into bytes. Errors: corrupt.
+Result<RecordView> decode_record(std::string_view bytes);
+
+// Overwrites received_at in encoded bytes (the log stamps at append).
+void stamp_received_at(std::string& encoded, std::size_t offset, Time received_at);
+
+}  // namespace tailrace

@@ -1,0 +1,26 @@
+#include "model/value.h"
+
+namespace tailrace {
+
+const Value* Value::find(std::string_view key) const {
+  for (auto member = members.rbegin(); member != members.rend(); ++member) {
+    if (member->first == key) return &member->second;
+  }
+  return nullptr;
+}
+
+const Value* Value::find_path(std::string_view path) const {
+  const Value* value = this;
+  while (true) {
+    if (value->kind != Kind::object) return nullptr;
+    // A member whose own name has dots wins over a path.
+    if (const Value* whole = value->find(path)) return whole;
+    const std::size_t dot = path.find('.');
+    if (dot == std::string_view::npos) return nullptr;
+    value = value->find(path.substr(0, dot));
+    if (value == nullptr) return nullptr;
+    path.remove_prefix(dot + 1);
+  }
+}
+
+}  // namespace tailrace

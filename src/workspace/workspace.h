@@ -1,0 +1,156 @@
+// A workspace: configuration as code. A folder of YAML, read whole, checked whole (every error at once),
+// normalised to one JSON document, which `apply` writes to the log as a record. After that the folder is not
+// needed to run.
+//
+//   Loaded loaded = load("examples/online-retail", disk);   // loaded.problems has file, line, column and
+//   what to do std::string text = to_json(to_value(loaded.workspace)); // the record's payload; holds no
+//   secret
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "language/language.h"
+#include "model/person.h"
+#include "model/value.h"
+
+namespace tailrace::workspace {
+
+enum class UnknownEvents : unsigned char { quarantine, admit };
+enum class Effect : unsigned char { target, suppress };  // being in the audience shows ads, or stops them
+enum class Lifecycle : unsigned char { draft, active, retired };
+
+// A secret is only ever named: from an environment variable, a file, or (sandbox and tests only) nowhere.
+struct SecretReference {
+  enum class Kind : unsigned char { none, environment, file };
+  Kind kind = Kind::none;
+  std::string name;  // the variable's name or the file's path (relative to the workspace folder)
+};
+
+struct PropertyRule {
+  std::string name;
+  language::Type type = language::Type::any;
+  bool required = false;
+};
+struct EventRule {
+  std::string name;  // canonical
+  std::vector<std::string> aliases;
+  std::string owner;
+  std::string description;
+  std::vector<PropertyRule> properties;  // undeclared ones are let through
+};
+struct TraitRule {
+  std::string name;
+  language::Type type = language::Type::any;
+};
+struct Taxonomy {
+  UnknownEvents unknown_events = UnknownEvents::quarantine;
+  std::vector<EventRule> events;
+  std::vector<TraitRule> traits;  // empty: any trait is known, with type any
+};
+
+// A named expression: a definition, a computed attribute or a segment. `text` is canonical after checking.
+struct Named {
+  std::string name;
+  std::string owner;
+  std::string purpose;
+  Lifecycle lifecycle = Lifecycle::active;
+  std::string text;
+  language::ExprPtr expr;  // checked; null where the workspace has errors
+};
+
+struct WriteKey {
+  std::string name;  // becomes the records' source
+  SecretReference secret;
+};
+
+struct DestinationConfig {
+  std::string name;
+  std::string type;                             // "meta_custom_audiences", "google_data_manager", "webhook"
+  std::map<std::string, std::string> settings;  // plain values, checked against the destination's description
+  std::map<std::string, SecretReference> credentials;  // by setting name
+};
+
+struct Cadence {
+  enum class Kind : unsigned char { realtime, every, cron };
+  Kind kind = Kind::realtime;
+  Millis every;      // `every 15m`
+  std::string cron;  // five fields, in the workspace's time zone
+};
+
+struct SyncConfig {
+  std::string name;
+  std::string segment;
+  std::string destination;
+  Effect effect = Effect::target;
+  std::vector<IdentifierKind> identifiers;
+  Cadence cadence;
+  std::vector<std::string> exclusions;          // segments subtracted
+  std::string consent_purpose;                  // empty: none asked for
+  std::uint32_t holdout_per_million = 0;        // 0 for suppress
+  std::string holdout_salt;                     // default: the sync's name
+  std::string audience_id;                      // empty: Tailrace creates the audience
+  std::map<std::string, std::string> settings;  // destination-specific, such as audience_name
+  Millis batch_age_max{250};                    // realtime: the longest a change waits for company
+};
+
+struct Workspace {
+  std::string name;
+  IdentifierKind golden_id = IdentifierKind::external_id;
+  std::string time_zone = "UTC";
+  std::string default_region;  // ISO 3166 alpha-2, for phone numbers written without a country; may be empty
+  bool consent_unknown = false;  // what an unknown consent counts as
+  Millis dedup_window = kDay * 30;
+  std::vector<WriteKey> write_keys;
+  Taxonomy taxonomy;
+  std::vector<Named> definitions;
+  std::vector<Named> attributes;
+  std::vector<Named> segments;
+  std::vector<DestinationConfig> destinations;
+  std::vector<SyncConfig> syncs;
+
+  const Named* find_segment(std::string_view segment) const;
+  const Named* find_attribute(std::string_view attribute) const;
+  const Named* find_definition(std::string_view definition) const;
+  const SyncConfig* find_sync(std::string_view sync) const;
+  const DestinationConfig* find_destination(std::string_view destination) const;
+};
+
+// A problem in a file of the folder.
+struct FileProblem {
+  std::string file;  // relative to the folder
+  language::Problem problem;
+};
+
+struct Loaded {
+  Workspace workspace;
+  std::vector<FileProblem> problems;
+  bool ok() const;  // no problem of severity error
+};
+
+// Reads and checks the folder. Never fails otherwise than by problems.
+Loaded load(const std::string& folder);
+
+// "segments/vip.yaml:4:8: error: unknown event ...", with the source line, a caret and the mend.
+std::string render(const std::string& folder, const FileProblem& problem);
+
+// The names an expression may use in this workspace, for checking an expression typed by hand. Lends
+// `workspace`.
+language::Names names_of(const Workspace& workspace);
+// Parses and checks an expression, or the name of a segment, in this workspace. Error: the rendered problems.
+Result<language::ExprPtr> resolve_segment(const Workspace& workspace, std::string_view name_or_expression);
+
+// The normalised workspace, and back. from_value checks again (types of expressions are not stored).
+Value to_value(const Workspace& workspace);
+Result<Workspace> from_value(const Value& value);
+
+// `tailrace init`: writes a commented starter workspace that passes `check`. Errors: conflict when the folder
+// has one.
+Result<void> init(const std::string& folder);
+
+}  // namespace tailrace::workspace

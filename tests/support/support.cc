@@ -1,0 +1,2 @@
+// Keeps the library non-empty until the first builder arrives.
+namespace tailrace::testing {}
