@@ -32,7 +32,7 @@ TEST(Number, sums_exactly) {
 
 TEST(Number, compares_quotients_by_cross_multiplication) {
   EXPECT_EQ(*divide(n("1"), n("3")), *divide(n("2"), n("6")));
-  EXPECT_LT(*divide(n("1"), n("3")), *divide(n("333333333333333334"), n("1000000000000000000")));
+  EXPECT_LT(*divide(n("1"), n("3")), *divide(n("333333333333333334"), n("999999999999999999")));
   EXPECT_GT(*divide(n("1"), n("3")), *divide(n("333333333333333332"), n("999999999999999999")));
   EXPECT_LT(*divide(n("-1"), n("3")), *divide(n("1"), n("-4")));
   EXPECT_FALSE(divide(n("1"), n("0")).has_value());
