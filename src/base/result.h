@@ -46,9 +46,12 @@ T take(Result<T>&& result) {
 
 // TRY(expression) is the value of a Result, or returns its error from the enclosing function.
 //   Settings settings = TRY(parse(text));   TRY(file.sync());
-#define TRY(...)                                                          \
-  __extension__({                                                         \
-    auto tr_result = (__VA_ARGS__);                                       \
-    if (!tr_result) return std::unexpected(std::move(tr_result).error()); \
-    ::tailrace::detail::take(std::move(tr_result));                       \
+#define TRY(...) TR_TRY_NAMED(TR_TRY_JOIN(tr_result_, __COUNTER__), __VA_ARGS__)
+#define TR_TRY_JOIN(a, b) TR_TRY_JOIN_NOW(a, b)
+#define TR_TRY_JOIN_NOW(a, b) a##b
+#define TR_TRY_NAMED(name, ...)                                 \
+  __extension__({                                               \
+    auto name = (__VA_ARGS__);                                  \
+    if (!name) return std::unexpected(std::move(name).error()); \
+    ::tailrace::detail::take(std::move(name));                  \
   })

@@ -1,0 +1,530 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/assert.h"
+#include "model/json.h"
+
+namespace tailrace::engine {
+namespace {
+
+constexpr std::uint32_t kSnapshotVersion = 1;
+constexpr std::size_t kBackfillSlice = 2'000;  // rows
+constexpr std::size_t kFillSlice = 200;        // people
+
+// An unreadable payload counts as empty: the sources validated it before it reached the log.
+Value parse_payload(std::string_view payload) {
+  if (payload.empty()) return {};
+  auto parsed = parse_json(payload);
+  return parsed ? std::move(*parsed) : Value();
+}
+
+Value consent_of(const RecordView& record) {
+  if (record.context.find("\"consent\"") == std::string_view::npos) return {};
+  const Value context = parse_payload(record.context);
+  const Value* consent = context.kind == Value::Kind::object ? context.find("consent") : nullptr;
+  return consent == nullptr ? Value() : *consent;
+}
+
+language::ExprPtr make(language::Node node) {
+  return std::make_shared<const language::Expr>(
+      language::Expr{.node = std::move(node), .span = {}, .type = language::Type::boolean});
+}
+
+// Who is in a sync's audience, as an expression.
+language::ExprPtr audience_of(const workspace::SyncConfig& sync) {
+  language::Logical all{.kind = language::Logical::Kind::all_of,
+                        .operands = {make(language::InSegment{sync.segment})}};
+  for (const std::string& excluded : sync.exclusions) {
+    all.operands.push_back(make(language::Not{make(language::InSegment{excluded})}));
+  }
+  if (!sync.consent_purpose.empty()) all.operands.push_back(make(language::Consent{sync.consent_purpose}));
+  return all.operands.size() == 1 ? all.operands.front() : make(std::move(all));
+}
+
+segments::References references_of(const workspace::Workspace& workspace) {
+  const auto expr_of = [](const workspace::Named* named) { return named == nullptr ? nullptr : named->expr; };
+  return {.definition = [&workspace,
+                         expr_of](std::string_view name) { return expr_of(workspace.find_definition(name)); },
+          .attribute = [&workspace,
+                        expr_of](std::string_view name) { return expr_of(workspace.find_attribute(name)); },
+          .segment = [&workspace,
+                      expr_of](std::string_view name) { return expr_of(workspace.find_segment(name)); }};
+}
+
+}  // namespace
+
+class Engine::MessageIds final : public history::MessageIds {
+ public:
+  explicit MessageIds(Records& records) : records_(records) {}
+  std::string_view message_id(Position position) override {
+    // The record was read and applied once; if it cannot be read now, the disk is failing under us and going
+    // on would put events in a wrong order.
+    const auto record = records_.record(position, bytes_);
+    TR_ASSERT(record.has_value());
+    return record->message_id;
+  }
+
+ private:
+  Records& records_;
+  std::string bytes_;
+};
+
+struct Engine::Live {
+  Live(workspace::Workspace w, Zone z)
+      : workspace(std::move(w)), taxonomy(workspace.taxonomy), zone(std::move(z)) {}
+  workspace::Workspace workspace;
+  ingest::Taxonomy taxonomy;
+  Zone zone;
+  std::unique_ptr<segments::Tracker> tracker;
+};
+
+struct Engine::Question {
+  std::shared_ptr<const segments::Condition> condition;
+  segments::Compiler& compiler;
+  const segments::World& world;
+};
+
+Engine::Engine(Records& records)
+    : records_(records), ids_(std::make_unique<MessageIds>(records)), deduplication_(kDay * 30) {}
+Engine::~Engine() = default;
+
+const workspace::Workspace* Engine::workspace() const { return live_ ? &live_->workspace : nullptr; }
+
+segments::World Engine::world(const Zone& zone, bool consent_unknown) const {
+  return {.history = history_,
+          .profiles = profiles_,
+          .ids = *ids_,
+          .zone = zone,
+          .consent_unknown = consent_unknown,
+          .sync_entries = sync_entries_,
+          .ranks = nullptr};
+}
+
+Result<void> Engine::apply(Position position, const RecordView& record, Output& output) {
+  advance(record.received_at, output);
+  ++counts_.records;
+  switch (record.kind) {
+    case RecordKind::tombstone:
+      return {};
+    case RecordKind::workspace:
+      return apply_workspace(record, output);
+    case RecordKind::rejected:
+      quarantine_.push_back({position, std::string(record.reason)});
+      return {};
+    case RecordKind::identify:
+    case RecordKind::group:
+    case RecordKind::alias:
+      if (seen_before(position, record)) return {};
+      apply_person(position, record, output);
+      return {};
+    case RecordKind::remove:
+      if (seen_before(position, record)) return {};
+      apply_deletion(position, record, output);
+      return {};
+    case RecordKind::track:
+    case RecordKind::page:
+    case RecordKind::screen:
+      return apply_event(position, record, output);
+  }
+  return {};
+}
+
+bool Engine::seen_before(Position position, const RecordView& record) {
+  const auto same = [&](Position earlier) {
+    std::string bytes;
+    const auto other = records_.record(earlier, bytes);
+    TR_ASSERT(other.has_value());
+    return other->message_id == record.message_id && other->source == record.source &&
+           record.received_at - other->received_at < deduplication_.window();
+  };
+  const bool seen = deduplication_.seen(record.source, record.message_id, position, record.received_at, same);
+  counts_.duplicates += seen;
+  return seen;
+}
+
+Result<void> Engine::apply_event(Position position, const RecordView& record, Output& output) {
+  if (live_ == nullptr) {
+    // Nothing says yet what is an event; the first workspace will judge it.
+    quarantine_.push_back({position, "no workspace was applied yet: run `tailrace apply`"});
+    return {};
+  }
+  const ingest::Taxonomy& taxonomy = (next_ ? next_ : live_)->taxonomy;
+  Value properties;
+  bool parsed = false;
+  if (record.kind != RecordKind::track || taxonomy.needs_properties(record.event)) {
+    properties = parse_payload(record.payload);
+    parsed = true;
+  }
+  const auto verdict = taxonomy.judge(record, properties);
+  if (!verdict.reason.empty()) {
+    quarantine_.push_back({position, verdict.reason});
+    return {};
+  }
+  if (seen_before(position, record)) return {};
+  if (!parsed && history_.needs_properties(history_.event(verdict.event)))
+    properties = parse_payload(record.payload);
+  admit(position, record, verdict.event, properties, output);
+  return {};
+}
+
+void Engine::admit(Position position, const RecordView& record, std::string_view event_name,
+                   const Value& properties, Output& output) {
+  const auto effect = profiles_.apply(record, Value(), consent_of(record));
+  const history::EventId event = history_.event(event_name);
+  touched_.clear();
+  history_.insert(event, effect.person, record.time, position, record.message_id, properties, *ids_,
+                  &touched_);
+  ++counts_.events;
+  note_effect(effect, touched_, output);
+}
+
+void Engine::apply_person(Position, const RecordView& record, Output& output) {
+  Value traits = parse_payload(record.payload);
+  if (record.kind == RecordKind::group) {
+    Value group = Value::with(Value::Kind::object);
+    group.members.emplace_back("group_id", Value::of(std::string(record.group_id)));
+    if (traits.kind == Value::Kind::object) group.members.emplace_back("group", std::move(traits));
+    traits = std::move(group);
+  }
+  auto effect = profiles_.apply(record, traits, consent_of(record));
+  touched_.clear();
+  if (effect.merged) {
+    history_.move(*effect.merged, effect.person, *ids_, &touched_);
+    for (auto& [sync, people] : sync_entries_) {
+      const auto moved = people.find(effect.merged->value);
+      if (moved == people.end()) continue;
+      auto times = std::move(moved->second);
+      people.erase(moved);
+      auto& into = people[effect.person.value];
+      into.insert(into.end(), times.begin(), times.end());
+      std::sort(into.begin(), into.end());
+    }
+  }
+  note_effect(effect, touched_, output);
+}
+
+void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<const history::StreamId> touched,
+                         Output& output) {
+  std::vector<Delta> unseen;
+  for (Live* live : {live_.get(), next_.get()}) {
+    if (live == nullptr) continue;
+    auto& deltas = live == live_.get() ? output.deltas : unseen;
+    if (effect.merged) live->tracker->remove(*effect.merged, now_, deltas);
+    live->tracker->touch({.person = effect.person,
+                          .all = effect.created || effect.merged.has_value(),
+                          .streams = touched,
+                          .traits = effect.traits,
+                          .purposes = effect.purposes,
+                          .sync = {}},
+                         now_, deltas);
+  }
+  if (effect.merged) output.changed_profiles.push_back(*effect.merged);
+  const bool contact = std::any_of(effect.traits.begin(), effect.traits.end(), [&](profiles::TraitId trait) {
+    return profiles_.trait_name(trait) == "email" || profiles_.trait_name(trait) == "phone";
+  });
+  if (effect.identifiers_changed || contact) output.changed_profiles.push_back(effect.person);
+}
+
+void Engine::apply_deletion(Position position, const RecordView& record, Output& output) {
+  const auto found = profiles_.find(record, Value());
+  if (!found) return;
+  output.deletions.push_back({*found, profile(*found).identifiers, position});
+  profiles_.remove(record);
+  history_.erase(*found, nullptr);
+  for (auto& [sync, people] : sync_entries_) people.erase(found->value);
+  std::vector<Delta> unseen;
+  if (live_) live_->tracker->remove(*found, now_, output.deltas);
+  if (next_) next_->tracker->remove(*found, now_, unseen);
+  output.changed_profiles.push_back(*found);
+}
+
+void Engine::enter_sync(const std::string& sync, PersonId person, Time at, Output& output) {
+  if (!profiles_.alive(person)) return;
+  auto& times = sync_entries_[sync][person.value];
+  const auto place = std::lower_bound(times.begin(), times.end(), at);
+  if (place != times.end() && *place == at) return;
+  times.insert(place, at);
+  std::vector<Delta> unseen;
+  for (Live* live : {live_.get(), next_.get()}) {
+    if (live == nullptr) continue;
+    live->tracker->touch(
+        {.person = person, .all = false, .streams = {}, .traits = {}, .purposes = {}, .sync = sync}, now_,
+        live == live_.get() ? output.deltas : unseen);
+  }
+}
+
+void Engine::advance(Time t, Output& output) {
+  now_ = std::max(now_, t);
+  std::vector<Delta> unseen;
+  if (live_) live_->tracker->advance(now_, output.deltas);
+  if (next_) next_->tracker->advance(now_, unseen);
+}
+
+Time Engine::next_change() { return live_ ? live_->tracker->next_change() : kNever; }
+
+Result<std::unique_ptr<Engine::Live>> Engine::compile(workspace::Workspace workspace) {
+  Zone zone = TRY(Zone::named(workspace.time_zone));
+  auto live = std::make_unique<Live>(std::move(workspace), std::move(zone));
+  segments::Compiler compiler(history_, profiles_, references_of(live->workspace));
+  std::vector<segments::Tracker::Segment> compiled;
+  const auto add = [&](const language::ExprPtr& expr) -> Result<void> {
+    segments::Tracker::Segment segment;
+    segment.condition = TRY(compiler.compile(expr, segment.dependencies));
+    compiled.push_back(std::move(segment));
+    return {};
+  };
+  for (const auto& segment : live->workspace.segments) TRY(add(segment.expr));
+  for (const auto& sync : live->workspace.syncs) TRY(add(audience_of(sync)));
+  live->tracker = std::make_unique<segments::Tracker>(world(live->zone, live->workspace.consent_unknown),
+                                                      compiler.ranks(), std::move(compiled));
+  return live;
+}
+
+Result<void> Engine::apply_workspace(const RecordView& record, Output& output) {
+  auto workspace = TRY(workspace::from_value(TRY(parse_json(record.payload))));
+  while (work_pending()) TRY(work());
+  deduplication_.set_window(workspace.dedup_window);
+  const ingest::Taxonomy taxonomy(workspace.taxonomy);
+  // What the taxonomy before it held back is judged again, before new columns are filled from what was
+  // admitted.
+  std::vector<Quarantined> kept;
+  std::vector<Quarantined> held = std::move(quarantine_);
+  quarantine_.clear();
+  std::string bytes;
+  for (Quarantined& item : held) {
+    const RecordView again = TRY(records_.record(item.position, bytes));
+    const bool event =
+        again.kind == RecordKind::track || again.kind == RecordKind::page || again.kind == RecordKind::screen;
+    if (!event) {
+      if (again.kind != RecordKind::tombstone) kept.push_back(std::move(item));
+      continue;
+    }
+    const Value properties = parse_payload(again.payload);
+    auto verdict = taxonomy.judge(again, properties);
+    if (!verdict.reason.empty()) {
+      kept.push_back({item.position, std::move(verdict.reason)});
+    } else if (!seen_before(item.position, again)) {
+      admit(item.position, again, verdict.event, properties, output);
+    }
+  }
+  quarantine_ = std::move(kept);
+  next_ = TRY(compile(std::move(workspace)));
+  backfill_ = history_.take_backfill();
+  backfill_done_ = 0;
+  if (live_ == nullptr) {
+    // Nobody waits for the one before.
+    while (work_pending()) TRY(work());
+  }
+  return {};
+}
+
+Result<void> Engine::work() {
+  TR_ASSERT(work_pending());
+  std::string bytes;
+  for (std::size_t left = kBackfillSlice; left > 0 && backfill_done_ < backfill_.size(); --left) {
+    const auto& row = backfill_[backfill_done_++];
+    const RecordView record = TRY(records_.record(row.position, bytes));
+    const std::string message_id(record.message_id);  // reading another record may overwrite it
+    history_.backfill(row, message_id, parse_payload(record.payload), *ids_);
+  }
+  if (backfill_done_ < backfill_.size()) return {};
+  if (!backfill_.empty()) backfill_ = {};
+  backfill_done_ = 0;
+  history_.finish_backfill();
+  next_->tracker->fill(kFillSlice, now_);
+  if (next_->tracker->filled()) finish_work();
+  return {};
+}
+
+void Engine::finish_work() {
+  live_ = std::move(next_);
+  ++generation_;
+}
+
+double Engine::work_done() const {
+  if (!work_pending()) return 1;
+  return backfill_.empty()
+             ? 0.9
+             : 0.9 * static_cast<double>(backfill_done_) / static_cast<double>(backfill_.size());
+}
+
+std::optional<SegmentId> Engine::segment(std::string_view name) const {
+  if (live_ == nullptr) return std::nullopt;
+  const auto& segments = live_->workspace.segments;
+  for (std::uint32_t i = 0; i < segments.size(); ++i) {
+    if (segments[i].name == name) return SegmentId(i);
+  }
+  return std::nullopt;
+}
+
+SegmentId Engine::audience(SyncId sync) const {
+  return SegmentId(static_cast<std::uint32_t>(live_->workspace.segments.size()) + sync.value);
+}
+
+std::optional<SyncId> Engine::sync_of(SegmentId segment) const {
+  const auto first = static_cast<std::uint32_t>(live_->workspace.segments.size());
+  return segment.value < first ? std::nullopt : std::optional(SyncId(segment.value - first));
+}
+
+std::vector<PersonId> Engine::members(SegmentId segment) const { return live_->tracker->members(segment); }
+bool Engine::contains(SegmentId segment, PersonId person) const {
+  return live_->tracker->contains(segment, person);
+}
+std::uint64_t Engine::size(SegmentId segment) const { return live_->tracker->size(segment); }
+
+PersonProfile Engine::profile(PersonId person) const {
+  return profiles_.profile(person, live_ ? live_->workspace.golden_id : IdentifierKind::external_id, now_);
+}
+
+std::string Engine::golden_id(PersonId person) const {
+  return std::string(
+      profiles_.golden_id(person, live_ ? live_->workspace.golden_id : IdentifierKind::external_id));
+}
+
+std::optional<PersonId> Engine::find_person(std::string_view identifier) const {
+  return profiles_.find_by_any(identifier);
+}
+
+Counts Engine::counts() const {
+  Counts counts = counts_;
+  counts.people = profiles_.alive_count();
+  counts.quarantined = quarantine_.size();
+  return counts;
+}
+
+Result<void> Engine::backfill_all() {
+  std::string bytes;
+  for (const auto& row : history_.take_backfill()) {
+    const RecordView record = TRY(records_.record(row.position, bytes));
+    const std::string message_id(record.message_id);
+    history_.backfill(row, message_id, parse_payload(record.payload), *ids_);
+  }
+  history_.finish_backfill();
+  return {};
+}
+
+template <class Ask>
+auto Engine::ask(const workspace::Workspace& in, const language::ExprPtr& expr, Time from, Time to,
+                 Ask answer) -> Result<decltype(answer(std::declval<Question&>()))> {
+  while (work_pending()) TRY(work());
+  const Zone zone = TRY(Zone::named(in.time_zone));
+  const auto mark = history_.mark();
+  struct RollBack {
+    history::History& history;
+    const history::History::Mark& mark;
+    ~RollBack() { history.roll_back(mark); }
+  };
+  segments::Compiler compiler(history_, profiles_, references_of(in));
+  segments::Dependencies dependencies;
+  auto condition = compiler.compile(expr, dependencies);
+  TRY(backfill_all());
+  const RollBack roll_back{history_, mark};
+  if (!condition) return std::unexpected(condition.error());
+  segments::World seen = world(zone, in.consent_unknown);
+  const segments::RankHistory ranks(seen, compiler.ranks(), from, to);
+  seen.ranks = &ranks;
+  Question question{std::move(*condition), compiler, seen};
+  return answer(question);
+}
+
+Result<std::vector<PersonId>> Engine::members_at(const workspace::Workspace& in,
+                                                 const language::ExprPtr& expr, Time t) {
+  return ask(in, expr, t, t, [&](Question& question) {
+    std::vector<PersonId> result;
+    for (std::uint32_t id = 0; id < profiles_.person_limit(); ++id) {
+      const PersonId person(id);
+      if (profiles_.alive(person) && question.condition->truth(question.world, person, t).value)
+        result.push_back(person);
+    }
+    return result;
+  });
+}
+
+Result<std::vector<PersonId>> Engine::audience_at(const workspace::Workspace& in,
+                                                  const workspace::SyncConfig& sync, Time t) {
+  return members_at(in, audience_of(sync), t);
+}
+
+Result<std::vector<Transition>> Engine::transitions(const workspace::Workspace& in,
+                                                    const language::ExprPtr& expr, Time from, Time to) {
+  return ask(in, expr, from, to, [&](Question& question) {
+    std::vector<Transition> result;
+    for (std::uint32_t id = 0; id < profiles_.person_limit(); ++id) {
+      const PersonId person(id);
+      if (!profiles_.alive(person)) continue;
+      // Nothing but calendar words and fixed dates can change before a person's first record.
+      const auto line = segments::timeline(question.world, *question.condition, person, from, to);
+      bool inside = line.initially;
+      for (const Time at : line.changes) {
+        inside = !inside;
+        result.push_back({at, person, inside ? Change::entered : Change::left});
+      }
+    }
+    std::sort(result.begin(), result.end(), [](const Transition& a, const Transition& b) {
+      return std::tie(a.at, a.person) < std::tie(b.at, b.person);
+    });
+    return result;
+  });
+}
+
+Result<segments::Explanation> Engine::explain(const workspace::Workspace& in, const language::ExprPtr& expr,
+                                              PersonId person, Time t) {
+  // Ranks are followed a while into the future, so that "will next change" can name the instant.
+  return ask(in, expr, t, t + kDay * 35,
+             [&](Question& question) { return question.compiler.explain(question.world, expr, person, t); });
+}
+
+std::string Engine::save() const {
+  TR_ASSERT(!work_pending());
+  ByteWriter out;
+  out.put(kSnapshotVersion);
+  out.put(now_);
+  out.put(counts_);
+  out.put(live_ != nullptr);
+  if (live_) out.put_string(to_json(workspace::to_value(live_->workspace)));
+  history_.save(out);
+  profiles_.save(out);
+  deduplication_.save(out);
+  out.put<std::uint64_t>(quarantine_.size());
+  for (const Quarantined& item : quarantine_) {
+    out.put(item.position);
+    out.put_string(item.reason);
+  }
+  if (live_) live_->tracker->save(out);
+  return out.take();
+}
+
+Result<void> Engine::restore(std::string_view bytes) {
+  ByteReader in(bytes);
+  if (TRY(in.get<std::uint32_t>()) != kSnapshotVersion) {
+    return fail(Error::Code::unsupported,
+                "the snapshot is of another version; it will be made anew from the log");
+  }
+  now_ = TRY(in.get<Time>());
+  counts_ = TRY(in.get<Counts>());
+  const bool has_workspace = TRY(in.get<bool>());
+  std::optional<workspace::Workspace> workspace;
+  if (has_workspace) workspace = TRY(workspace::from_value(TRY(parse_json(TRY(in.get_view())))));
+  TRY(history_.restore(in));
+  TRY(profiles_.restore(in));
+  TRY(deduplication_.restore(in));
+  for (auto left = TRY(in.get_count(16)); left > 0; --left) {
+    const auto position = TRY(in.get<Position>());
+    quarantine_.push_back({ position, TRY(in.get_string()) });
+  }
+  if (workspace) {
+    deduplication_.set_window(workspace->dedup_window);
+    live_ = TRY(compile(std::move(*workspace)));
+    if (history_.backfill_pending())
+      return fail(Error::Code::unsupported, "the snapshot lacks columns that the workspace needs");
+    TRY(live_->tracker->restore(in, now_));
+    ++generation_;
+  }
+  if (!in.done()) return fail(Error::Code::corrupt, "the snapshot is longer than it should be");
+  return {};
+}
+
+}  // namespace tailrace::engine

@@ -1,0 +1,171 @@
+// The engine: a state machine without I/O. apply(record) -> deltas. Its clock is the record's received_at;
+// before a record is applied, every change due at or before that instant fires, in order of (instant, person,
+// segment). State is a function of (log prefix, t). One thread.
+//
+//   Engine engine(records);
+//   engine.apply(position, record, output);        // output.deltas: who entered and left what, and when
+//   engine.advance(now, output);                   // what time alone decides
+//   while (engine.work_pending()) engine.work();   // back-fill of a new workspace, in slices between records
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/calendar.h"
+#include "history/history.h"
+#include "ingest/deduplication.h"
+#include "ingest/taxonomy.h"
+#include "model/delta.h"
+#include "model/person.h"
+#include "model/record.h"
+#include "profiles/profiles.h"
+#include "segments/plan.h"
+#include "segments/tracker.h"
+#include "workspace/workspace.h"
+
+namespace tailrace::engine {
+
+// Records by position: the log, or a list in tests.
+class Records {
+ public:
+  virtual ~Records() = default;
+  // Views into `bytes`. Errors: corrupt, io.
+  virtual Result<RecordView> record(Position position, std::string& bytes) = 0;
+};
+
+struct Deletion {
+  PersonId person;
+  std::vector<Identifier> identifiers;  // whose records are to become tombstones
+  Position until;                       // those before the deletion
+};
+
+struct Output {
+  std::vector<Delta> deltas;
+  std::vector<PersonId> changed_profiles;  // identifiers, contact traits or consent changed
+  std::vector<Deletion> deletions;
+  void clear() {
+    deltas.clear();
+    changed_profiles.clear();
+    deletions.clear();
+  }
+};
+
+struct Quarantined {
+  Position position;
+  std::string reason;
+};
+
+struct Counts {
+  std::uint64_t records = 0;  // applied, of every kind
+  std::uint64_t events = 0;   // admitted
+  std::uint64_t duplicates = 0;
+  std::uint64_t people = 0;
+  std::uint64_t quarantined = 0;
+};
+
+struct Transition {
+  Time at;
+  PersonId person;
+  Change change = Change::entered;
+};
+
+class Engine {
+ public:
+  explicit Engine(Records& records);
+  ~Engine();
+
+  // Errors: corrupt, io (a record that is needed again cannot be read); after one the engine must not go on.
+  Result<void> apply(Position position, const RecordView& record, Output& output);
+  void advance(Time t, Output& output);
+  Time next_change();
+  Time now() const { return now_; }
+
+  // After a workspace record: columns and segments that are new are filled from history in slices of about a
+  // millisecond; the workspace before it stays live meanwhile.
+  bool work_pending() const { return next_ != nullptr; }
+  Result<void> work();
+  // Counts up each time a workspace has become live.
+  std::uint64_t generation() const { return generation_; }
+  // The live workspace; nullptr before the first.
+  const workspace::Workspace* workspace() const;
+  double work_done() const;  // 0..1, of the pending work
+
+  // Segments come first in the order of the workspace, then the audience of each sync: who is in its segment,
+  // in none of its exclusions, and consents where it asks for that.
+  std::optional<SegmentId> segment(std::string_view name) const;
+  SegmentId audience(SyncId sync) const;
+  std::optional<SyncId> sync_of(SegmentId segment) const;
+  std::vector<PersonId> members(SegmentId segment) const;
+  bool contains(SegmentId segment, PersonId person) const;
+  std::uint64_t size(SegmentId segment) const;
+
+  // Acknowledged entries, for `entered sync`. From the ledger at start, and as they come.
+  void enter_sync(const std::string& sync, PersonId person, Time at, Output& output);
+
+  PersonProfile profile(PersonId person) const;
+  std::string golden_id(PersonId person) const;
+  std::optional<PersonId> find_person(std::string_view identifier) const;
+  const std::vector<Quarantined>& quarantine() const { return quarantine_; }
+  Counts counts() const;
+
+  // Questions over the past, by checked expressions of `in` (the live workspace, or another that is being
+  // planned). They read the log where they need a column that no segment has.
+  Result<std::vector<PersonId>> members_at(const workspace::Workspace& in, const language::ExprPtr& expr,
+                                           Time t);
+  Result<std::vector<Transition>> transitions(const workspace::Workspace& in, const language::ExprPtr& expr,
+                                              Time from, Time to);
+  Result<segments::Explanation> explain(const workspace::Workspace& in, const language::ExprPtr& expr,
+                                        PersonId person, Time t);
+  // Members of each sync's audience under a workspace that is not live.
+  Result<std::vector<PersonId>> audience_at(const workspace::Workspace& in, const workspace::SyncConfig& sync,
+                                            Time t);
+
+  // The whole state, at the position the caller keeps beside it. Only while no work is pending.
+  std::string save() const;
+  Result<void> restore(std::string_view bytes);
+
+ private:
+  struct Live;      // a compiled workspace with its tracker
+  struct Question;  // an expression compiled for once
+  class MessageIds;
+
+  void apply_person(Position position, const RecordView& record, Output& output);
+  Result<void> apply_event(Position position, const RecordView& record, Output& output);
+  Result<void> apply_workspace(const RecordView& record, Output& output);
+  void apply_deletion(Position position, const RecordView& record, Output& output);
+  void admit(Position position, const RecordView& record, std::string_view event, const Value& properties,
+             Output& output);
+  void note_effect(const profiles::Profiles::Effect& effect, std::span<const history::StreamId> touched,
+                   Output& output);
+  bool seen_before(Position position, const RecordView& record);
+  void finish_work();
+  Result<std::unique_ptr<Live>> compile(workspace::Workspace workspace);
+  segments::World world(const Zone& zone, bool consent_unknown) const;
+  template <class Ask>
+  auto ask(const workspace::Workspace& in, const language::ExprPtr& expr, Time from, Time to, Ask answer)
+      -> Result<decltype(answer(std::declval<Question&>()))>;
+  Result<void> backfill_all();
+
+  Records& records_;
+  std::unique_ptr<MessageIds> ids_;
+  history::History history_;
+  profiles::Profiles profiles_;
+  ingest::Deduplication deduplication_;
+  segments::SyncEntries sync_entries_;
+  std::unique_ptr<Live> live_;
+  std::unique_ptr<Live> next_;  // being filled
+  std::vector<history::History::BackfillRow> backfill_;
+  std::size_t backfill_done_ = 0;
+  std::vector<Quarantined> quarantine_;
+  Counts counts_;
+  std::uint64_t generation_ = 0;
+  Time now_ = kForeverAgo;
+  std::vector<history::StreamId> touched_;
+};
+
+}  // namespace tailrace::engine

@@ -1,0 +1,232 @@
+#include "history/history.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace tailrace::history {
+
+EventId History::event(std::string_view name) {
+  if (const auto known = event_ids_.find(std::string(name)); known != event_ids_.end()) return known->second;
+  const EventId id(static_cast<std::uint32_t>(events_.size()));
+  events_.push_back({.name = std::string(name), .streams = {}});
+  event_ids_.emplace(name, id);
+  stream(id, "", nullptr);
+  return id;
+}
+
+std::optional<EventId> History::find_event(std::string_view name) const {
+  const auto known = event_ids_.find(std::string(name));
+  return known == event_ids_.end() ? std::nullopt : std::optional(known->second);
+}
+
+StreamId History::stream(EventId event, const std::string& where, Accepts accepts) {
+  EventEntry& entry = events_[event.value];
+  const std::string key = entry.name + '\0' + where;
+  if (const auto known = stream_ids_.find(key); known != stream_ids_.end()) {
+    StreamEntry& found = streams_[known->second.value];
+    if (!found.accepts) found.accepts = std::move(accepts);
+    return known->second;
+  }
+  const StreamId id(static_cast<std::uint32_t>(streams_.size()));
+  streams_.push_back({.event = event,
+                      .where = where,
+                      .accepts = std::move(accepts),
+                      .columns = {},
+                      .stream = std::make_unique<Stream>()});
+  stream_ids_.emplace(key, id);
+  entry.streams.push_back(id);
+  if (!where.empty()) {
+    entry.needs_properties = true;
+    if (at(base(event)).row_count() > 0) backfill_.push_back({id, std::nullopt});
+  }
+  return id;
+}
+
+Column History::column(StreamId stream, const std::string& path) {
+  StreamEntry& entry = streams_[stream.value];
+  const auto known = std::find(entry.columns.begin(), entry.columns.end(), path);
+  if (known != entry.columns.end()) return static_cast<Column>(known - entry.columns.begin());
+  entry.columns.push_back(path);
+  events_[entry.event.value].needs_properties = true;
+  const Column column = entry.stream->add_column();
+  const bool whole_stream_pending =
+      std::any_of(backfill_.begin(), backfill_.end(),
+                  [&](const Target& target) { return target.stream == stream && !target.column; });
+  if (entry.stream->row_count() > 0 && !whole_stream_pending) backfill_.push_back({stream, column});
+  return column;
+}
+
+void History::gather_cells(const StreamEntry& entry, const Value& properties) {
+  scratch_.clear();
+  for (const std::string& path : entry.columns) {
+    const Value* value = properties.find_path(path);
+    scratch_.push_back(value == nullptr ? Cell{} : cells_.intern(*value));
+  }
+}
+
+void History::insert(EventId event, PersonId person, Time time, Position position,
+                     std::string_view message_id, const Value& properties, MessageIds& ids,
+                     std::vector<StreamId>* touched) {
+  for (const StreamId id : events_[event.value].streams) {
+    StreamEntry& entry = streams_[id.value];
+    if (entry.accepts && !entry.accepts(properties)) continue;
+    gather_cells(entry, properties);
+    entry.stream->insert(person, time, position, message_id, scratch_, ids);
+    if (touched != nullptr) touched->push_back(id);
+  }
+}
+
+std::vector<History::BackfillRow> History::take_backfill() {
+  filling_ = std::move(backfill_);
+  backfill_.clear();
+  std::vector<EventId> events;
+  for (const Target& target : filling_) {
+    const EventId event = event_of(target.stream);
+    if (std::find(events.begin(), events.end(), event) == events.end()) events.push_back(event);
+  }
+  std::vector<BackfillRow> result;
+  for (const EventId event : events) {
+    const Stream& all = at(base(event));
+    result.reserve(result.size() + all.row_count());
+    for (std::uint32_t person = 0; person < all.person_limit(); ++person) {
+      const Stream::Rows rows = all.rows(PersonId(person));
+      for (std::size_t row = 0; row < rows.size(); ++row) {
+        result.push_back({rows.positions[row], PersonId(person), event, rows.times[row]});
+      }
+    }
+  }
+  std::sort(result.begin(), result.end(),
+            [](const BackfillRow& a, const BackfillRow& b) { return a.position < b.position; });
+  return result;
+}
+
+void History::backfill(const BackfillRow& row, std::string_view message_id, const Value& properties,
+                       MessageIds& ids) {
+  for (const Target& target : filling_) {
+    StreamEntry& entry = streams_[target.stream.value];
+    if (entry.event != row.event) continue;
+    if (target.column) {
+      const Value* value = properties.find_path(entry.columns[*target.column]);
+      if (value != nullptr)
+        entry.stream->set_cell(row.person, row.time, row.position, *target.column, cells_.intern(*value));
+      continue;
+    }
+    if (!entry.accepts(properties)) continue;
+    gather_cells(entry, properties);
+    entry.stream->insert(row.person, row.time, row.position, message_id, scratch_, ids);
+  }
+}
+
+History::Mark History::mark() const {
+  Mark result{.streams = streams_.size(), .columns = {}};
+  for (const StreamEntry& entry : streams_) result.columns.push_back(entry.columns.size());
+  return result;
+}
+
+void History::roll_back(const Mark& mark) {
+  TR_ASSERT(backfill_.empty() && filling_.empty());
+  for (; streams_.size() > mark.streams; streams_.pop_back()) {
+    const StreamEntry& entry = streams_.back();
+    EventEntry& event = events_[entry.event.value];
+    stream_ids_.erase(event.name + '\0' + entry.where);
+    event.streams.pop_back();
+    if (event.streams.empty()) {  // an event nobody had heard of; it is the newest, as its stream is
+      event_ids_.erase(event.name);
+      events_.pop_back();
+    }
+  }
+  for (std::size_t i = 0; i < mark.columns.size(); ++i) {
+    for (StreamEntry& entry = streams_[i]; entry.columns.size() > mark.columns[i]; entry.columns.pop_back()) {
+      entry.stream->drop_last_column();
+    }
+  }
+  for (EventEntry& event : events_) {
+    event.needs_properties = std::any_of(event.streams.begin(), event.streams.end(), [&](StreamId id) {
+      return !streams_[id.value].where.empty() || !streams_[id.value].columns.empty();
+    });
+  }
+}
+
+void History::move(PersonId from, PersonId to, MessageIds& ids, std::vector<StreamId>* touched) {
+  for (std::uint32_t id = 0; id < streams_.size(); ++id) {
+    Stream& stream = *streams_[id].stream;
+    if (stream.rows(from).size() == 0) continue;
+    stream.move(from, to, ids);
+    if (touched != nullptr) touched->push_back(StreamId(id));
+  }
+}
+
+void History::erase(PersonId person, std::vector<StreamId>* touched) {
+  for (std::uint32_t id = 0; id < streams_.size(); ++id) {
+    Stream& stream = *streams_[id].stream;
+    if (stream.rows(person).size() == 0) continue;
+    stream.erase(person);
+    if (touched != nullptr) touched->push_back(StreamId(id));
+  }
+}
+
+Time History::first_time(PersonId person) const {
+  Time first = kNever;
+  for (const EventEntry& event : events_) {
+    const Stream::Rows rows = at(event.streams.front()).rows(person);
+    if (rows.size() > 0) first = std::min(first, rows.times.front());
+  }
+  return first;
+}
+
+std::uint64_t History::row_count() const {
+  std::uint64_t rows = 0;
+  for (const EventEntry& event : events_) rows += at(event.streams.front()).row_count();
+  return rows;
+}
+
+void History::save(ByteWriter& out) const {
+  TR_ASSERT(!backfill_pending() && filling_.empty());
+  cells_.save(out);
+  out.put<std::uint64_t>(events_.size());
+  for (const EventEntry& event : events_) out.put_string(event.name);
+  out.put<std::uint64_t>(streams_.size());
+  for (const StreamEntry& entry : streams_) {
+    out.put(entry.event);
+    out.put_string(entry.where);
+    out.put<std::uint64_t>(entry.columns.size());
+    for (const std::string& path : entry.columns) out.put_string(path);
+    entry.stream->save(out);
+  }
+}
+
+Result<void> History::restore(ByteReader& in) {
+  TR_ASSERT(events_.empty());
+  TRY(cells_.restore(in));
+  for (auto left = TRY(in.get_count(8)); left > 0; --left) {
+    const std::string name = TRY(in.get_string());
+    event_ids_.emplace(name, EventId(static_cast<std::uint32_t>(events_.size())));
+    events_.push_back({.name = name, .streams = {}});
+  }
+  for (auto left = TRY(in.get_count(16)); left > 0; --left) {
+    StreamEntry entry;
+    entry.event = TRY(in.get<EventId>());
+    if (entry.event.value >= events_.size())
+      return fail(Error::Code::corrupt, "a stream of an unknown event");
+    entry.where = TRY(in.get_string());
+    for (auto columns = TRY(in.get_count(8)); columns > 0; --columns)
+      entry.columns.push_back(TRY(in.get_string()));
+    entry.stream = std::make_unique<Stream>();
+    TRY(entry.stream->restore(in));
+    if (entry.stream->column_count() != entry.columns.size())
+      return fail(Error::Code::corrupt, "a stream without its columns");
+    EventEntry& event = events_[entry.event.value];
+    event.needs_properties = event.needs_properties || !entry.where.empty() || !entry.columns.empty();
+    const StreamId id(static_cast<std::uint32_t>(streams_.size()));
+    event.streams.push_back(id);
+    stream_ids_.emplace(event.name + '\0' + entry.where, id);
+    streams_.push_back(std::move(entry));
+  }
+  for (const EventEntry& event : events_) {
+    if (event.streams.empty()) return fail(Error::Code::corrupt, "an event without its stream");
+  }
+  return {};
+}
+
+}  // namespace tailrace::history

@@ -1,0 +1,119 @@
+// All streams. Every event name has its base stream (all its admitted events); what the applied workspace
+// asks for beyond that - the events that satisfy a `where`, columns of properties - is added, and back-filled
+// from the log.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "base/id.h"
+#include "history/cell.h"
+#include "history/stream.h"
+#include "model/value.h"
+
+namespace tailrace::history {
+
+using EventId = Id<struct EventTag>;    // an event name, canonical
+using StreamId = Id<struct StreamTag>;  // index of a stream
+
+// Decides from an event's properties whether it belongs to a filtered stream.
+using Accepts = std::function<bool(const Value& properties)>;
+
+class History {
+ public:
+  EventId event(std::string_view name);  // adds it, with its base stream, when it is new
+  std::optional<EventId> find_event(std::string_view name) const;
+  const std::string& event_name(EventId event) const { return events_[event.value].name; }
+  std::size_t event_count() const { return events_.size(); }
+
+  StreamId base(EventId event) const { return events_[event.value].streams.front(); }
+  // The stream of an event and a `where` (its canonical text, "" for none). `accepts` is kept where the
+  // stream is new, or was restored from a snapshot without it.
+  StreamId stream(EventId event, const std::string& where, Accepts accepts);
+  // A stream's column for a property path. New ones are missing in rows that are there already.
+  Column column(StreamId stream, const std::string& path);
+
+  const Stream& at(StreamId stream) const { return *streams_[stream.value].stream; }
+  EventId event_of(StreamId stream) const { return streams_[stream.value].event; }
+  std::size_t stream_count() const { return streams_.size(); }
+  std::span<const StreamId> streams_of(EventId event) const { return events_[event.value].streams; }
+
+  // Does any stream of this event look at properties?
+  bool needs_properties(EventId event) const { return events_[event.value].needs_properties; }
+  const CellPool& cells() const { return cells_; }
+
+  // One admitted event, into every stream that accepts it. Those go to `touched` when it is not null.
+  void insert(EventId event, PersonId person, Time time, Position position, std::string_view message_id,
+              const Value& properties, MessageIds& ids, std::vector<StreamId>* touched);
+
+  // Work that a change of streams left: rows of base streams that new streams and columns have not seen.
+  bool backfill_pending() const { return !backfill_.empty(); }
+  struct BackfillRow {
+    Position position;
+    PersonId person;
+    EventId event;
+    Time time;
+  };
+  // The rows to feed to backfill(), in order of position; what came in after this call reaches new streams by
+  // insert().
+  std::vector<BackfillRow> take_backfill();
+  void backfill(const BackfillRow& row, std::string_view message_id, const Value& properties,
+                MessageIds& ids);
+  void finish_backfill() { filling_.clear(); }
+
+  // Streams and columns added since a mark are taken away again: what a question asked once needed.
+  struct Mark {
+    std::size_t streams = 0;
+    std::vector<std::size_t> columns;
+  };
+  Mark mark() const;
+  void roll_back(const Mark& mark);
+
+  void move(PersonId from, PersonId to, MessageIds& ids, std::vector<StreamId>* touched);
+  void erase(PersonId person, std::vector<StreamId>* touched);
+
+  // The earliest event time of a person; kNever without events.
+  Time first_time(PersonId person) const;
+  std::uint64_t row_count() const;
+
+  void save(ByteWriter& out) const;
+  Result<void> restore(ByteReader& in);
+
+ private:
+  struct EventEntry {
+    std::string name;
+    std::vector<StreamId> streams;  // the base stream first
+    bool needs_properties = false;
+  };
+  struct StreamEntry {
+    EventId event;
+    std::string where;
+    Accepts accepts;  // null: all
+    std::vector<std::string> columns;
+    std::unique_ptr<Stream> stream;
+  };
+  struct Target {  // what a back-fill fills: a whole stream, or a column of it
+    StreamId stream;
+    std::optional<Column> column;
+  };
+  void gather_cells(const StreamEntry& entry, const Value& properties);
+
+  std::vector<EventEntry> events_;
+  boost::unordered_flat_map<std::string, EventId> event_ids_;
+  std::vector<StreamEntry> streams_;
+  boost::unordered_flat_map<std::string, StreamId> stream_ids_;  // event name, '\0', where
+  std::vector<Target> backfill_;
+  std::vector<Target> filling_;
+  CellPool cells_;
+  std::vector<Cell> scratch_;
+};
+
+}  // namespace tailrace::history

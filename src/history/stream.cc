@@ -1,0 +1,207 @@
+#include "history/stream.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/assert.h"
+
+namespace tailrace::history {
+namespace {
+
+constexpr int kSumScaleMax = 18;
+
+// Brings a mantissa from one scale to a finer one; false on overflow.
+bool rescale(std::int64_t& mantissa, int from, int to) {
+  for (; from < to; ++from) {
+    if (__builtin_mul_overflow(mantissa, std::int64_t{10}, &mantissa)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Stream::Rows Stream::rows(PersonId person) const {
+  if (person.value >= slots_.size()) return {};
+  const Slot& slot = slots_[person.value];
+  return {.times = std::span(times_).subspan(slot.begin, slot.count),
+          .positions = std::span(positions_).subspan(slot.begin, slot.count),
+          .offset = slot.begin};
+}
+
+const Stream::Sum* Stream::sum(PersonId person, Column column) const {
+  const auto& sums = columns_[column].sums;
+  return person.value < sums.size() ? &sums[person.value] : nullptr;
+}
+
+Column Stream::add_column() {
+  ColumnData column;
+  column.cells.resize(times_.size());
+  column.sums.resize(slots_.size());
+  columns_.push_back(std::move(column));
+  return static_cast<Column>(columns_.size() - 1);
+}
+
+Stream::Slot& Stream::slot_of(PersonId person) {
+  if (person.value >= slots_.size()) {
+    slots_.resize(person.value + 1);
+    for (ColumnData& column : columns_) column.sums.resize(slots_.size());
+  }
+  return slots_[person.value];
+}
+
+std::uint32_t Stream::take_range(std::uint32_t size_class) {
+  auto& free = free_ranges_[size_class];
+  if (!free.empty()) {
+    const std::uint32_t begin = free.back();
+    free.pop_back();
+    return begin;
+  }
+  const std::size_t begin = times_.size();
+  const std::size_t end = begin + (std::size_t{1} << size_class);
+  TR_ASSERT(end <= UINT32_MAX);
+  times_.resize(end);
+  positions_.resize(end);
+  for (ColumnData& column : columns_) column.cells.resize(end);
+  return static_cast<std::uint32_t>(begin);
+}
+
+void Stream::grow(Slot& slot) {
+  const std::uint32_t old_class = slot.size_class;
+  const std::uint32_t new_class = old_class == kNoRange ? 0 : old_class + 1;
+  const std::uint32_t begin = take_range(new_class);
+  const auto copy = [&](auto& values) {
+    std::copy_n(values.begin() + slot.begin, slot.count, values.begin() + begin);
+  };
+  copy(times_);
+  copy(positions_);
+  for (ColumnData& column : columns_) copy(column.cells);
+  if (old_class != kNoRange) free_ranges_[old_class].push_back(slot.begin);
+  slot.begin = begin;
+  slot.size_class = new_class;
+}
+
+void Stream::add_to_sum(PersonId person, ColumnData& column, Cell cell) {
+  Sum& sum = column.sums[person.value];
+  if (!cell.present()) return;
+  std::int64_t mantissa = 0;
+  int scale = 0;
+  if (!CellPool::small_decimal(cell, mantissa, scale)) {
+    // A string adds nothing, a very long number more than fits here: the rare reader adds up the rows.
+    sum.exact = false;
+    return;
+  }
+  ++sum.numbers;
+  const int common = std::max<int>(sum.scale, scale);
+  std::int64_t total = sum.mantissa;
+  if (common > kSumScaleMax || !rescale(total, sum.scale, common) || !rescale(mantissa, scale, common) ||
+      __builtin_add_overflow(total, mantissa, &total)) {
+    sum.exact = false;
+    return;
+  }
+  sum.mantissa = total;
+  sum.scale = static_cast<std::uint8_t>(common);
+}
+
+void Stream::insert(PersonId person, Time time, Position position, std::string_view message_id,
+                    std::span<const Cell> cells, MessageIds& ids) {
+  TR_ASSERT(cells.size() == columns_.size());
+  Slot& slot = slot_of(person);
+  if (slot.size_class == kNoRange || slot.count == std::uint32_t{1} << slot.size_class) grow(slot);
+  const std::size_t begin = slot.begin;
+  std::size_t place = begin + slot.count;
+  while (place > begin && times_[place - 1] > time) --place;
+  while (place > begin && times_[place - 1] == time) {
+    const auto order = ids.message_id(positions_[place - 1]).compare(message_id);
+    if (order < 0 || (order == 0 && positions_[place - 1] < position)) break;
+    --place;
+  }
+  const auto put = [&](auto& values, auto value) {
+    const auto at = values.begin() + static_cast<std::ptrdiff_t>(place);
+    const auto end = values.begin() + static_cast<std::ptrdiff_t>(begin + slot.count);
+    std::move_backward(at, end, end + 1);
+    *at = value;
+  };
+  put(times_, time);
+  put(positions_, position);
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    put(columns_[i].cells, cells[i]);
+    add_to_sum(person, columns_[i], cells[i]);
+  }
+  ++slot.count;
+  ++row_count_;
+}
+
+bool Stream::set_cell(PersonId person, Time time, Position position, Column column, Cell cell) {
+  const Rows found = rows(person);
+  auto row = static_cast<std::size_t>(std::lower_bound(found.times.begin(), found.times.end(), time) -
+                                      found.times.begin());
+  for (; row < found.size() && found.times[row] == time; ++row) {
+    if (found.positions[row] != position) continue;
+    columns_[column].cells[found.offset + row] = cell;
+    add_to_sum(person, columns_[column], cell);
+    return true;
+  }
+  return false;
+}
+
+void Stream::move(PersonId from, PersonId to, MessageIds& ids) {
+  const Rows leaving = rows(from);
+  if (leaving.size() == 0) return;
+  // Copied first: inserting may move the columns.
+  const std::vector<Time> times(leaving.times.begin(), leaving.times.end());
+  const std::vector<Position> positions(leaving.positions.begin(), leaving.positions.end());
+  std::vector<Cell> cells;
+  for (std::size_t row = 0; row < times.size(); ++row) {
+    for (Column column = 0; column < columns_.size(); ++column) cells.push_back(cell(leaving, row, column));
+  }
+  erase(from);
+  for (std::size_t row = 0; row < times.size(); ++row) {
+    const std::string id(ids.message_id(positions[row]));
+    insert(to, times[row], positions[row], id,
+           std::span(cells).subspan(row * columns_.size(), columns_.size()), ids);
+  }
+}
+
+void Stream::erase(PersonId person) {
+  if (person.value >= slots_.size()) return;
+  Slot& slot = slots_[person.value];
+  if (slot.size_class != kNoRange) free_ranges_[slot.size_class].push_back(slot.begin);
+  row_count_ -= slot.count;
+  slot = {};
+  for (ColumnData& column : columns_) column.sums[person.value] = {};
+}
+
+void Stream::save(ByteWriter& out) const {
+  out.put_array(slots_);
+  out.put_array(times_);
+  out.put_array(positions_);
+  out.put<std::uint64_t>(columns_.size());
+  for (const ColumnData& column : columns_) {
+    out.put_array(column.cells);
+    out.put_array(column.sums);
+  }
+  for (const auto& ranges : free_ranges_) out.put_array(ranges);
+  out.put(row_count_);
+}
+
+Result<void> Stream::restore(ByteReader& in) {
+  slots_ = TRY(in.get_array<Slot>());
+  times_ = TRY(in.get_array<Time>());
+  positions_ = TRY(in.get_array<Position>());
+  columns_.clear();
+  for (auto left = TRY(in.get_count(16)); left > 0; --left) {
+    ColumnData column;
+    column.cells = TRY(in.get_array<Cell>());
+    column.sums = TRY(in.get_array<Sum>());
+    columns_.push_back(std::move(column));
+  }
+  for (auto& ranges : free_ranges_) ranges = TRY(in.get_array<std::uint32_t>());
+  row_count_ = TRY(in.get<std::uint64_t>());
+  for (const Slot& slot : slots_) {
+    if (std::uint64_t{slot.begin} + slot.count > times_.size())
+      return fail(Error::Code::corrupt, "a range lies outside its column");
+  }
+  return {};
+}
+
+}  // namespace tailrace::history

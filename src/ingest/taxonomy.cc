@@ -1,0 +1,130 @@
+#include "ingest/taxonomy.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace tailrace::ingest {
+namespace {
+
+std::string_view type_name(language::Type type) {
+  switch (type) {
+    case language::Type::any:
+      return "any";
+    case language::Type::boolean:
+      return "boolean";
+    case language::Type::number:
+      return "number";
+    case language::Type::string:
+      return "string";
+    case language::Type::time:
+      return "time";
+    case language::Type::list:
+      return "list";
+  }
+  return "any";
+}
+
+bool fits(const Value& value, language::Type type) {
+  switch (type) {
+    case language::Type::any:
+      return true;
+    case language::Type::boolean:
+      return value.kind == Value::Kind::boolean;
+    case language::Type::number:
+      return value.kind == Value::Kind::number;
+    case language::Type::string:
+      return value.kind == Value::Kind::string;
+    case language::Type::time:
+      return value.kind == Value::Kind::string && parse_time(value.string).has_value();
+    case language::Type::list:
+      return value.kind == Value::Kind::list;
+  }
+  return false;
+}
+
+std::string_view kind_name(Value::Kind kind) {
+  switch (kind) {
+    case Value::Kind::missing:
+    case Value::Kind::null:
+      return "nothing";
+    case Value::Kind::boolean:
+      return "a boolean";
+    case Value::Kind::number:
+      return "a number";
+    case Value::Kind::string:
+      return "a string";
+    case Value::Kind::list:
+      return "a list";
+    case Value::Kind::object:
+      return "an object";
+  }
+  return "nothing";
+}
+
+}  // namespace
+
+std::string folded(std::string_view name) {
+  while (!name.empty() && name.front() == ' ') name.remove_prefix(1);
+  while (!name.empty() && name.back() == ' ') name.remove_suffix(1);
+  std::string result(name);
+  for (char& c : result) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  }
+  return result;
+}
+
+Taxonomy::Taxonomy(const workspace::Taxonomy& rules)
+    : admit_unknown_(rules.unknown_events == workspace::UnknownEvents::admit) {
+  const auto add = [&](const workspace::EventRule& event) {
+    Rule rule{.event = event.name, .checks = {}};
+    for (const auto& property : event.properties) {
+      if (property.required || property.type != language::Type::any) rule.checks.push_back(property);
+    }
+    by_name_.emplace(folded(event.name), rules_.size());
+    for (const std::string& alias : event.aliases) by_name_.emplace(folded(alias), rules_.size());
+    rules_.push_back(std::move(rule));
+  };
+  for (const auto& event : rules.events) add(event);
+  for (const auto name : {kPageViewed, kScreenViewed}) {
+    if (!by_name_.contains(folded(name)))
+      add({.name = std::string(name), .aliases = {}, .owner = {}, .description = {}, .properties = {}});
+  }
+}
+
+const Taxonomy::Rule* Taxonomy::find(std::string_view name) const {
+  // Most events come under their own spelling; folding allocates.
+  auto found = by_name_.find(folded(name));
+  return found == by_name_.end() ? nullptr : &rules_[found->second];
+}
+
+bool Taxonomy::needs_properties(std::string_view name) const {
+  const Rule* rule = find(name);
+  return rule != nullptr && !rule->checks.empty();
+}
+
+Taxonomy::Verdict Taxonomy::judge(const RecordView& record, const Value& properties) const {
+  const std::string_view name = record.kind == RecordKind::page     ? kPageViewed
+                                : record.kind == RecordKind::screen ? kScreenViewed
+                                                                    : record.event;
+  const Rule* rule = find(name);
+  if (rule == nullptr) {
+    if (admit_unknown_) return {name, ""};
+    return {name, fmt::format("unknown event \"{}\": add it, or make it an alias, in taxonomy.yaml", name)};
+  }
+  for (const auto& check : rule->checks) {
+    const Value* value = properties.kind == Value::Kind::object ? properties.find_path(check.name) : nullptr;
+    if (value == nullptr || !value->present()) {
+      if (check.required)
+        return {rule->event, fmt::format("\"{}\" without required property `{}`", rule->event, check.name)};
+      continue;
+    }
+    if (!fits(*value, check.type)) {
+      return {rule->event, fmt::format("\"{}\" with `{}` as {}, where the taxonomy says {}", rule->event,
+                                       check.name, kind_name(value->kind), type_name(check.type))};
+    }
+  }
+  return {rule->event, ""};
+}
+
+}  // namespace tailrace::ingest

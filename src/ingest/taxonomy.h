@@ -1,0 +1,50 @@
+// The taxonomy at work: which name an event goes by, and whether it may be admitted. It judges at apply, not
+// at the door, so that what it holds back stays in the log and a mended taxonomy can re-admit it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/record.h"
+#include "model/value.h"
+#include "workspace/workspace.h"
+
+namespace tailrace::ingest {
+
+// What page and screen calls are called, in every workspace.
+constexpr std::string_view kPageViewed = "Page Viewed";
+constexpr std::string_view kScreenViewed = "Screen Viewed";
+
+class Taxonomy {
+ public:
+  explicit Taxonomy(const workspace::Taxonomy& rules);
+
+  struct Verdict {
+    std::string_view
+        event;  // canonical; lent by the taxonomy, or by the record where unknown events are admitted
+    std::string reason;  // empty: admitted
+  };
+  // For track, page and screen records.
+  Verdict judge(const RecordView& record, const Value& properties) const;
+  // Does judging this event look at its properties?
+  bool needs_properties(std::string_view name) const;
+
+ private:
+  struct Rule {
+    std::string event;
+    std::vector<workspace::PropertyRule> checks;  // those that required or typed
+  };
+  const Rule* find(std::string_view name) const;
+
+  bool admit_unknown_;
+  std::vector<Rule> rules_;
+  std::map<std::string, std::size_t, std::less<>> by_name_;  // trimmed, lower case: names and aliases
+};
+
+// Trimmed, and ASCII lower case: how event names are compared.
+std::string folded(std::string_view name);
+
+}  // namespace tailrace::ingest

@@ -1,0 +1,50 @@
+// The identity directory: identifier -> PersonId. One look-up per event, so it is a flat table of hashes; the
+// texts stand in one arena and settle collisions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "base/bytes.h"
+#include "base/id.h"
+#include "model/person.h"
+
+namespace tailrace::profiles {
+
+// The person of an identifier that was deleted.
+constexpr PersonId kNobody{UINT32_MAX};
+
+class Directory {
+ public:
+  std::optional<PersonId> find(IdentifierKind kind, std::string_view value) const;
+  void put(IdentifierKind kind, std::string_view value, PersonId person);  // adds or re-points
+  void erase(IdentifierKind kind, std::string_view value);
+  std::size_t size() const { return entries_.size(); }
+
+  void save(ByteWriter& out) const;
+  Result<void> restore(ByteReader& in);
+
+ private:
+  struct Entry {
+    std::uint64_t text;  // offset in texts_
+    std::uint32_t length;
+    PersonId person;
+  };
+  struct Identity {
+    std::size_t operator()(std::uint64_t hash) const noexcept { return hash; }
+    using is_avalanching = void;
+  };
+  static std::uint64_t hash_of(IdentifierKind kind, std::string_view value);
+  // The key under which the text stands or would stand: its hash, or the next number that no other text has.
+  std::uint64_t key_of(IdentifierKind kind, std::string_view value) const;
+
+  boost::unordered_flat_map<std::uint64_t, Entry, Identity> entries_;
+  std::string texts_;  // kind byte and value of each entry, one after another
+};
+
+}  // namespace tailrace::profiles

@@ -1,0 +1,925 @@
+#include "segments/plan.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/assert.h"
+#include "language/language.h"
+#include "segments/window.h"
+
+namespace tailrace::segments {
+namespace {
+
+namespace ast = language;
+using history::Cell;
+using history::Column;
+using history::Stream;
+using history::StreamId;
+
+Time earlier(Time a, Time b) { return std::min(a, b); }
+
+class Constant final : public Node {
+ public:
+  explicit Constant(const ast::Literal& literal) : literal_(literal) {}
+  Held at(const World&, PersonId, Time) const override { return {Scalar::of(literal_), kNever}; }
+
+ private:
+  ast::Literal literal_;
+};
+
+// A trait as of t: the latest statement wins.
+class Trait final : public Node {
+ public:
+  Trait(profiles::TraitId whole, profiles::TraitId root, std::string rest)
+      : whole_(whole), root_(root), rest_(std::move(rest)) {}
+  Held at(const World& world, PersonId person, Time t) const override {
+    const auto [statement, until] = find(world, person, t);
+    return {statement == nullptr ? Scalar() : value_of(*statement), until};
+  }
+  Evidence evidence(const World& world, PersonId person, Time t) const override {
+    const auto [statement, until] = find(world, person, t);
+    if (statement == nullptr) return {.value = "missing", .position = {}, .time = {}};
+    return {.value = to_string(value_of(*statement)), .position = {}, .time = statement->time};
+  }
+
+ private:
+  struct Found {
+    const profiles::DatedValue* statement;
+    Time until;
+  };
+  Found find(const World& world, PersonId person, Time t) const {
+    Found found = latest(world, person, whole_, t);
+    if (found.statement != nullptr || rest_.empty()) return found;
+    const Found by_root = latest(world, person, root_, t);
+    return {by_root.statement, earlier(found.until, by_root.until)};
+  }
+  static Found latest(const World& world, PersonId person, profiles::TraitId trait, Time t) {
+    const auto* history = world.profiles.trait_history(person, trait);
+    if (history == nullptr) return {nullptr, kNever};
+    const auto after = std::upper_bound(history->begin(), history->end(), t,
+                                        [](Time at, const profiles::DatedValue& s) { return at < s.time; });
+    return {after == history->begin() ? nullptr : &*std::prev(after),
+            after == history->end() ? kNever : after->time};
+  }
+  Scalar value_of(const profiles::DatedValue& statement) const {
+    if (rest_.empty() || statement.value.kind != Value::Kind::object)
+      return rest_.empty() || whole_ == root_ ? Scalar::of(statement.value) : Scalar();
+    const Value* inner = statement.value.find_path(rest_);
+    return inner == nullptr ? Scalar() : Scalar::of(*inner);
+  }
+
+  profiles::TraitId whole_;  // the name with its dots
+  profiles::TraitId root_;   // the part before the first dot
+  std::string rest_;         // the part behind it, empty without dots
+};
+
+class ConsentFor final : public Condition {
+ public:
+  explicit ConsentFor(profiles::PurposeId purpose) : purpose_(purpose) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    const auto* history = world.profiles.consent_history(person, purpose_);
+    if (history == nullptr) return {world.consent_unknown, kNever};
+    const auto after = std::upper_bound(history->begin(), history->end(), t,
+                                        [](Time at, const profiles::DatedConsent& s) { return at < s.time; });
+    return {after == history->begin() ? world.consent_unknown : std::prev(after)->granted,
+            after == history->end() ? kNever : after->time};
+  }
+
+ private:
+  profiles::PurposeId purpose_;
+};
+
+class Negation final : public Condition {
+ public:
+  explicit Negation(std::shared_ptr<const Condition> operand) : operand_(std::move(operand)) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    const Truth inner = operand_->truth(world, person, t);
+    return {!inner.value, inner.until};
+  }
+
+ private:
+  std::shared_ptr<const Condition> operand_;
+};
+
+// and, or. One operand that decides is enough for as long as it does.
+class Junction final : public Condition {
+ public:
+  Junction(bool all, std::vector<std::shared_ptr<const Condition>> operands)
+      : all_(all), operands_(std::move(operands)) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    Time undecided_until = kNever;
+    for (const auto& operand : operands_) {
+      const Truth part = operand->truth(world, person, t);
+      if (part.value != all_) return part;
+      undecided_until = earlier(undecided_until, part.until);
+    }
+    return {all_, undecided_until};
+  }
+
+ private:
+  bool all_;
+  std::vector<std::shared_ptr<const Condition>> operands_;
+};
+
+class Comparing final : public Condition {
+ public:
+  Comparing(ast::Comparison op, std::shared_ptr<const Node> left, std::shared_ptr<const Node> right)
+      : op_(op), left_(std::move(left)), right_(std::move(right)) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    const Held left = left_->at(world, person, t);
+    const Held right = right_->at(world, person, t);
+    return {compare(op_, left.value, right.value), earlier(left.until, right.until)};
+  }
+  Evidence evidence(const World& world, PersonId person, Time t) const override {
+    Evidence found = left_->evidence(world, person, t);
+    found.value = to_string(left_->at(world, person, t).value);
+    return found;
+  }
+
+ private:
+  ast::Comparison op_;
+  std::shared_ptr<const Node> left_, right_;
+};
+
+class OneOf final : public Condition {
+ public:
+  OneOf(std::shared_ptr<const Node> value, std::vector<ast::Literal> options)
+      : value_(std::move(value)), options_(std::move(options)) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    const Held held = value_->at(world, person, t);
+    const bool found = std::any_of(options_.begin(), options_.end(), [&](const ast::Literal& option) {
+      return compare(ast::Comparison::equal, held.value, Scalar::of(option));
+    });
+    return {found, held.until};
+  }
+  Evidence evidence(const World& world, PersonId person, Time t) const override {
+    return value_->evidence(world, person, t);
+  }
+
+ private:
+  std::shared_ptr<const Node> value_;
+  std::vector<ast::Literal> options_;
+};
+
+class Existing final : public Condition {
+ public:
+  explicit Existing(std::shared_ptr<const Node> value) : value_(std::move(value)) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    const Held held = value_->at(world, person, t);
+    return {held.value.present(), held.until};
+  }
+  Evidence evidence(const World& world, PersonId person, Time t) const override {
+    return value_->evidence(world, person, t);
+  }
+
+ private:
+  std::shared_ptr<const Node> value_;
+};
+
+// A bare boolean value as a condition: `subscribed`.
+class Flag final : public Condition {
+ public:
+  explicit Flag(std::shared_ptr<const Node> value) : value_(std::move(value)) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    const Held held = value_->at(world, person, t);
+    return {held.value.kind == Scalar::Kind::boolean && held.value.boolean, held.until};
+  }
+  Evidence evidence(const World& world, PersonId person, Time t) const override {
+    return value_->evidence(world, person, t);
+  }
+
+ private:
+  std::shared_ptr<const Node> value_;
+};
+
+class Calculation final : public Node {
+ public:
+  Calculation(ast::Arithmetic::Op op, std::shared_ptr<const Node> left, std::shared_ptr<const Node> right)
+      : op_(op), left_(std::move(left)), right_(std::move(right)) {}
+  Held at(const World& world, PersonId person, Time t) const override {
+    const Held left = left_->at(world, person, t);
+    const Held right = right_->at(world, person, t);
+    return {compute(op_, left.value, right.value), earlier(left.until, right.until)};
+  }
+
+ private:
+  ast::Arithmetic::Op op_;
+  std::shared_ptr<const Node> left_, right_;
+};
+
+class Choice final : public Node {
+ public:
+  Choice(std::shared_ptr<const Condition> condition, std::shared_ptr<const Node> then,
+         std::shared_ptr<const Node> otherwise)
+      : condition_(std::move(condition)), then_(std::move(then)), otherwise_(std::move(otherwise)) {}
+  Held at(const World& world, PersonId person, Time t) const override {
+    const Truth decided = condition_->truth(world, person, t);
+    Held held;
+    if (decided.value) {
+      held = then_->at(world, person, t);
+    } else if (otherwise_) {
+      held = otherwise_->at(world, person, t);
+    }
+    return {held.value, earlier(held.until, decided.until)};
+  }
+
+ private:
+  std::shared_ptr<const Condition> condition_;
+  std::shared_ptr<const Node> then_, otherwise_;
+};
+
+class Counting final : public Condition {
+ public:
+  Counting(StreamId stream, Span span, ast::Comparison op, std::uint64_t times)
+      : stream_(stream),
+        span_(std::move(span)),
+        op_(op),
+        times_(times),
+        simple_(span_.only_within() && op == ast::Comparison::greater_equal && times > 0) {}
+
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    const Stream::Rows rows = world.history.at(stream_).rows(person);
+    // The common form, at least n within D (or ever), is one look at the n-th most recent event.
+    if (simple_ && (rows.size() == 0 || rows.times.back() <= t)) {
+      if (rows.size() < times_) return {false, kNever};
+      if (!span_.far) return {true, kNever};
+      const Time leaves = rows.times[rows.size() - times_] + *span_.far;
+      return leaves > t ? Truth{true, leaves} : Truth{false, kNever};
+    }
+    const Extent extent = span_.extent(world, person, t);
+    const Inside found = inside(world, span_, extent, rows, t);
+    return {holds(found.count()), found.until()};
+  }
+  Evidence evidence(const World& world, PersonId person, Time t) const override {
+    const Stream::Rows rows = world.history.at(stream_).rows(person);
+    const Inside found = inside(world, span_, span_.extent(world, person, t), rows, t);
+    Evidence result{.value = found.count() == 1 ? "once" : fmt::format("{} times", found.count()),
+                    .position = {},
+                    .time = {}};
+    if (found.count() > 0) {
+      result.position = rows.positions[found.end - 1];
+      result.time = rows.times[found.end - 1];
+    } else if (found.begin > 0) {  // the last one before the window, which is why there is none in it
+      result.position = rows.positions[found.begin - 1];
+      result.time = rows.times[found.begin - 1];
+    }
+    return result;
+  }
+
+ private:
+  bool holds(std::uint64_t count) const {
+    switch (op_) {
+      case ast::Comparison::equal:
+        return count == times_;
+      case ast::Comparison::not_equal:
+        return count != times_;
+      case ast::Comparison::less:
+        return count < times_;
+      case ast::Comparison::less_equal:
+        return count <= times_;
+      case ast::Comparison::greater:
+        return count > times_;
+      case ast::Comparison::greater_equal:
+        return count >= times_;
+    }
+    return false;
+  }
+
+  StreamId stream_;
+  Span span_;
+  ast::Comparison op_;
+  std::uint64_t times_;
+  bool simple_;
+};
+
+// performed X <window> [not] followed by Y within T ...
+class Sequence final : public Condition {
+ public:
+  struct Step {
+    StreamId stream;
+    history::EventId event;
+    bool negated;
+    std::optional<Millis> within;
+  };
+  Sequence(StreamId stream, history::EventId event, Span span, std::vector<Step> steps)
+      : stream_(stream), event_(event), span_(std::move(span)), steps_(std::move(steps)) {}
+
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    const Stream::Rows rows = world.history.at(stream_).rows(person);
+    const Extent extent = span_.extent(world, person, t);
+    const Inside found = inside(world, span_, extent, rows, t);
+    bool value = false;
+    for (std::size_t row = found.begin; row < found.end && !value; ++row) {
+      value = follows(world, person, {rows.times[row], rows.positions[row], event_}, 0, t);
+    }
+    return {value, earlier(found.until(), next_edge(world, person, t))};
+  }
+
+ private:
+  struct Event {
+    Time time;
+    Position position;
+    history::EventId event;
+  };
+  static bool is_after(const World& world, const Stream::Rows& rows, std::size_t row, history::EventId event,
+                       const Event& x) {
+    if (rows.times[row] != x.time || event != x.event) return rows.times[row] >= x.time;
+    if (rows.positions[row] == x.position) return false;
+    const std::string id(world.ids.message_id(x.position));
+    const auto order = world.ids.message_id(rows.positions[row]).compare(id);
+    return order > 0 || (order == 0 && x.position < rows.positions[row]);
+  }
+  bool follows(const World& world, PersonId person, const Event& x, std::size_t index, Time t) const {
+    if (index == steps_.size()) return true;
+    const Step& step = steps_[index];
+    const Stream::Rows rows = world.history.at(step.stream).rows(person);
+    const Time last = step.within ? x.time + *step.within : kNever;
+    if (step.negated && t < last) return false;
+    auto row = static_cast<std::size_t>(std::lower_bound(rows.times.begin(), rows.times.end(), x.time) -
+                                        rows.times.begin());
+    for (; row < rows.size() && rows.times[row] <= std::min(last, t); ++row) {
+      if (!is_after(world, rows, row, step.event, x)) continue;
+      if (step.negated) return false;
+      if (follows(world, person, {rows.times[row], rows.positions[row], step.event}, index + 1, t))
+        return true;
+    }
+    return step.negated && follows(world, person, x, index + 1, t);
+  }
+  // The next instant at which an event comes in, or a step's time since an event is up.
+  Time next_edge(const World& world, PersonId person, Time t) const {
+    Time next = kNever;
+    const auto consider = [&](StreamId stream, Millis delay) {
+      const auto times = world.history.at(stream).rows(person).times;
+      const auto row = std::upper_bound(times.begin(), times.end(), t - delay);
+      if (row != times.end()) next = earlier(next, *row + delay);
+    };
+    std::vector<StreamId> bound_to{stream_};
+    consider(stream_, {0});
+    if (span_.far) consider(stream_, *span_.far);
+    for (const Step& step : steps_) {
+      consider(step.stream, {0});
+      if (step.within) {
+        for (const StreamId stream : bound_to) consider(stream, *step.within);
+      }
+      if (!step.negated) bound_to = {step.stream};
+    }
+    return next;
+  }
+
+  StreamId stream_;
+  history::EventId event_;
+  Span span_;
+  std::vector<Step> steps_;
+};
+
+class Aggregation final : public Node {
+ public:
+  using Op = ast::Aggregate::Op;
+  Aggregation(StreamId stream, std::optional<Column> column, Op op, Span span)
+      : stream_(stream), column_(column), op_(op), span_(std::move(span)) {}
+
+  Held at(const World& world, PersonId person, Time t) const override {
+    const Stream& stream = world.history.at(stream_);
+    const Stream::Rows rows = stream.rows(person);
+    const bool all = span_.ever() && (rows.size() == 0 || rows.times.back() <= t);
+    const Inside found = all ? Inside{.begin = 0, .end = rows.size(), .leaves = kNever, .enters = kNever}
+                             : inside(world, span_, span_.extent(world, person, t), rows, t);
+    if (all && (op_ == Op::sum || op_ == Op::avg)) {
+      if (const auto quick = whole_sum(stream, person)) return {*quick, kNever};
+    }
+    return {value(world, stream, rows, found), found.until()};
+  }
+  Evidence evidence(const World& world, PersonId person, Time t) const override {
+    const Stream::Rows rows = world.history.at(stream_).rows(person);
+    const Inside found = inside(world, span_, span_.extent(world, person, t), rows, t);
+    Evidence result{.value = to_string(at(world, person, t).value), .position = {}, .time = {}};
+    if (found.count() > 0) {
+      const std::size_t row = op_ == Op::first ? found.begin : found.end - 1;
+      result.position = rows.positions[row];
+      result.time = rows.times[row];
+    }
+    return result;
+  }
+
+ private:
+  std::optional<Scalar> whole_sum(const Stream& stream, PersonId person) const {
+    const Stream::Sum* sum = stream.sum(person, *column_);
+    if (sum == nullptr) return op_ == Op::sum ? std::optional(Scalar::of(Number())) : std::optional(Scalar());
+    if (!sum->exact) return std::nullopt;
+    const Number total = Number::decimal(sum->mantissa, sum->scale);
+    if (op_ == Op::sum) return Scalar::of(total);
+    return sum->numbers == 0 ? Scalar() : Scalar::of(*divide(total, Number::integer(sum->numbers)));
+  }
+
+  Scalar value(const World& world, const Stream& stream, const Stream::Rows& rows,
+               const Inside& found) const {
+    switch (op_) {
+      case Op::count:
+        return Scalar::of(Number::integer(static_cast<std::int64_t>(found.count())));
+      case Op::first:
+      case Op::last: {
+        if (found.count() == 0) return {};
+        const std::size_t row = op_ == Op::first ? found.begin : found.end - 1;
+        return column_ ? load(world, stream.cell(rows, row, *column_)) : Scalar::of(rows.times[row]);
+      }
+      case Op::distinct: {
+        std::set<std::uint64_t> seen;
+        for (std::size_t row = found.begin; row < found.end; ++row) {
+          const Cell cell = stream.cell(rows, row, *column_);
+          if (cell.present()) seen.insert(cell.bits);
+        }
+        return Scalar::of(Number::integer(static_cast<std::int64_t>(seen.size())));
+      }
+      case Op::sum:
+      case Op::avg: {
+        Number total;
+        std::int64_t numbers = 0;
+        for (std::size_t row = found.begin; row < found.end; ++row) {
+          Number number;
+          if (!world.history.cells().number(stream.cell(rows, row, *column_), number)) continue;
+          total = total + number;
+          ++numbers;
+        }
+        if (op_ == Op::sum) return Scalar::of(total);
+        return numbers == 0 ? Scalar() : Scalar::of(*divide(total, Number::integer(numbers)));
+      }
+      case Op::min:
+      case Op::max:
+        return extreme(world, stream, rows, found);
+    }
+    return {};
+  }
+
+  // Of numbers, or of texts where there are no numbers.
+  Scalar extreme(const World& world, const Stream& stream, const Stream::Rows& rows,
+                 const Inside& found) const {
+    Scalar best;
+    for (std::size_t row = found.begin; row < found.end; ++row) {
+      if (!column_) return Scalar::of(op_ == Op::min ? rows.times[found.begin] : rows.times[found.end - 1]);
+      const Scalar candidate = load(world, stream.cell(rows, row, *column_));
+      if (candidate.kind != Scalar::Kind::number && candidate.kind != Scalar::Kind::string) continue;
+      const bool kind_wins = best.kind == Scalar::Kind::string && candidate.kind == Scalar::Kind::number;
+      const auto op = op_ == Op::min ? ast::Comparison::less : ast::Comparison::greater;
+      if (!best.present() || kind_wins || compare(op, candidate, best)) best = candidate;
+    }
+    return best;
+  }
+
+  static Scalar load(const World& world, Cell cell) {
+    const auto& cells = world.history.cells();
+    if (const std::string* text = cells.text(cell)) return Scalar::of(std::string_view(*text));
+    if (const Value* other = cells.other(cell)) return Scalar::of(*other);
+    Number number;
+    if (cells.number(cell, number)) return Scalar::of(number);
+    return Scalar::of(cells.load(cell));
+  }
+
+  StreamId stream_;
+  std::optional<Column> column_;
+  Op op_;
+  Span span_;
+};
+
+// A time value within a window: last("Cart Started") between 2h and 6h ago.
+class TimeInside final : public Condition {
+ public:
+  TimeInside(std::shared_ptr<const Node> value, Span span)
+      : value_(std::move(value)), span_(std::move(span)) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    const Held held = value_->at(world, person, t);
+    Time value;
+    if (held.value.kind == Scalar::Kind::time) {
+      value = held.value.time;
+    } else if (held.value.kind == Scalar::Kind::string) {
+      const auto parsed = parse_time(held.value.text);
+      if (!parsed) return {false, held.until};
+      value = *parsed;
+    } else {
+      return {false, held.until};
+    }
+    const Extent extent = span_.extent(world, person, t);
+    Time until = earlier(held.until, extent.until);
+    const Time enters = value + span_.near;
+    if (enters > t) until = earlier(until, enters);
+    if (span_.far && value + *span_.far > t) until = earlier(until, value + *span_.far);
+    const bool anchored = !extent.anchor || value > extent.anchor->time;
+    return {!extent.empty && anchored && extent.low < value && value <= extent.high, until};
+  }
+  Evidence evidence(const World& world, PersonId person, Time t) const override {
+    return value_->evidence(world, person, t);
+  }
+
+ private:
+  std::shared_ptr<const Node> value_;
+  Span span_;
+};
+
+class WasInside final : public Condition {
+ public:
+  WasInside(std::shared_ptr<const Condition> segment, Time instant)
+      : segment_(std::move(segment)), instant_(instant) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    if (t < instant_) return {false, instant_};
+    return {segment_->truth(world, person, instant_).value, kNever};
+  }
+
+ private:
+  std::shared_ptr<const Condition> segment_;
+  Time instant_;
+};
+
+// entered segment "S" <window>, entered sync "Y" <window>: an entry inside the window.
+class Entering final : public Condition {
+ public:
+  Entering(std::shared_ptr<const Condition> segment, std::string sync, Span span)
+      : segment_(std::move(segment)), sync_(std::move(sync)), span_(std::move(span)) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    const Extent extent = span_.extent(world, person, t);
+    std::vector<Time> entries;
+    Time until = extent.until;
+    if (segment_) {
+      const Timeline line = timeline(world, *segment_, person, beginning_of(world, person), t);
+      bool in = line.initially;
+      for (const Time change : line.changes) {
+        in = !in;
+        if (in) entries.push_back(change);
+      }
+      until = earlier(until, segment_->truth(world, person, t).until);
+    } else if (const auto by_person = world.sync_entries.find(sync_); by_person != world.sync_entries.end()) {
+      if (const auto times = by_person->second.find(person.value); times != by_person->second.end())
+        entries = times->second;
+    }
+    bool value = false;
+    for (const Time entry : entries) {
+      if (entry + span_.near > t) until = earlier(until, entry + span_.near);
+      if (span_.far && entry + *span_.far > t) until = earlier(until, entry + *span_.far);
+      const bool anchored = !extent.anchor || entry >= extent.anchor->time;
+      value |= !extent.empty && anchored && extent.low < entry && entry <= extent.high;
+    }
+    return {value, until};
+  }
+
+ private:
+  std::shared_ptr<const Condition> segment_;  // null: the sync
+  std::string sync_;
+  Span span_;
+};
+
+class Ranked final : public Condition {
+ public:
+  explicit Ranked(RankId rank) : rank_(rank) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    return world.ranks->truth(rank_, person, t);
+  }
+
+ private:
+  RankId rank_;
+};
+
+template <class T>
+void add_once(std::vector<T>& values, const T& value) {
+  if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
+}
+
+}  // namespace
+
+Evidence Node::evidence(const World& world, PersonId person, Time t) const {
+  return {.value = to_string(at(world, person, t).value), .position = {}, .time = {}};
+}
+
+void Dependencies::add(const Dependencies& other) {
+  for (const auto stream : other.streams) add_once(streams, stream);
+  for (const auto trait : other.traits) add_once(traits, trait);
+  for (const auto purpose : other.purposes) add_once(purposes, purpose);
+  for (const auto& sync : other.syncs) add_once(syncs, sync);
+  for (const auto rank : other.ranks) add_once(ranks, rank);
+}
+
+std::uint64_t RankPlan::limit(std::uint64_t count) const {
+  const auto decimal = amount.as_decimal();
+  TR_ASSERT(decimal && decimal->mantissa >= 0);
+  __extension__ using Wide = unsigned __int128;
+  Wide denominator = 1;
+  for (int i = 0; i < decimal->scale; ++i) denominator *= 10;
+  if (kind == language::Rank::Kind::rank_at_most || kind == language::Rank::Kind::bottom_rank_at_most) {
+    return std::min<std::uint64_t>(
+        count, static_cast<std::uint64_t>(static_cast<Wide>(decimal->mantissa) / denominator));
+  }
+  denominator *= 100;
+  const Wide share = static_cast<Wide>(decimal->mantissa) * count;
+  return std::min<std::uint64_t>(count, static_cast<std::uint64_t>((share + denominator - 1) / denominator));
+}
+
+// One walk over a tree; errors end it.
+class Compilation {
+ public:
+  explicit Compilation(Compiler& compiler) : compiler_(compiler) {}
+
+  Result<std::shared_ptr<const Condition>> condition(const ast::ExprPtr& expr, Dependencies& dependencies) {
+    auto compiled = TRY(node(expr));
+    dependencies.add(compiled.dependencies);
+    if (auto found = std::dynamic_pointer_cast<const Condition>(compiled.node)) return found;
+    return std::make_shared<const Flag>(compiled.node);
+  }
+
+  Result<Compiled> node(const ast::ExprPtr& expr) {
+    const std::string key = language::print(*expr);
+    if (const auto known = compiler_.known_.find(key); known != compiler_.known_.end()) return known->second;
+    Compiled compiled;
+    compiled.node =
+        TRY(std::visit([&](const auto& form) { return compile(form, compiled.dependencies); }, expr->node));
+    compiler_.known_.emplace(key, compiled);
+    return compiled;
+  }
+
+ private:
+  using NodePtr = std::shared_ptr<const Node>;
+  using Made = Result<NodePtr>;
+
+  Made value(const ast::ExprPtr& expr, Dependencies& dependencies) {
+    auto compiled = TRY(node(expr));
+    dependencies.add(compiled.dependencies);
+    return compiled.node;
+  }
+  Made referenced(const ast::ExprPtr& expr, std::string_view what, const std::string& name,
+                  Dependencies& dependencies) {
+    if (expr == nullptr) return invalid(fmt::format("unknown {} \"{}\"", what, name));
+    return value(expr, dependencies);
+  }
+  Result<std::shared_ptr<const Condition>> segment(const std::string& name, Dependencies& dependencies) {
+    const ast::ExprPtr expr = compiler_.references_.segment(name);
+    if (expr == nullptr) return invalid(fmt::format("unknown segment \"{}\"", name));
+    return condition(expr, dependencies);
+  }
+  // A segment whose past is asked for, not only its present.
+  Result<std::shared_ptr<const Condition>> segment_with_past(const std::string& name,
+                                                             Dependencies& dependencies) {
+    Dependencies own;
+    auto found = TRY(segment(name, own));
+    if (!own.ranks.empty()) {
+      return fail(
+          Error::Code::unsupported,
+          fmt::format(
+              "segment \"{}\" uses a rank (top, bottom, rank); its past entries cannot be asked for in an "
+              "expression yet; `tailrace transitions` shows them",
+              name));
+    }
+    dependencies.add(own);
+    return found;
+  }
+
+  struct Selected {
+    StreamId stream;
+    history::EventId event;
+  };
+  Selected select(const ast::EventSelector& selector, Dependencies& dependencies) {
+    const auto event = compiler_.history_.event(selector.event);
+    StreamId stream = compiler_.history_.base(event);
+    if (selector.where) {
+      stream = compiler_.history_.stream(
+          event, language::print(*selector.where),
+          [where = selector.where](const Value& properties) { return matches(*where, properties); });
+    }
+    add_once(dependencies.streams, stream);
+    return {stream, event};
+  }
+
+  // event: the one whose rows the window is about, for the order of events of one name in one millisecond.
+  Result<Span> span(const ast::Window& window, std::optional<history::EventId> event,
+                    Dependencies& dependencies) {
+    Span result;
+    for (const ast::Bound& bound : window) {
+      using Kind = ast::Bound::Kind;
+      switch (bound.kind) {
+        case Kind::within:
+          result.far = result.far ? std::min(*result.far, bound.far) : bound.far;
+          break;
+        case Kind::between_ago:
+          result.far = result.far ? std::min(*result.far, bound.far) : bound.far;
+          result.near = std::max(result.near, bound.near);
+          break;
+        case Kind::since_time:
+          result.not_before = result.not_before ? std::max(*result.not_before, bound.instant) : bound.instant;
+          break;
+        case Kind::before_time:
+          result.before = result.before ? std::min(*result.before, bound.instant) : bound.instant;
+          break;
+        case Kind::calendar:
+          result.words.push_back(bound.word);
+          break;
+        case Kind::since_last:
+        case Kind::since_first: {
+          const Selected anchor = select(bound.selector, dependencies);
+          result.since_events.push_back({.stream = anchor.stream,
+                                         .last = bound.kind == Kind::since_last,
+                                         .same_event = event == anchor.event,
+                                         .if_any = bound.if_any});
+          break;
+        }
+        case Kind::since_entered_segment: {
+          auto entered = TRY(segment_with_past(bound.name, dependencies));
+          result.since_entries.push_back({.segment = std::move(entered), .sync = {}, .if_any = bound.if_any});
+          break;
+        }
+        case Kind::since_entered_sync:
+          add_once(dependencies.syncs, bound.name);
+          result.since_entries.push_back({.segment = nullptr, .sync = bound.name, .if_any = bound.if_any});
+          break;
+      }
+    }
+    return result;
+  }
+
+  Made compile(const ast::Literal& form, Dependencies&) { return std::make_shared<const Constant>(form); }
+  Made compile(const ast::Attribute& form, Dependencies& dependencies) {
+    if (form.computed)
+      return referenced(compiler_.references_.attribute(form.path), "attribute", form.path, dependencies);
+    const std::size_t dot = form.path.find('.');
+    const auto whole = compiler_.profiles_.trait(form.path);
+    const auto root = dot == std::string::npos ? whole : compiler_.profiles_.trait(form.path.substr(0, dot));
+    add_once(dependencies.traits, whole);
+    add_once(dependencies.traits, root);
+    return std::make_shared<const Trait>(whole, root,
+                                         dot == std::string::npos ? "" : form.path.substr(dot + 1));
+  }
+  Made compile(const ast::Property& form, Dependencies&) {
+    return invalid(fmt::format("`{}` is a property of an event; it can only stand in a `where`", form.path));
+  }
+  Made compile(const ast::Quantified& form, Dependencies&) {
+    return invalid(fmt::format("any, all and none over `{}` can only stand in a `where`", form.path));
+  }
+  Made compile(const ast::Definition& form, Dependencies& dependencies) {
+    return referenced(compiler_.references_.definition(form.name), "definition", form.name, dependencies);
+  }
+  Made compile(const ast::Consent& form, Dependencies& dependencies) {
+    const auto purpose = compiler_.profiles_.purpose(form.purpose);
+    add_once(dependencies.purposes, purpose);
+    return std::make_shared<const ConsentFor>(purpose);
+  }
+  Made compile(const ast::Not& form, Dependencies& dependencies) {
+    return std::make_shared<const Negation>(TRY(condition(form.operand, dependencies)));
+  }
+  Made compile(const ast::Logical& form, Dependencies& dependencies) {
+    std::vector<std::shared_ptr<const Condition>> operands;
+    for (const auto& operand : form.operands) operands.push_back(TRY(condition(operand, dependencies)));
+    return std::make_shared<const Junction>(form.kind == ast::Logical::Kind::all_of, std::move(operands));
+  }
+  Made compile(const ast::Compare& form, Dependencies& dependencies) {
+    auto left = TRY(value(form.left, dependencies));
+    auto right = TRY(value(form.right, dependencies));
+    return std::make_shared<const Comparing>(form.op, std::move(left), std::move(right));
+  }
+  Made compile(const ast::InList& form, Dependencies& dependencies) {
+    return std::make_shared<const OneOf>(TRY(value(form.value, dependencies)), form.options);
+  }
+  Made compile(const ast::Exists& form, Dependencies& dependencies) {
+    return std::make_shared<const Existing>(TRY(value(form.value, dependencies)));
+  }
+  Made compile(const ast::Arithmetic& form, Dependencies& dependencies) {
+    auto left = TRY(value(form.left, dependencies));
+    auto right = TRY(value(form.right, dependencies));
+    return std::make_shared<const Calculation>(form.op, std::move(left), std::move(right));
+  }
+  Made compile(const ast::Conditional& form, Dependencies& dependencies) {
+    auto decided = TRY(condition(form.condition, dependencies));
+    auto then = TRY(value(form.then, dependencies));
+    NodePtr otherwise;
+    if (form.otherwise) otherwise = TRY(value(form.otherwise, dependencies));
+    return std::make_shared<const Choice>(std::move(decided), std::move(then), std::move(otherwise));
+  }
+  Made compile(const ast::Performed& form, Dependencies& dependencies) {
+    const Selected selected = select(form.selector, dependencies);
+    Span window = TRY(span(form.window, selected.event, dependencies));
+    if (form.steps.empty())
+      return std::make_shared<const Counting>(selected.stream, std::move(window), form.op, form.times);
+    std::vector<Sequence::Step> steps;
+    for (const ast::SequenceStep& step : form.steps) {
+      const Selected next = select(step.selector, dependencies);
+      steps.push_back({next.stream, next.event, step.negated, step.within});
+    }
+    return std::make_shared<const Sequence>(selected.stream, selected.event, std::move(window),
+                                            std::move(steps));
+  }
+  Made compile(const ast::Aggregate& form, Dependencies& dependencies) {
+    const Selected selected = select(form.selector, dependencies);
+    Span window = TRY(span(form.window, selected.event, dependencies));
+    std::optional<Column> column;
+    if (!form.property.empty()) column = compiler_.history_.column(selected.stream, form.property);
+    using Op = ast::Aggregate::Op;
+    if (!column && (form.op == Op::sum || form.op == Op::avg || form.op == Op::distinct)) {
+      return invalid("sum, avg and distinct need a property: sum(\"Order Placed\".revenue)");
+    }
+    return std::make_shared<const Aggregation>(selected.stream, column, form.op, std::move(window));
+  }
+  Made compile(const ast::InWindow& form, Dependencies& dependencies) {
+    auto inner = TRY(value(form.value, dependencies));
+    std::optional<history::EventId> event;
+    if (const auto* aggregate = language::as<ast::Aggregate>(*form.value))
+      event = compiler_.history_.event(aggregate->selector.event);
+    return std::make_shared<const TimeInside>(std::move(inner), TRY(span(form.window, event, dependencies)));
+  }
+  Made compile(const ast::InSegment& form, Dependencies& dependencies) {
+    return TRY(segment(form.segment, dependencies));
+  }
+  Made compile(const ast::WasInSegment& form, Dependencies& dependencies) {
+    return std::make_shared<const WasInside>(TRY(segment_with_past(form.segment, dependencies)), form.at);
+  }
+  Made compile(const ast::Entered& form, Dependencies& dependencies) {
+    Span window = TRY(span(form.window, std::nullopt, dependencies));
+    if (form.of == ast::Entered::Of::sync) {
+      add_once(dependencies.syncs, form.name);
+      return std::make_shared<const Entering>(nullptr, form.name, std::move(window));
+    }
+    return std::make_shared<const Entering>(TRY(segment_with_past(form.name, dependencies)), "",
+                                            std::move(window));
+  }
+  Made compile(const ast::Rank& form, Dependencies& dependencies) {
+    RankPlan plan;
+    plan.kind = form.kind;
+    plan.amount = form.amount;
+    plan.by = TRY(node(form.by));
+    std::vector<std::shared_ptr<const Condition>> eligible;
+    if (form.where) eligible.push_back(TRY(condition(form.where, plan.eligible_dependencies)));
+    if (!form.among_segment.empty())
+      eligible.push_back(TRY(segment(form.among_segment, plan.eligible_dependencies)));
+    if (eligible.size() == 1) plan.eligible = eligible.front();
+    if (eligible.size() > 1) plan.eligible = std::make_shared<const Junction>(true, std::move(eligible));
+    const RankId id(static_cast<std::uint32_t>(compiler_.ranks_.size()));
+    compiler_.ranks_.push_back(std::move(plan));
+    add_once(dependencies.ranks, id);
+    return std::make_shared<const Ranked>(id);
+  }
+
+  Compiler& compiler_;
+};
+
+Compiler::Compiler(history::History& history, profiles::Profiles& profiles, References references)
+    : history_(history), profiles_(profiles), references_(std::move(references)) {}
+
+Result<std::shared_ptr<const Condition>> Compiler::compile(const language::ExprPtr& expr,
+                                                           Dependencies& dependencies) {
+  return Compilation(*this).condition(expr, dependencies);
+}
+
+Explanation Compiler::explain(const World& world, const language::ExprPtr& expr, PersonId person, Time t) {
+  Explanation result;
+  result.text = language::print(*expr);
+  Dependencies ignored;
+  const auto node = compile(expr, ignored);
+  TR_ASSERT(node.has_value());
+  const Truth truth = (*node)->truth(world, person, t);
+  result.holds = truth.value;
+  result.until = truth.until;
+  if (const auto* logical = language::as<ast::Logical>(*expr)) {
+    for (const auto& operand : logical->operands) result.parts.push_back(explain(world, operand, person, t));
+  } else if (const auto* negation = language::as<ast::Not>(*expr)) {
+    result.parts.push_back(explain(world, negation->operand, person, t));
+  } else if (const auto* definition = language::as<ast::Definition>(*expr)) {
+    result.parts.push_back(explain(world, references_.definition(definition->name), person, t));
+  } else if (const auto* segment = language::as<ast::InSegment>(*expr)) {
+    result.parts.push_back(explain(world, references_.segment(segment->segment), person, t));
+  } else {
+    result.evidence = (*node)->evidence(world, person, t);
+  }
+  return result;
+}
+
+Time beginning_of(const World& world, PersonId person) {
+  Time first = earlier(world.history.first_time(person), world.profiles.first_time(person));
+  for (const auto& [sync, people] : world.sync_entries) {
+    if (const auto times = people.find(person.value); times != people.end() && !times->second.empty()) {
+      first = earlier(first, times->second.front());
+    }
+  }
+  return first == kNever ? kNever : first - Millis{1};
+}
+
+Timeline timeline(const World& world, const Condition& condition, PersonId person, Time from, Time to) {
+  Timeline result;
+  Truth now = condition.truth(world, person, from);
+  result.initially = now.value;
+  while (now.until <= to) {
+    const Time t = now.until;
+    const Truth next = condition.truth(world, person, t);
+    TR_ASSERT(next.until > t);
+    if (next.value != now.value) result.changes.push_back(t);
+    now = next;
+  }
+  return result;
+}
+
+LastEntry last_entry(const World& world, const Condition& condition, PersonId person, Time t) {
+  LastEntry result;
+  result.until = condition.truth(world, person, t).until;
+  const Timeline line = timeline(world, condition, person, beginning_of(world, person), t);
+  bool in = line.initially;
+  for (const Time change : line.changes) {
+    in = !in;
+    if (in) result.entry = change;
+  }
+  return result;
+}
+
+}  // namespace tailrace::segments

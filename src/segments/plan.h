@@ -1,0 +1,163 @@
+// A compiled expression: a tree of nodes over streams, dated attributes and other segments. Every node
+// answers for one person at one instant, and says until when its answer holds as long as no new record comes:
+// that is how a window that ends becomes an event. Equal parts of different segments are one node (by
+// canonical text).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/calendar.h"
+#include "base/id.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "history/history.h"
+#include "language/ast.h"
+#include "profiles/profiles.h"
+#include "segments/scalar.h"
+
+namespace tailrace::segments {
+
+// A condition's value at t, constant in [t, until). `until` may be too early (then it is asked again), never
+// too late.
+struct Truth {
+  bool value = false;
+  Time until = kNever;
+};
+struct Held {
+  Scalar value;
+  Time until = kNever;
+};
+
+using RankId = Id<struct RankTag>;
+
+// Who is within a rank (top 10 % by ltv). Live: the present membership. In the past: its timeline.
+class RankView {
+ public:
+  virtual ~RankView() = default;
+  virtual Truth truth(RankId rank, PersonId person, Time t) const = 0;
+};
+
+// Acknowledged entries into syncs' audiences, per sync name and person, in order of time.
+using SyncEntries =
+    std::map<std::string, boost::unordered_flat_map<std::uint32_t, std::vector<Time>>, std::less<>>;
+
+// All that nodes may look at.
+struct World {
+  const history::History& history;
+  const profiles::Profiles& profiles;
+  history::MessageIds& ids;
+  const Zone& zone;
+  bool consent_unknown;
+  const SyncEntries& sync_entries;
+  const RankView* ranks;
+};
+
+// What decided a condition, for `explain`.
+struct Evidence {
+  std::string value;                 // "2 times", "152.30", "missing"
+  std::optional<Position> position;  // the event that decided
+  std::optional<Time> time;          // its time, or that of the statement that decided
+};
+
+class Node {
+ public:
+  virtual ~Node() = default;
+  virtual Held at(const World& world, PersonId person, Time t) const = 0;
+  virtual Evidence evidence(const World& world, PersonId person, Time t) const;
+};
+
+class Condition : public Node {
+ public:
+  virtual Truth truth(const World& world, PersonId person, Time t) const = 0;
+  Held at(const World& world, PersonId person, Time t) const final {
+    const Truth result = truth(world, person, t);
+    return {Scalar::of(result.value), result.until};
+  }
+};
+
+// What an expression's value depends on beside time: a record that touches none of these cannot change it.
+struct Dependencies {
+  std::vector<history::StreamId> streams;
+  std::vector<profiles::TraitId> traits;
+  std::vector<profiles::PurposeId> purposes;
+  std::vector<std::string> syncs;
+  std::vector<RankId> ranks;
+  void add(const Dependencies& other);
+};
+
+struct Compiled {
+  std::shared_ptr<const Node> node;
+  Dependencies dependencies;
+};
+
+// Parts of an explanation: the tree of and, or, not as written, with the leaves' evidence.
+struct Explanation {
+  std::string text;  // canonical
+  bool holds = false;
+  Time until = kNever;
+  Evidence evidence;
+  std::vector<Explanation> parts;
+};
+
+// A rank condition: `where` and `among` are one condition on who takes part; `by` is the value ranked.
+struct RankPlan {
+  std::string key;  // canonical text
+  language::Rank::Kind kind = language::Rank::Kind::top_percent;
+  Number amount;
+  Compiled by;
+  std::shared_ptr<const Condition> eligible;  // null: everybody
+  Dependencies eligible_dependencies;
+  // How many of `count` people are within.
+  std::uint64_t limit(std::uint64_t count) const;
+  bool ascending() const {
+    return kind == language::Rank::Kind::bottom_percent || kind == language::Rank::Kind::bottom_rank_at_most;
+  }
+};
+
+// Trees by name, for references. Checked trees, without cycles.
+struct References {
+  std::function<language::ExprPtr(std::string_view)> definition, attribute, segment;
+};
+
+// Compiles checked expressions. Adds the streams and columns they need to the history (which then has to be
+// back-filled), and ranks to `ranks` in an order in which each uses only those before it.
+class Compiler {
+ public:
+  Compiler(history::History& history, profiles::Profiles& profiles, References references);
+  Result<std::shared_ptr<const Condition>> compile(const language::ExprPtr& expr, Dependencies& dependencies);
+  Explanation explain(const World& world, const language::ExprPtr& expr, PersonId person, Time t);
+  const std::vector<RankPlan>& ranks() const { return ranks_; }
+
+ private:
+  friend class Compilation;
+  history::History& history_;
+  profiles::Profiles& profiles_;
+  References references_;
+  std::vector<RankPlan> ranks_;
+  std::map<std::string, Compiled, std::less<>> known_;  // by canonical text
+};
+
+// The instants in (from, to] at which a condition changes for a person, in order, and its truth at `from`.
+struct Timeline {
+  bool initially = false;
+  std::vector<Time> changes;
+};
+Timeline timeline(const World& world, const Condition& condition, PersonId person, Time from, Time to);
+
+// The last entry at or before t (false to true on the timeline from the person's first record on), and until
+// when that is so.
+struct LastEntry {
+  std::optional<Time> entry;
+  Time until = kNever;
+};
+LastEntry last_entry(const World& world, const Condition& condition, PersonId person, Time t);
+
+// Before the person's first record nothing but calendar words and fixed dates changes.
+Time beginning_of(const World& world, PersonId person);
+
+}  // namespace tailrace::segments

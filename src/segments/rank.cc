@@ -1,0 +1,160 @@
+#include "segments/rank.h"
+
+#include <algorithm>
+
+#include <ext/pb_ds/assoc_container.hpp>
+#include <ext/pb_ds/tree_policy.hpp>
+
+#include "base/assert.h"
+
+namespace tailrace::segments {
+namespace {
+
+struct Key {
+  Number value;
+  PersonId person;
+};
+struct Before {
+  bool ascending = false;
+  bool operator()(const Key& a, const Key& b) const {
+    const auto order = a.value <=> b.value;
+    if (order != 0) return ascending ? order < 0 : order > 0;
+    return a.person < b.person;
+  }
+};
+using Tree = __gnu_pbds::tree<Key, __gnu_pbds::null_type, Before, __gnu_pbds::rb_tree_tag,
+                              __gnu_pbds::tree_order_statistics_node_update>;
+
+}  // namespace
+
+struct RankTable::Order {
+  explicit Order(bool ascending) : tree(Before{ascending}) {}
+  Tree tree;
+  std::vector<std::optional<Number>> values;  // by person
+};
+
+RankTable::RankTable(const RankPlan& plan)
+    : plan_(&plan), order_(std::make_unique<Order>(plan.ascending())) {}
+RankTable::~RankTable() = default;
+RankTable::RankTable(RankTable&&) noexcept = default;
+RankTable& RankTable::operator=(RankTable&&) noexcept = default;
+
+bool RankTable::contains(PersonId person) const {
+  return person.value < inside_.size() && inside_[person.value];
+}
+
+void RankTable::set(PersonId person, bool inside, std::vector<PersonId>& flips) {
+  if (inside_[person.value] == inside) return;
+  inside_[person.value] = inside;
+  // A second flip of the same person takes the first back.
+  const auto earlier = std::find(flips.begin(), flips.end(), person);
+  if (earlier == flips.end()) {
+    flips.push_back(person);
+  } else {
+    flips.erase(earlier);
+  }
+}
+
+void RankTable::update(PersonId person, const std::optional<Number>& value, std::vector<PersonId>& flips) {
+  if (person.value >= inside_.size()) {
+    inside_.resize(person.value + 1);
+    order_->values.resize(person.value + 1);
+  }
+  std::optional<Number>& known = order_->values[person.value];
+  if (known.has_value() == value.has_value() && (!value || *known == *value)) return;
+  std::vector<PersonId> moved;
+  if (known) {
+    order_->tree.erase({*known, person});
+    if (inside_[person.value]) {
+      --inside_count_;
+      set(person, false, moved);
+    }
+  }
+  known = value;
+  if (known) {
+    order_->tree.insert({*known, person});
+    if (!filling_ && order_->tree.order_of_key({*known, person}) < inside_count_) {
+      // Everybody behind moves back by one; the boundary is set right below.
+      ++inside_count_;
+      set(person, true, moved);
+    }
+  }
+  if (!filling_) move_boundary(moved);
+  flips.insert(flips.end(), moved.begin(), moved.end());
+}
+
+void RankTable::move_boundary(std::vector<PersonId>& flips) {
+  const std::uint64_t limit = plan_->limit(order_->tree.size());
+  for (; inside_count_ < limit; ++inside_count_)
+    set(order_->tree.find_by_order(inside_count_)->person, true, flips);
+  for (; inside_count_ > limit; --inside_count_)
+    set(order_->tree.find_by_order(inside_count_ - 1)->person, false, flips);
+}
+
+void RankTable::finish_filling() {
+  filling_ = false;
+  const std::uint64_t limit = plan_->limit(order_->tree.size());
+  for (auto key = order_->tree.begin(); inside_count_ < limit; ++key, ++inside_count_)
+    inside_[key->person.value] = true;
+}
+
+RankHistory::RankHistory(const World& world, const std::vector<RankPlan>& ranks, Time from, Time to)
+    : horizon_(to + Millis{1}) {
+  struct Step {
+    Time at;
+    PersonId person;
+    std::optional<Number> value;
+  };
+  World own = world;
+  own.ranks = this;
+  const auto people = static_cast<std::uint32_t>(world.profiles.person_limit());
+  for (const RankPlan& plan : ranks) {
+    RankTable table(plan);
+    table.start_filling();
+    std::vector<Step> steps;
+    std::vector<PersonId> flips;
+    for (std::uint32_t id = 0; id < people; ++id) {
+      const PersonId person(id);
+      if (!world.profiles.alive(person)) continue;
+      for (Time t = from; t <= to;) {
+        const Truth takes_part = plan.eligible ? plan.eligible->truth(own, person, t) : Truth{true, kNever};
+        const Held by = plan.by.node->at(own, person, t);
+        std::optional<Number> value;
+        if (takes_part.value && by.value.kind == Scalar::Kind::number) value = by.value.number;
+        if (t == from) {
+          table.update(person, value, flips);
+        } else {
+          steps.push_back({t, person, value});
+        }
+        t = std::min(takes_part.until, by.until);
+      }
+    }
+    table.finish_filling();
+    std::vector<Line> lines(people);
+    for (std::uint32_t id = 0; id < people; ++id) lines[id].initially = table.contains(PersonId(id));
+    std::stable_sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.at < b.at; });
+    // All values of one instant count at once: somebody who is overtaken and overtakes in it has not moved.
+    for (std::size_t i = 0; i < steps.size();) {
+      const Time at = steps[i].at;
+      flips.clear();
+      for (; i < steps.size() && steps[i].at == at; ++i) table.update(steps[i].person, steps[i].value, flips);
+      std::sort(flips.begin(), flips.end());
+      for (std::size_t j = 0; j < flips.size();) {
+        const PersonId person = flips[j];
+        std::size_t count = 0;
+        for (; j < flips.size() && flips[j] == person; ++j) ++count;
+        if (count % 2 == 1) lines[person.value].changes.push_back(at);
+      }
+    }
+    ranks_.push_back(std::move(lines));
+  }
+}
+
+Truth RankHistory::truth(RankId rank, PersonId person, Time t) const {
+  const Line& line = ranks_[rank.value][person.value];
+  const auto after = std::upper_bound(line.changes.begin(), line.changes.end(), t);
+  const bool odd = (after - line.changes.begin()) % 2 == 1;
+  return {line.initially != odd, after == line.changes.end() ? horizon_ : *after};
+}
+
+}  // namespace tailrace::segments

@@ -1,0 +1,48 @@
+// A value while an expression is evaluated: numbers and times by value, texts and lists lent by the profile,
+// the history or the plan they come from.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/number.h"
+#include "base/time.h"
+#include "language/ast.h"
+#include "model/value.h"
+
+namespace tailrace::segments {
+
+struct Scalar {
+  enum class Kind : unsigned char { missing, boolean, number, string, time, list };
+  Kind kind = Kind::missing;
+  bool boolean = false;
+  Number number;
+  Time time;
+  std::string_view text;
+  const Value* list = nullptr;  // a list or an object
+
+  bool present() const { return kind != Kind::missing; }
+
+  static Scalar of(bool value);
+  static Scalar of(Number value);
+  static Scalar of(Time value);
+  static Scalar of(std::string_view value);
+  static Scalar of(const Value& value);
+  static Scalar of(const language::Literal& literal);
+};
+
+// How two values compare under an operator. A missing side, or sides of different kinds, is false for every
+// operator; a string beside a time is read as a time; a list compares as "any element does".
+bool compare(language::Comparison op, const Scalar& left, const Scalar& right);
+// Arithmetic on numbers; missing where a side is no number, or on division by zero.
+Scalar compute(language::Arithmetic::Op op, const Scalar& left, const Scalar& right);
+
+// For people: 12.5, "text", 2026-03-01T10:00:00.000Z, missing.
+std::string to_string(const Scalar& value);
+
+// Does an event with these properties satisfy a `where`?
+bool matches(const language::Expr& where, const Value& properties);
+
+}  // namespace tailrace::segments

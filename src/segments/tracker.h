@@ -1,0 +1,110 @@
+// Keeps the members of all segments as records come and time goes by, and says who entered and left and when.
+//
+// An item is a segment or a rank. A record touches the items that depend on what it changed, for its person;
+// each of them is evaluated, and its next change is noted with the person. A person has one timer, at the
+// earliest of these. A rank that moves others over its boundary touches the items that use it, for them, at
+// the same instant.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/delta.h"
+#include "segments/plan.h"
+#include "segments/rank.h"
+#include "segments/timers.h"
+
+namespace tailrace::segments {
+
+class Tracker final : public RankView {
+ public:
+  struct Segment {
+    std::shared_ptr<const Condition> condition;
+    Dependencies dependencies;
+  };
+  // ranks: as the compiler lists them; kept. world.ranks is replaced by this tracker.
+  Tracker(const World& world, std::vector<RankPlan> ranks, std::vector<Segment> segments);
+
+  // A new tracker knows nobody. fill() does a slice of the work of evaluating everybody, about `people` of
+  // them, at t; records may be applied between slices. Until filled() no deltas come out.
+  void fill(std::size_t people, Time t);
+  bool filled() const { return pass_ > ranks_.size(); }
+
+  // What a record changed of a person.
+  struct Touch {
+    PersonId person;
+    bool all = false;  // created, merged: every item
+    std::span<const history::StreamId> streams;
+    std::span<const profiles::TraitId> traits;
+    std::span<const profiles::PurposeId> purposes;
+    std::string_view sync;  // entered this sync
+  };
+  void touch(const Touch& touch, Time t, std::vector<Delta>& deltas);
+  // The person is gone: deleted, or merged into another.
+  void remove(PersonId person, Time t, std::vector<Delta>& deltas);
+
+  // The earliest instant at which something may change. advance fires all due at or before t, each at its
+  // instant, in order of (instant, person, segment).
+  Time next_change() { return timers_.next(); }
+  void advance(Time t, std::vector<Delta>& deltas);
+
+  bool contains(SegmentId segment, PersonId person) const;
+  std::uint64_t size(SegmentId segment) const { return members_[segment.value].count; }
+  std::vector<PersonId> members(SegmentId segment) const;
+  std::size_t segment_count() const { return segments_.size(); }
+
+  Truth truth(RankId rank, PersonId person, Time) const override {
+    return {tables_[rank.value].contains(person), kNever};
+  }
+
+  void save(ByteWriter& out) const;
+  Result<void> restore(ByteReader& in, Time t);
+
+ private:
+  using Item = std::uint32_t;  // ranks first, then segments
+  struct Pending {
+    Item item;
+    Time at;
+  };
+  struct Waiting {
+    std::vector<Pending> pending;  // by item
+    Time wake = kNever;            // what stands in timers_
+  };
+  struct Members {
+    std::vector<std::uint64_t> bits;
+    std::uint64_t count = 0;
+  };
+  struct Dirty {
+    Item item;
+    PersonId person;
+  };
+
+  void index(Item item, const Dependencies& dependencies);
+  void mark(Item item, PersonId person) { dirty_.push_back({item, person}); }
+  void settle(Time t, Time cause, std::vector<Delta>& deltas);
+  void evaluate_rank(RankId rank, PersonId person, Time t, std::vector<PersonId>& flips);
+  void evaluate_segment(SegmentId segment, PersonId person, Time t, Time cause, std::vector<Delta>& deltas);
+  void wait_for(PersonId person, Item item, Time until, Time t);
+  bool set_member(SegmentId segment, PersonId person, bool inside);
+  void reserve(PersonId person);
+
+  World world_;
+  std::vector<RankPlan> ranks_;
+  std::vector<Segment> segments_;
+  std::vector<RankTable> tables_;
+  std::vector<Members> members_;
+  std::vector<Waiting> waiting_;  // by person
+  TimerQueue timers_;
+  // What an item depends on -> items.
+  std::vector<std::vector<Item>> by_stream_, by_trait_, by_purpose_, by_rank_;
+  std::map<std::string, std::vector<Item>, std::less<>> by_sync_;
+  std::vector<Dirty> dirty_;
+  std::vector<PersonId> due_;
+  Item pass_ = 0;  // of fill: a pass per rank, in order, then one for all segments
+  std::uint32_t filled_people_ = 0;
+};
+
+}  // namespace tailrace::segments
