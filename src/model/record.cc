@@ -18,7 +18,7 @@
 namespace tailrace {
 namespace {
 
-constexpr std::size_t kHeaderBytes = 1 + 8;
+constexpr std::size_t kHeaderBytes = kRecordBytesMin;  // kind, received_at
 constexpr std::uint8_t kKindMax = static_cast<std::uint8_t>(RecordKind::rejected);
 
 void append_i64(std::string& out, std::int64_t value) {
@@ -109,6 +109,17 @@ Result<RecordView> decode_record(std::string_view bytes) {
 void stamp_received_at(std::string& encoded, std::size_t offset, Time received_at) {
   TR_ASSERT(offset + kHeaderBytes <= encoded.size());
   std::memcpy(encoded.data() + offset + 1, &received_at.ms, sizeof received_at.ms);
+}
+
+Time received_at_of(std::string_view encoded) {
+  TR_ASSERT(encoded.size() >= kHeaderBytes);
+  return {load_i64(encoded.data() + 1)};
+}
+
+void make_tombstone(std::string& encoded, std::size_t offset, std::size_t length) {
+  TR_ASSERT(length >= kHeaderBytes && offset + length <= encoded.size());
+  encoded[offset] = static_cast<char>(RecordKind::tombstone);
+  std::memset(encoded.data() + offset + kHeaderBytes, 0, length - kHeaderBytes);
 }
 
 }  // namespace tailrace

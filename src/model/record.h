@@ -55,4 +55,13 @@ Result<RecordView> decode_record(std::string_view bytes);
 // Overwrites received_at in encoded bytes (the log stamps at append).
 void stamp_received_at(std::string& encoded, std::size_t offset, Time received_at);
 
+// The fewest bytes a record has: those of a tombstone without a tail.
+constexpr std::uint32_t kRecordBytesMin = 9;
+
+// Reads received_at alone; encoded has at least kRecordBytesMin bytes.
+Time received_at_of(std::string_view encoded);
+
+// Turns the encoded record at [offset, offset + length) into a tombstone of the same length.
+void make_tombstone(std::string& encoded, std::size_t offset, std::size_t length);
+
 }  // namespace tailrace

@@ -1,0 +1,606 @@
+#include "log/log.h"
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "io/posix_disk.h"
+#include "log/frame.h"
+#include "model/record.h"
+#include "support/memory_disk.h"
+
+namespace tailrace::log {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::MemoryDisk;
+using ::testing::SizeIs;
+
+constexpr const char* kDirectory = "store/log";
+constexpr Options kSmallFiles{.file_bytes = 4096, .preallocate_bytes = 1024};
+constexpr Time kNoon{1'772'366'400'000};
+
+// An encoded track with this event name; `padding` bytes of payload make it long.
+std::string record(std::string_view event, std::size_t padding = 0) {
+  const std::string payload(padding, 'x');
+  RecordView view;
+  view.kind = RecordKind::track;
+  view.event = event;
+  view.payload = payload;
+  std::string bytes;
+  EXPECT_TRUE(encode_record(view, bytes));
+  return bytes;
+}
+
+std::string event_of(std::string_view bytes) {
+  const auto view = decode_record(bytes);
+  if (!view) return "<" + view.error().message + ">";
+  return view->kind == RecordKind::tombstone ? "-" : std::string(view->event);
+}
+
+std::unique_ptr<Log> open(Disk& disk, Options options = {}) {
+  auto log = Log::open(disk, kDirectory, options);
+  EXPECT_TRUE(log) << log.error().message;
+  return log ? std::move(*log) : nullptr;
+}
+
+Error open_error(Disk& disk, Options options = {}) {
+  const auto log = Log::open(disk, kDirectory, options);
+  return log ? Error{.message = "it opened"} : log.error();
+}
+
+Position append(Log& log, std::string_view event, std::size_t padding = 0, Time now = kNoon) {
+  const auto position = log.append(record(event, padding), now);
+  EXPECT_TRUE(position) << position.error().message;
+  return position.value_or(Position{});
+}
+
+std::vector<Position> append_and_commit(Log& log, std::vector<std::string> events, std::size_t padding = 0) {
+  std::vector<Position> positions;
+  for (const auto& event : events) positions.push_back(append(log, event, padding));
+  EXPECT_TRUE(log.commit());
+  return positions;
+}
+
+// The names of the events from a position on, "!" and the message where reading ends with an error.
+std::vector<std::string> events(const Log& log, Position from = {}) {
+  std::vector<std::string> names;
+  auto reader = log.read_from(from);
+  Frame frame;
+  for (;;) {
+    const auto more = (*reader)->next(frame);
+    if (!more) names.push_back("!" + more.error().message);
+    if (!more || !*more) return names;
+    names.push_back(event_of(frame.record));
+  }
+}
+
+std::vector<std::string> numbered(int count) {
+  std::vector<std::string> names;
+  for (int i = 0; i < count; ++i) names.push_back(fmt::format("e{}", i));
+  return names;
+}
+
+std::vector<std::string> files(Disk& disk) { return *disk.list(kDirectory); }
+std::string path(const std::string& name) { return std::string(kDirectory) + "/" + name; }
+
+TEST(Log, gives_back_what_was_committed_in_order) {
+  MemoryDisk disk;
+  const auto log = open(disk);
+  append_and_commit(*log, {"a", "b"});
+  append_and_commit(*log, {"c"});
+  EXPECT_THAT(events(*log), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(events(*open(disk)), ElementsAre("a", "b", "c"));
+}
+
+TEST(Log, is_empty_at_first) {
+  MemoryDisk disk;
+  const auto log = open(disk);
+  EXPECT_THAT(events(*log), IsEmpty());
+  EXPECT_EQ(log->begin(), log->end());
+  EXPECT_EQ(log->committed(), log->end());
+  EXPECT_EQ(log->last_received_at(), kForeverAgo);
+  EXPECT_EQ(open(disk)->end(), log->end());
+}
+
+TEST(Log, shows_readers_nothing_before_it_is_committed) {
+  MemoryDisk disk;
+  const auto log = open(disk);
+  const auto reader = *log->read_from(log->begin());
+  Frame frame;
+  append(*log, "a");
+  EXPECT_FALSE(*reader->next(frame));
+  ASSERT_TRUE(log->commit());
+  EXPECT_TRUE(*reader->next(frame));
+  EXPECT_EQ(event_of(frame.record), "a");
+  EXPECT_FALSE(*reader->next(frame));
+  EXPECT_EQ(frame.record, "");
+  EXPECT_EQ(frame.next, log->end());
+}
+
+TEST(Log, commits_with_one_sync_whatever_is_buffered) {
+  MemoryDisk disk;
+  const auto log = open(disk);
+  const auto before = disk.syncs();
+  append_and_commit(*log, numbered(100));
+  EXPECT_EQ(disk.syncs(), before + 1);
+  ASSERT_TRUE(log->commit());
+  EXPECT_EQ(disk.syncs(), before + 1) << "nothing was buffered";
+}
+
+TEST(Log, does_not_sync_when_that_is_left_to_the_operating_system) {
+  MemoryDisk disk;
+  const auto log = open(disk, {.durability = Durability::operating_system});
+  const auto before = disk.syncs();
+  append_and_commit(*log, {"a"});
+  EXPECT_EQ(disk.syncs(), before);
+  EXPECT_THAT(events(*open(disk)), ElementsAre("a"));
+}
+
+TEST(Log, stamps_received_at_which_never_decreases) {
+  MemoryDisk disk;
+  std::string bytes;
+  const auto received = [&](Log& log, Position position) {
+    return received_at_of(*log.read(position, bytes));
+  };
+  {
+    const auto log = open(disk);
+    const Position first = append(*log, "a", 0, kNoon);
+    const Position second = append(*log, "b", 0, kNoon - kHour);
+    ASSERT_TRUE(log->commit());
+    EXPECT_EQ(received(*log, first), kNoon);
+    EXPECT_EQ(received(*log, second), kNoon);
+  }
+  const auto log = open(disk);
+  EXPECT_EQ(log->last_received_at(), kNoon);
+  const Position third = append(*log, "c", 0, kNoon - kDay);
+  ASSERT_TRUE(log->commit());
+  EXPECT_EQ(received(*log, third), kNoon);
+}
+
+TEST(Log, begins_a_new_file_when_the_next_frame_does_not_fit) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  append_and_commit(*log, numbered(20), 1000);
+  EXPECT_THAT(files(disk), SizeIs(7));
+  EXPECT_EQ(disk.contents(path(files(disk)[0])).size(), parse_file_name(files(disk)[1])->value)
+      << "sealed at its length, where the next begins";
+  EXPECT_THAT(events(*log), ::testing::ElementsAreArray(numbered(20)));
+  const auto again = open(disk, kSmallFiles);
+  EXPECT_THAT(events(*again), ::testing::ElementsAreArray(numbered(20)));
+  EXPECT_EQ(again->recovery().records, 20u);
+  EXPECT_EQ(again->end(), log->end());
+}
+
+TEST(Log, gives_a_record_longer_than_a_file_a_file_of_its_own) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  append_and_commit(*log, {"short", "long", "short again"}, 9000);
+  EXPECT_THAT(files(disk), SizeIs(3));
+  EXPECT_THAT(events(*open(disk, kSmallFiles)), ElementsAre("short", "long", "short again"));
+}
+
+TEST(Log, takes_records_from_the_shortest_to_the_longest_and_no_others) {
+  MemoryDisk disk;
+  const auto log = open(disk);
+  const std::string shortest(kRecordBytesMin, '\1');
+  const std::string longest(kRecordBytesMax, '\1');
+  EXPECT_TRUE(log->append(shortest, kNoon));
+  EXPECT_TRUE(log->append(longest, kNoon));
+  EXPECT_EQ(log->append(shortest.substr(1), kNoon).error().code, Error::Code::invalid_argument);
+  EXPECT_EQ(log->append(longest + "x", kNoon).error().code, Error::Code::invalid_argument);
+  ASSERT_TRUE(log->commit()) << "a refused record is no failure of the log";
+  EXPECT_THAT(events(*log), SizeIs(2));
+}
+
+TEST(Log, reads_on_from_any_next_also_across_files) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  append_and_commit(*log, numbered(12), 1000);
+  const auto reader = *log->read_from(Position{});
+  Frame frame;
+  for (std::size_t left = 11; *reader->next(frame); --left) {
+    EXPECT_THAT(events(*log, frame.next), SizeIs(left));
+    EXPECT_THAT(events(*log, frame.position), SizeIs(left + 1));
+  }
+}
+
+TEST(Log, follows_the_writer_across_files) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  const auto reader = *log->read_from(Position{});
+  Frame frame;
+  for (const auto& name : numbered(20)) {
+    append_and_commit(*log, {name}, 1000);
+    ASSERT_TRUE(*reader->next(frame));
+    EXPECT_EQ(event_of(frame.record), name);
+    EXPECT_FALSE(*reader->next(frame));
+  }
+}
+
+TEST(Log, reads_one_record_by_its_position) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  std::vector<Position> positions;
+  for (std::size_t i = 0; i < 30; ++i) positions.push_back(append(*log, fmt::format("e{}", i), i * 100));
+  ASSERT_TRUE(log->commit());
+  std::string bytes;
+  for (std::size_t i = 30; i-- > 0;) {
+    EXPECT_EQ(event_of(*log->read(positions[i], bytes)), fmt::format("e{}", i));
+  }
+}
+
+TEST(Log, says_so_when_there_is_no_record_at_a_position) {
+  MemoryDisk disk;
+  const auto log = open(disk);
+  const Position first = append_and_commit(*log, {"a"})[0];
+  const Position buffered = append(*log, "b");
+  std::string bytes;
+  EXPECT_EQ(log->read(Position{first.value + 8}, bytes).error().code, Error::Code::corrupt);
+  EXPECT_EQ(log->read(buffered, bytes).error().code, Error::Code::not_found);
+  EXPECT_EQ(log->read(Position{}, bytes).error().code, Error::Code::not_found);
+  EXPECT_EQ(log->read_from(Position{buffered.value + 8}).error().code, Error::Code::invalid_argument);
+}
+
+TEST(Log, refuses_file_sizes_out_of_bounds) {
+  MemoryDisk disk;
+  EXPECT_EQ(open_error(disk, {.file_bytes = 100}).code, Error::Code::invalid_argument);
+  EXPECT_EQ(open_error(disk, {.file_bytes = 2ull << 30}).code, Error::Code::invalid_argument);
+}
+
+// Redaction.
+
+TEST(Redact, leaves_tombstones_at_the_same_positions) {
+  MemoryDisk disk;
+  const auto log = open(disk);
+  const auto positions = append_and_commit(*log, {"a", "b", "c"});
+  const auto end = log->end();
+  ASSERT_TRUE(log->redact({positions[1]}));
+  EXPECT_THAT(events(*log), ElementsAre("a", "-", "c"));
+  std::string bytes;
+  EXPECT_EQ(event_of(*log->read(positions[1], bytes)), "-");
+  EXPECT_EQ(received_at_of(*log->read(positions[1], bytes)), kNoon);
+  EXPECT_EQ(event_of(*log->read(positions[2], bytes)), "c");
+  EXPECT_EQ(log->end(), end);
+  append_and_commit(*log, {"d"});
+  EXPECT_THAT(events(*open(disk)), ElementsAre("a", "-", "c", "d"));
+}
+
+TEST(Redact, leaves_no_byte_of_the_payload_on_the_disk) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  std::vector<Position> positions;
+  for (int i = 0; i < 40; ++i) positions.push_back(append(*log, i % 2 == 0 ? "secret" : "kept", 300));
+  ASSERT_TRUE(log->commit());
+  std::vector<Position> secret;
+  for (std::size_t i = 0; i < positions.size(); i += 2) secret.push_back(positions[i]);
+  std::ranges::reverse(secret);
+  secret.push_back(secret.front());
+  ASSERT_TRUE(log->redact(secret)) << "in any order, and twice";
+  for (const auto& name : files(disk)) EXPECT_EQ(disk.contents(path(name)).find("secret"), std::string::npos);
+  EXPECT_THAT(events(*log), SizeIs(40));
+  EXPECT_EQ(events(*open(disk, kSmallFiles)), events(*log));
+  EXPECT_THAT(verify(disk, kDirectory)->damage, IsEmpty());
+}
+
+TEST(Redact, writes_nothing_when_it_is_done_already) {
+  MemoryDisk disk;
+  const auto log = open(disk);
+  const auto positions = append_and_commit(*log, {"a", "b"});
+  ASSERT_TRUE(log->redact(positions));
+  const auto syncs = disk.syncs();
+  ASSERT_TRUE(log->redact(positions));
+  EXPECT_EQ(disk.syncs(), syncs);
+}
+
+TEST(Redact, is_seen_by_a_reader_that_is_under_way) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  const auto positions = append_and_commit(*log, {"a", "b", "c"});
+  const auto reader = *log->read_from(Position{});
+  Frame frame;
+  ASSERT_TRUE(*reader->next(frame));
+  ASSERT_TRUE(log->redact({positions[1]}));
+  ASSERT_TRUE(*reader->next(frame));
+  EXPECT_EQ(event_of(frame.record), "-");
+  append_and_commit(*log, {"d"});
+  ASSERT_TRUE(*reader->next(frame) && *reader->next(frame));
+  EXPECT_EQ(event_of(frame.record), "d");
+}
+
+TEST(Redact, changes_nothing_when_a_position_is_wrong) {
+  MemoryDisk disk;
+  const auto log = open(disk);
+  const auto positions = append_and_commit(*log, {"a", "b"});
+  EXPECT_EQ(log->redact({positions[0], Position{positions[1].value + 8}}).error().code, Error::Code::corrupt);
+  EXPECT_EQ(log->redact({positions[0], log->end()}).error().code, Error::Code::not_found);
+  EXPECT_THAT(events(*log), ElementsAre("a", "b"));
+}
+
+TEST(Redact, goes_on_after_the_disk_was_too_full_for_it) {
+  MemoryDisk disk;
+  const auto log = open(disk);
+  const auto positions = append_and_commit(*log, {"a", "b"});
+  disk.set_capacity(disk.contents(path(files(disk)[0])).size() + 60);
+  EXPECT_THAT(log->redact({positions[0]}).error().message, HasSubstr("the disk is full"));
+  EXPECT_THAT(files(disk), SizeIs(1)) << "the unfinished copy is gone";
+  append_and_commit(*log, {"c"});
+  EXPECT_THAT(events(*log), ElementsAre("a", "b", "c"));
+}
+
+TEST(Redact, leftovers_are_removed_when_the_log_is_opened) {
+  MemoryDisk disk;
+  append_and_commit(*open(disk), {"a"});
+  disk.set_contents(path("00000000000000000000.log.tmp"), "half");
+  const auto log = open(disk);
+  EXPECT_THAT(files(disk), SizeIs(1));
+  EXPECT_THAT(log->recovery().note, HasSubstr("unfinished"));
+  EXPECT_THAT(events(*log), ElementsAre("a"));
+}
+
+// Damage.
+
+TEST(Damage, torn_tail_is_cut_at_the_last_whole_record) {
+  MemoryDisk disk;
+  Position torn;
+  {
+    const auto log = open(disk);
+    append_and_commit(*log, {"a", "b"});
+    torn = append_and_commit(*log, {"c"})[0];
+  }
+  disk.flip_bit(path(files(disk)[0]), torn.value * 8 + 200);
+  const auto log = open(disk);
+  EXPECT_THAT(events(*log), ElementsAre("a", "b"));
+  EXPECT_EQ(log->end(), torn);
+  EXPECT_GT(log->recovery().cut_bytes, 0u);
+  EXPECT_THAT(log->recovery().note, HasSubstr(fmt::format("at offset {}", torn.value)));
+  append_and_commit(*log, {"d"});
+  EXPECT_THAT(events(*open(disk)), ElementsAre("a", "b", "d"));
+}
+
+TEST(Damage, whole_records_behind_a_torn_one_in_the_same_commit_are_cut_too) {
+  MemoryDisk disk;
+  append_and_commit(*open(disk), {"a"});
+  const auto positions = append_and_commit(*open(disk), {"b", "c", "d"});
+  disk.flip_bit(path(files(disk)[0]), positions[1].value * 8 + 200);
+  const auto log = open(disk);
+  EXPECT_THAT(events(*log), ElementsAre("a", "b"));
+  append_and_commit(*log, {"e"});
+  EXPECT_THAT(events(*open(disk)), ElementsAre("a", "b", "e")) << "nothing comes back to life";
+}
+
+TEST(Damage, before_the_last_commit_is_reported_with_its_place_and_nothing_is_changed) {
+  MemoryDisk disk;
+  std::vector<Position> positions;
+  {
+    const auto log = open(disk);
+    positions = append_and_commit(*log, {"a", "b"});
+    append_and_commit(*log, {"c"});
+  }
+  const std::string file = path(files(disk)[0]);
+  disk.set_contents(file + ".tmp", "half");
+  disk.flip_bit(file, positions[1].value * 8 + 200);
+  const std::string before = disk.contents(file);
+  const Error error = open_error(disk);
+  EXPECT_EQ(error.code, Error::Code::corrupt);
+  EXPECT_THAT(error.message, HasSubstr(fmt::format("{} at offset {}", file, positions[1].value)));
+  EXPECT_EQ(disk.contents(file), before);
+  EXPECT_THAT(files(disk), SizeIs(2));
+  const auto found = verify(disk, kDirectory);
+  EXPECT_THAT(found->damage,
+              ElementsAre(HasSubstr(fmt::format("{} at offset {}", file, positions[1].value))));
+  EXPECT_EQ(found->records, 2u);
+}
+
+TEST(Damage, in_a_sealed_file_is_found_by_whoever_reads_there) {
+  MemoryDisk disk;
+  std::vector<Position> positions;
+  positions = append_and_commit(*open(disk, kSmallFiles), numbered(9), 1000);
+  const std::string file = path(files(disk)[1]);
+  const Position damaged = positions[4];
+  const auto offset = damaged.value - parse_file_name(files(disk)[1])->value;
+  disk.flip_bit(file, offset * 8 + 300);
+  const auto log = open(disk, kSmallFiles);
+  const auto place = HasSubstr(fmt::format("{} at offset {}", file, offset));
+  EXPECT_THAT(events(*log), ElementsAre("e0", "e1", "e2", "e3", place));
+  std::string bytes;
+  EXPECT_THAT(log->read(damaged, bytes).error().message, place);
+  EXPECT_THAT(log->redact({positions[3]}).error().message, place) << "no damage is copied over in silence";
+  EXPECT_THAT(verify(disk, kDirectory)->damage, ElementsAre(place));
+  EXPECT_EQ(verify(disk, kDirectory)->records, 8u);
+}
+
+TEST(Damage, in_any_bit_is_noticed) {
+  MemoryDisk disk;
+  append_and_commit(*open(disk, kSmallFiles), numbered(5), 1000);
+  append_and_commit(*open(disk, kSmallFiles), numbered(2));
+  append_and_commit(*open(disk, kSmallFiles), {"last"});
+  const auto whole = *verify(disk, kDirectory);
+  ASSERT_THAT(whole.damage, IsEmpty());
+  ASSERT_EQ(whole.records, 8u);
+  for (const auto& name : files(disk)) {
+    const bool is_last = name == files(disk).back();
+    const auto bytes =
+        is_last ? disk.contents(path(name)).find_last_not_of('\0') : disk.contents(path(name)).size();
+    for (std::uint64_t bit = 0; bit < bytes * 8; bit += 3) {
+      disk.flip_bit(path(name), bit);
+      const auto found = verify(disk, kDirectory);
+      EXPECT_TRUE(!found || !found->damage.empty() || found->torn_bytes > 0) << name << " bit " << bit;
+      disk.flip_bit(path(name), bit);
+    }
+  }
+}
+
+TEST(Damage, missing_files_are_named) {
+  MemoryDisk disk;
+  append_and_commit(*open(disk, kSmallFiles), numbered(12), 1000);
+  const auto names = files(disk);
+  ASSERT_THAT(names, SizeIs(4));
+  const std::string second = disk.contents(path(names[1]));
+  ASSERT_TRUE(disk.remove(path(names[1])));
+  EXPECT_EQ(open_error(disk).code, Error::Code::corrupt);
+  EXPECT_THAT(open_error(disk).message, HasSubstr(path(names[0])));
+  EXPECT_THAT(open_error(disk).message, HasSubstr("missing"));
+  disk.set_contents(path(names[1]), second.substr(0, second.size() - 8));
+  EXPECT_THAT(open_error(disk).message, HasSubstr("cut short"));
+  disk.set_contents(path(names[1]), second + "12345678");
+  EXPECT_THAT(open_error(disk).message,
+              HasSubstr(fmt::format("{} at offset {}", path(names[1]), second.size())));
+  disk.set_contents(path(names[1]), second);
+  ASSERT_TRUE(disk.remove(path(names[0])));
+  EXPECT_THAT(open_error(disk).message, HasSubstr("missing"));
+}
+
+TEST(Damage, renamed_file_is_noticed) {
+  MemoryDisk disk;
+  append_and_commit(*open(disk), {"a"});
+  ASSERT_TRUE(disk.rename(path(file_name(Position{})), path(file_name(Position{4096}))));
+  disk.set_contents(path(file_name(Position{})), encode_file_header({}) + std::string(4096 - 48, '\0'));
+  EXPECT_THAT(open_error(disk).message, HasSubstr("its name does not fit its header"));
+}
+
+TEST(Damage, newer_format_is_refused_with_what_to_do) {
+  MemoryDisk disk;
+  ASSERT_TRUE(disk.make_directories(kDirectory));
+  const std::string bytes = encode_file_header({}, 2) + "what a later release writes";
+  disk.set_contents(path(file_name(Position{})), bytes);
+  EXPECT_EQ(open_error(disk).code, Error::Code::unsupported);
+  EXPECT_THAT(open_error(disk).message, HasSubstr("log format 2"));
+  EXPECT_THAT(open_error(disk).message, HasSubstr("newer"));
+  EXPECT_EQ(disk.contents(path(file_name(Position{}))), bytes);
+  EXPECT_EQ(verify(disk, kDirectory).error().code, Error::Code::unsupported);
+}
+
+TEST(Damage, frame_copied_to_another_place_is_no_frame) {
+  MemoryDisk disk;
+  append_and_commit(*open(disk), {"a", "b"});
+  const std::string file = path(files(disk)[0]);
+  std::string bytes = disk.contents(file);
+  const auto length = frame_bytes(record("a").size());
+  bytes.replace(kFileHeaderBytes + 2 * length, length, bytes.substr(kFileHeaderBytes, length));
+  disk.set_contents(file, bytes);
+  const auto log = open(disk);
+  EXPECT_THAT(events(*log), ElementsAre("a", "b"));
+  EXPECT_GT(log->recovery().cut_bytes, 0u);
+}
+
+// Failures of the disk.
+
+TEST(DiskFailure, the_log_takes_nothing_more_after_a_failed_sync) {
+  MemoryDisk disk;
+  const auto log = open(disk, {.preallocate_bytes = 0});
+  append_and_commit(*log, {"a"});
+  append(*log, "b");
+  disk.fail_operation(2);  // the write, then the sync
+  EXPECT_EQ(log->commit().error().code, Error::Code::io);
+  EXPECT_THAT(log->commit().error().message, HasSubstr("takes nothing more"));
+  EXPECT_THAT(log->append(record("c"), kNoon).error().message, HasSubstr("a fault was asked for"));
+  EXPECT_FALSE(log->redact({log->begin()}));
+  EXPECT_THAT(events(*log), ElementsAre("a")) << "what was committed can still be read";
+}
+
+TEST(DiskFailure, what_a_failed_sync_left_in_the_cache_is_written_again_on_opening) {
+  MemoryDisk disk;
+  {
+    const auto log = open(disk, {.preallocate_bytes = 0});
+    append_and_commit(*log, {"a"});
+    append(*log, "b");
+    disk.fail_operation(2);
+    ASSERT_FALSE(log->commit());
+  }
+  ASSERT_THAT(events(*open(disk)), ElementsAre("a", "b")) << "seen, so it may be acted on";
+  disk.crash(MemoryDisk::Survives::nothing);
+  EXPECT_THAT(events(*open(disk)), ElementsAre("a", "b"));
+}
+
+TEST(DiskFailure, full_disk_says_so_and_loses_nothing_acknowledged) {
+  for (std::uint64_t capacity = 5000; capacity < 12'000; capacity += 501) {
+    MemoryDisk disk;
+    std::vector<std::string> acknowledged;
+    {
+      const auto log = open(disk, kSmallFiles);
+      disk.set_capacity(capacity);
+      std::string message;
+      for (int i = 0; message.empty(); ++i) {
+        const auto position = log->append(record(fmt::format("e{}", i), 150), kNoon);
+        const auto committed = position ? log->commit() : Result<void>(std::unexpected(position.error()));
+        if (committed) {
+          acknowledged.push_back(fmt::format("e{}", i));
+        } else {
+          message = committed.error().message;
+        }
+      }
+      EXPECT_THAT(message, HasSubstr("the disk is full"));
+      EXPECT_EQ(events(*log), acknowledged);
+    }
+    disk.set_capacity(1 << 20);
+    auto found = events(*open(disk, kSmallFiles));
+    found.resize(std::min(found.size(), acknowledged.size()));
+    EXPECT_EQ(found, acknowledged) << capacity;
+  }
+}
+
+// The real disk.
+
+class RealDisk : public ::testing::Test {
+ protected:
+  RealDisk() {
+    std::string name = (std::filesystem::temp_directory_path() / "tailrace-log-XXXXXX").string();
+    directory_ = mkdtemp(name.data());
+  }
+  ~RealDisk() override { std::filesystem::remove_all(directory_); }
+
+  std::unique_ptr<Log> open_real() {
+    auto log = Log::open(*disk_, directory_ + "/store/log", kSmallFiles);
+    EXPECT_TRUE(log) << log.error().message;
+    return std::move(*log);
+  }
+
+  std::unique_ptr<Disk> disk_ = io::posix_disk();
+  std::string directory_;
+};
+
+TEST_F(RealDisk, keeps_a_log_over_reopening_and_redaction) {
+  std::vector<Position> positions;
+  {
+    const auto log = open_real();
+    positions = append_and_commit(*log, numbered(20), 1000);
+    EXPECT_THAT(events(*log), ::testing::ElementsAreArray(numbered(20)));
+  }
+  {
+    const auto log = open_real();
+    ASSERT_TRUE(log->redact({positions[0], positions[19]}));
+    append_and_commit(*log, {"more"});
+  }
+  const auto log = open_real();
+  const auto found = events(*log);
+  ASSERT_THAT(found, SizeIs(21));
+  EXPECT_EQ(found[0], "-");
+  EXPECT_EQ(found[1], "e1");
+  EXPECT_EQ(found[19], "-");
+  EXPECT_EQ(found[20], "more");
+  EXPECT_THAT(verify(*disk_, directory_ + "/store/log")->damage, IsEmpty());
+}
+
+TEST_F(RealDisk, cuts_a_torn_tail) {
+  std::string file;
+  {
+    const auto log = open_real();
+    append_and_commit(*log, {"a"});
+    file = directory_ + "/store/log/" + file_name(Position{});
+  }
+  std::fstream(file, std::ios::in | std::ios::out | std::ios::binary).seekp(200).write("torn", 4);
+  const auto log = open_real();
+  EXPECT_THAT(events(*log), ElementsAre("a"));
+  EXPECT_GT(log->recovery().cut_bytes, 0u);
+}
+
+}  // namespace
+}  // namespace tailrace::log

@@ -1,0 +1,80 @@
+#include "log/redact.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "log/frame.h"
+#include "log/frame_scanner.h"
+#include "log/survey.h"
+
+namespace tailrace::log {
+namespace {
+
+constexpr std::size_t kWriteBytes = 1 << 20;
+
+// Appends the frame as a tombstone of the same length.
+void append_tombstone(std::string& out, const ScannedFrame& frame, Position position) {
+  const std::size_t offset = out.size();
+  out += frame.raw;
+  make_tombstone(out, offset + kFrameHeaderBytes, frame.record.size());
+  seal_frame(out, offset, position, static_cast<std::uint32_t>(frame.record.size()), frame.back);
+}
+
+Result<void> copy_frames(const File& from, File& to, const Rewrite& rewrite,
+                         const std::vector<Position>& positions) {
+  std::string out(kFileHeaderBytes, '\0');
+  out.resize(TRY(from.read_at(0, out)));
+  std::uint64_t written = 0;
+  auto tombstone = positions.begin();
+  FrameScanner scanner(from, rewrite.first);
+  ScannedFrame frame;
+  for (std::uint64_t offset = kFileHeaderBytes; offset < rewrite.frames_end; offset += frame.raw.size()) {
+    if (!TRY(scanner.read(offset, rewrite.frames_end, frame))) {
+      return std::unexpected(damage_at(rewrite.path, offset, "no whole record begins here"));
+    }
+    const Position position{rewrite.first.value + offset};
+    if (tombstone != positions.end() && *tombstone == position) {
+      append_tombstone(out, frame, position);
+      ++tombstone;
+    } else {
+      out += frame.raw;
+    }
+    if (out.size() < kWriteBytes) continue;
+    TRY(to.write_at(written, out));
+    written += out.size();
+    out.clear();
+  }
+  TR_ASSERT(tombstone == positions.end());
+  if (!out.empty()) TRY(to.write_at(written, out));
+  return {};
+}
+
+Result<std::unique_ptr<File>> write_copy(Disk& disk, const Rewrite& rewrite,
+                                         const std::vector<Position>& positions) {
+  const auto from = TRY(disk.open(rewrite.path, Disk::Mode::read));
+  auto to = TRY(disk.open(temporary_path(rewrite.path), Disk::Mode::create_or_open));
+  TRY(copy_frames(*from, *to, rewrite, positions));
+  if (rewrite.size > rewrite.frames_end) TRY(to->allocate(rewrite.size));
+  TRY(to->sync());
+  return to;
+}
+
+}  // namespace
+
+std::string temporary_path(const std::string& path) { return path + ".tmp"; }
+
+bool is_tombstone(std::string_view record) {
+  std::string tombstone(record);
+  make_tombstone(tombstone, 0, tombstone.size());
+  return record == tombstone;
+}
+
+Result<std::unique_ptr<File>> write_redacted(Disk& disk, const Rewrite& rewrite,
+                                             const std::vector<Position>& positions) {
+  auto copy = write_copy(disk, rewrite, positions);
+  // A copy that stays is removed when the log is opened next, so a failure here changes nothing.
+  if (!copy && disk.exists(temporary_path(rewrite.path))) (void)disk.remove(temporary_path(rewrite.path));
+  return copy;
+}
+
+}  // namespace tailrace::log
