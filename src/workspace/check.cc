@@ -1,0 +1,357 @@
+#include "workspace/check.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace tailrace::workspace {
+
+namespace {
+
+using destinations::Destination;
+using destinations::Setting;
+using Settings = std::map<std::string, std::string>;
+
+template <class T>
+std::vector<std::string> names_in(const std::vector<T>& things) {
+  std::vector<std::string> names;
+  for (const T& thing : things) names.push_back(thing.name);
+  return names;
+}
+
+const Destination* find_type(Catalogue catalogue, std::string_view type) {
+  const auto found = std::ranges::find(catalogue, type, [](const Destination* d) { return d->type(); });
+  return found == catalogue.end() ? nullptr : *found;
+}
+
+const Setting* find_setting(const Destination& type, std::string_view name) {
+  const auto found = std::ranges::find(type.settings(), name, &Setting::name);
+  return found == type.settings().end() ? nullptr : &*found;
+}
+
+std::vector<std::string> setting_names(const Destination& type, Setting::Scope scope, bool secret) {
+  std::vector<std::string> names;
+  for (const Setting& setting : type.settings()) {
+    if (setting.scope == scope && setting.secret == secret) names.emplace_back(setting.name);
+  }
+  return names;
+}
+
+constexpr std::string_view to_string(Setting::Scope scope) {
+  return scope == Setting::Scope::destination ? "the destination" : "the sync";
+}
+
+class ReferenceCheck {
+ public:
+  ReferenceCheck(const Draft& draft, Catalogue catalogue, Problems& problems)
+      : draft_(draft), workspace_(draft.workspace), catalogue_(catalogue), problems_(problems) {}
+
+  void words();
+  void destination(const DestinationConfig& config, const DestinationSite& site);
+  void sync(const SyncConfig& config, const SyncSite& site);
+
+ private:
+  void given_settings(const Destination& type, Setting::Scope scope,
+                      const std::map<std::string, Spot>& sites);
+  void required_settings(const Destination& type, Setting::Scope scope, const Settings& given,
+                         const Spot& whole);
+  void identifiers(const Destination& type, const SyncConfig& config, const SyncSite& site);
+  void shared_audience(const SyncConfig& config, const SyncSite& site);
+  void whole_configuration(const Destination& type, const DestinationConfig& destination,
+                           const SyncConfig& config, const SyncSite& site);
+  const DestinationSite& site_of(const DestinationConfig& config) const {
+    return draft_.destinations[static_cast<std::size_t>(&config - workspace_.destinations.data())];
+  }
+
+  const Draft& draft_;
+  const Workspace& workspace_;
+  Catalogue catalogue_;
+  Problems& problems_;
+  std::set<std::string> said_of_whole_;
+};
+
+// A bare word in an expression means one thing.
+void ReferenceCheck::words() {
+  for (std::size_t i = 0; i < workspace_.attributes.size(); ++i) {
+    const std::string& name = workspace_.attributes[i].name;
+    if (workspace_.find_definition(name) != nullptr) {
+      problems_.error(draft_.attributes[i].name, fmt::format("{} is also a definition", in_quotes(name)),
+                      "rename one of them");
+    }
+    if (std::ranges::find(workspace_.taxonomy.traits, name, &TraitRule::name) !=
+        workspace_.taxonomy.traits.end()) {
+      problems_.error(draft_.attributes[i].name,
+                      fmt::format("{} is also a trait of the taxonomy", in_quotes(name)),
+                      "rename the computed attribute");
+    }
+  }
+  for (std::size_t i = 0; i < workspace_.definitions.size(); ++i) {
+    const std::string& name = workspace_.definitions[i].name;
+    if (std::ranges::find(workspace_.taxonomy.traits, name, &TraitRule::name) !=
+        workspace_.taxonomy.traits.end()) {
+      problems_.error(draft_.definitions[i].name,
+                      fmt::format("{} is also a trait of the taxonomy", in_quotes(name)),
+                      "rename the definition");
+    }
+  }
+}
+
+void ReferenceCheck::given_settings(const Destination& type, Setting::Scope scope,
+                                    const std::map<std::string, Spot>& sites) {
+  for (const auto& [name, spot] : sites) {
+    const Setting* setting = find_setting(type, name);
+    if (setting == nullptr) {
+      problems_.error(spot, fmt::format("{} has no setting {}", type.title(), in_quotes(name)),
+                      suggest(name, setting_names(type, scope, false)));
+    } else if (setting->secret) {
+      problems_.error(spot, fmt::format("{} is a secret, and stands in the text", in_quotes(name)),
+                      fmt::format("move it: `credentials: {{{}: {{env: NAME}}}}`", name));
+    } else if (setting->scope != scope) {
+      problems_.error(spot, fmt::format("{} is a setting of {}", in_quotes(name), to_string(setting->scope)),
+                      "move it there");
+    }
+  }
+}
+
+void ReferenceCheck::required_settings(const Destination& type, Setting::Scope scope, const Settings& given,
+                                       const Spot& whole) {
+  for (const Setting& setting : type.settings()) {
+    const std::string name(setting.name);
+    if (setting.scope != scope || setting.secret || !setting.required || given.contains(name)) continue;
+    problems_.error(whole,
+                    fmt::format("{} needs the setting {}: {}", type.title(), in_quotes(name), setting.about),
+                    fmt::format("add `{}: ...` to its `settings`", name));
+  }
+}
+
+void ReferenceCheck::destination(const DestinationConfig& config, const DestinationSite& site) {
+  const Destination* type = find_type(catalogue_, config.type);
+  if (type == nullptr) {
+    std::vector<std::string> types;
+    for (const Destination* known : catalogue_) types.emplace_back(known->type());
+    // An empty type is reported as missing already.
+    if (!config.type.empty()) {
+      problems_.error(site.type, fmt::format("there is no destination type {}", in_quotes(config.type)),
+                      suggest(config.type, types));
+    }
+    return;
+  }
+  given_settings(*type, Setting::Scope::destination, site.settings);
+  required_settings(*type, Setting::Scope::destination, config.settings, site.whole);
+  for (const auto& [name, spot] : site.credentials) {
+    const Setting* setting = find_setting(*type, name);
+    if (setting != nullptr && setting->secret) continue;
+    problems_.error(spot, fmt::format("{} has no credential {}", type->title(), in_quotes(name)),
+                    setting != nullptr
+                        ? "it is no secret: move it to `settings`"
+                        : suggest(name, setting_names(*type, Setting::Scope::destination, true)));
+  }
+  for (const Setting& setting : type->settings()) {
+    const std::string name(setting.name);
+    if (!setting.secret || !setting.required || config.credentials.contains(name)) continue;
+    problems_.error(
+        site.whole,
+        fmt::format("{} needs the credential {}: {}", type->title(), in_quotes(name), setting.about),
+        fmt::format("add `{}: {{env: NAME}}` or `{}: {{file: path}}` to its `credentials`", name, name));
+  }
+}
+
+void ReferenceCheck::identifiers(const Destination& type, const SyncConfig& config, const SyncSite& site) {
+  const std::span<const IdentifierKind> known = type.identifiers();
+  for (std::size_t i = 0; i < config.identifiers.size(); ++i) {
+    if (std::ranges::find(known, config.identifiers[i]) != known.end()) continue;
+    std::vector<std::string> names;
+    for (const IdentifierKind kind : known) names.emplace_back(tailrace::to_string(kind));
+    problems_.error(
+        site.identifiers[i],
+        fmt::format("{} cannot match people by {}", type.title(), tailrace::to_string(config.identifiers[i])),
+        suggest("", names));
+  }
+}
+
+// Two syncs in one audience would each remove what the other adds.
+void ReferenceCheck::shared_audience(const SyncConfig& config, const SyncSite& site) {
+  if (config.audience_id.empty()) return;
+  for (const SyncConfig& other : workspace_.syncs) {
+    if (&other == &config) return;  // only the later of two is reported
+    if (other.destination == config.destination && other.audience_id == config.audience_id) {
+      problems_.error(site.audience_id,
+                      fmt::format("the sync {} already fills this audience", in_quotes(other.name)),
+                      "give each sync an audience of its own");
+    }
+  }
+}
+
+// What the destination itself finds wrong. It speaks of the whole configuration: the problem is placed at the
+// setting it names, else at the sync.
+void ReferenceCheck::whole_configuration(const Destination& type, const DestinationConfig& destination_config,
+                                         const SyncConfig& config, const SyncSite& site) {
+  destinations::Config whole;
+  for (const Setting& setting : type.settings()) {
+    if (!setting.secret && !setting.default_value.empty()) {
+      whole.settings.emplace(setting.name, setting.default_value);
+    }
+  }
+  for (const auto& [name, value] : destination_config.settings) whole.settings[name] = value;
+  for (const auto& [name, value] : config.settings) whole.settings[name] = value;
+  whole.audience_name = config.name;
+  whole.default_region = workspace_.default_region;
+  const DestinationSite& destination_site = site_of(destination_config);
+  for (const std::string& message : type.check(whole)) {
+    const auto names_setting = [&](const auto& entry) {
+      return message.find(entry.first) != std::string::npos;
+    };
+    const auto of_destination = std::ranges::find_if(destination_site.settings, names_setting);
+    const auto of_sync = std::ranges::find_if(site.settings, names_setting);
+    const bool shared = of_destination != destination_site.settings.end() && of_sync == site.settings.end();
+    // Every sync to the destination would repeat it.
+    if (shared && !said_of_whole_.insert(destination_config.name + '\n' + message).second) continue;
+    problems_.error(shared                           ? of_destination->second
+                    : of_sync != site.settings.end() ? of_sync->second
+                                                     : site.destination,
+                    message);
+  }
+}
+
+void ReferenceCheck::sync(const SyncConfig& config, const SyncSite& site) {
+  const Named* segment = workspace_.find_segment(config.segment);
+  if (segment == nullptr && !config.segment.empty()) {
+    problems_.error(site.segment, fmt::format("there is no segment {}", in_quotes(config.segment)),
+                    suggest(config.segment, names_in(workspace_.segments)));
+  }
+  if (segment != nullptr && segment->lifecycle == Lifecycle::retired) {
+    problems_.warning(site.segment, fmt::format("the segment {} is retired", in_quotes(config.segment)),
+                      "remove the sync, or make the segment active again");
+  }
+  for (std::size_t i = 0; i < config.exclusions.size(); ++i) {
+    if (workspace_.find_segment(config.exclusions[i]) == nullptr) {
+      problems_.error(site.exclusions[i],
+                      fmt::format("there is no segment {}", in_quotes(config.exclusions[i])),
+                      suggest(config.exclusions[i], names_in(workspace_.segments)));
+    } else if (config.exclusions[i] == config.segment) {
+      problems_.error(site.exclusions[i], "the sync excludes its own segment: nobody would be left");
+    }
+  }
+  if (config.effect == Effect::suppress && config.holdout_per_million > 0) {
+    problems_.error(site.holdout, "a sync that suppresses has no holdout: those held out would see the ad",
+                    "remove `holdout`, or measure with the sync that targets");
+  }
+  if (config.effect == Effect::target && config.consent_purpose.empty()) {
+    problems_.warning(
+        site.whole,
+        fmt::format("the sync {} targets people without asking for their consent", in_quotes(config.name)),
+        "add `consent: ads`, or the purpose your people agreed to");
+  }
+  shared_audience(config, site);
+  const DestinationConfig* destination_config = workspace_.find_destination(config.destination);
+  if (destination_config == nullptr) {
+    if (config.destination.empty()) return;
+    problems_.error(site.destination,
+                    fmt::format("there is no destination {}", in_quotes(config.destination)),
+                    suggest(config.destination, names_in(workspace_.destinations)));
+    return;
+  }
+  const Destination* type = find_type(catalogue_, destination_config->type);
+  if (type == nullptr) return;
+  identifiers(*type, config, site);
+  given_settings(*type, Setting::Scope::sync, site.settings);
+  required_settings(*type, Setting::Scope::sync, config.settings, site.whole);
+  whole_configuration(*type, *destination_config, config, site);
+}
+
+struct Group {
+  NamedList list;
+  std::vector<Named>& named;
+  language::Place place;
+};
+
+// Stands in for an expression that cannot be read, so that those who refer to it are not told it is missing.
+language::ExprPtr unreadable(NamedList list) {
+  language::Expr expr;
+  if (list == NamedList::attributes) {
+    expr.node = language::Attribute{"unreadable", false};
+  } else {
+    language::Literal always;
+    always.boolean = true;
+    expr.node = always;
+    expr.type = language::Type::boolean;
+  }
+  return std::make_shared<const language::Expr>(std::move(expr));
+}
+
+}  // namespace
+
+void check_references(const Draft& draft, Catalogue catalogue, Problems& problems) {
+  ReferenceCheck check(draft, catalogue, problems);
+  check.words();
+  const Workspace& workspace = draft.workspace;
+  for (std::size_t i = 0; i < workspace.destinations.size(); ++i) {
+    check.destination(workspace.destinations[i], draft.destinations[i]);
+  }
+  for (std::size_t i = 0; i < workspace.syncs.size(); ++i) check.sync(workspace.syncs[i], draft.syncs[i]);
+}
+
+void check_expressions(Workspace& workspace, const ReportExpression& report) {
+  Group groups[] = {{NamedList::definitions, workspace.definitions, language::Place::definition},
+                    {NamedList::attributes, workspace.attributes, language::Place::attribute},
+                    {NamedList::segments, workspace.segments, language::Place::who}};
+  std::set<const Named*> broken;
+  for (const Group& group : groups) {
+    for (std::size_t i = 0; i < group.named.size(); ++i) {
+      Named& named = group.named[i];
+      if (auto tree = language::parse(named.text)) {
+        named.expr = *tree;
+      } else {
+        report(group.list, i, tree.error());
+        named.expr = unreadable(group.list);
+        broken.insert(&named);
+      }
+    }
+  }
+  // All are checked against the trees as parsed, and replaced only then: the result does not depend on the
+  // order of the files.
+  const language::Names names = names_of(workspace);
+  std::vector<std::pair<Named*, language::ExprPtr>> checked_trees;
+  for (const Group& group : groups) {
+    for (std::size_t i = 0; i < group.named.size(); ++i) {
+      Named& named = group.named[i];
+      if (broken.contains(&named)) {
+        checked_trees.emplace_back(&named, nullptr);
+        continue;
+      }
+      const language::Checked checked = language::check(named.expr, names, group.place);
+      for (const language::Problem& problem : checked.problems) report(group.list, i, problem);
+      checked_trees.emplace_back(&named, checked.expr);
+    }
+  }
+  for (auto& [named, tree] : checked_trees) {
+    named->expr = std::move(tree);
+    if (named->expr != nullptr) named->text = language::print(*named->expr);
+  }
+}
+
+void check_expressions(Draft& draft, Problems& problems) {
+  check_expressions(draft.workspace,
+                    [&](NamedList list, std::size_t index, const language::Problem& problem) {
+                      const std::vector<NamedSite>& sites = list == NamedList::definitions ? draft.definitions
+                                                            : list == NamedList::attributes ? draft.attributes
+                                                                                            : draft.segments;
+                      const Spot spot = spot_within(sites[index].expression, problem.span);
+                      if (problem.severity == language::Problem::Severity::error) {
+                        problems.error(spot, problem.message, problem.mend);
+                      } else {
+                        problems.warning(spot, problem.message, problem.mend);
+                      }
+                    });
+}
+
+Loaded load_files(std::span<const SourceFile> files, Catalogue catalogue) {
+  Problems problems;
+  Draft draft = read_files(files, problems);
+  check_references(draft, catalogue, problems);
+  check_expressions(draft, problems);
+  return {std::move(draft.workspace), problems.take_sorted()};
+}
+
+}  // namespace tailrace::workspace

@@ -1,0 +1,396 @@
+// The normalised workspace: one JSON document, members in a fixed order, nothing left out that is not a
+// default of the format. Secrets appear by name only.
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "workspace/check.h"
+#include "workspace/values.h"
+
+namespace tailrace::workspace {
+
+namespace {
+
+constexpr std::int64_t kVersion = 1;
+
+class Object {
+ public:
+  Object& add(const char* name, Value value) {
+    value_.members.emplace_back(name, std::move(value));
+    return *this;
+  }
+  Object& add(const char* name, const std::string& text) { return add(name, Value::of(text)); }
+  Object& add(const char* name, std::string_view text) { return add(name, Value::of(std::string(text))); }
+  Object& add(const char* name, std::int64_t number) { return add(name, Value::of(Number::integer(number))); }
+  Object& add_flag(const char* name, bool flag) { return add(name, Value::of(flag)); }
+  Value take() { return std::move(value_); }
+
+ private:
+  Value value_ = Value::with(Value::Kind::object);
+};
+
+template <class T>
+Value list_of(const std::vector<T>& things, const auto& write) {
+  Value list = Value::with(Value::Kind::list);
+  for (const T& thing : things) list.list.push_back(write(thing));
+  return list;
+}
+
+Value texts(const std::vector<std::string>& things) {
+  return list_of(things, [](const std::string& text) { return Value::of(text); });
+}
+
+Value write_map(const std::map<std::string, std::string>& entries) {
+  Value object = Value::with(Value::Kind::object);
+  for (const auto& [name, text] : entries) object.members.emplace_back(name, Value::of(text));
+  return object;
+}
+
+// One enum, one table, both ways.
+template <class Enum>
+struct EnumName {
+  Enum value;
+  std::string_view name;
+};
+constexpr EnumName<Lifecycle> kLifecycles[] = {
+    {Lifecycle::draft, "draft"}, {Lifecycle::active, "active"}, {Lifecycle::retired, "retired"}};
+constexpr EnumName<Effect> kEffects[] = {{Effect::target, "target"}, {Effect::suppress, "suppress"}};
+constexpr EnumName<UnknownEvents> kUnknownEvents[] = {{UnknownEvents::quarantine, "quarantine"},
+                                                      {UnknownEvents::admit, "admit"}};
+constexpr EnumName<SecretReference::Kind> kSecretKinds[] = {{SecretReference::Kind::none, "none"},
+                                                            {SecretReference::Kind::environment, "env"},
+                                                            {SecretReference::Kind::file, "file"}};
+
+template <class Enum, std::size_t n>
+std::string_view name_of(const EnumName<Enum> (&table)[n], Enum value) {
+  for (const auto& entry : table) {
+    if (entry.value == value) return entry.name;
+  }
+  return "?";
+}
+
+Value write(const SecretReference& secret) {
+  return Object().add("from", name_of(kSecretKinds, secret.kind)).add("name", secret.name).take();
+}
+
+Value write(const Named& named) {
+  return Object()
+      .add("name", named.name)
+      .add("owner", named.owner)
+      .add("purpose", named.purpose)
+      .add("lifecycle", name_of(kLifecycles, named.lifecycle))
+      .add("expression", named.text)
+      .take();
+}
+
+Value write(const PropertyRule& rule) {
+  return Object()
+      .add("name", rule.name)
+      .add("type", print_type(rule.type))
+      .add_flag("required", rule.required)
+      .take();
+}
+
+Value write(const EventRule& rule) {
+  return Object()
+      .add("name", rule.name)
+      .add("aliases", texts(rule.aliases))
+      .add("owner", rule.owner)
+      .add("description", rule.description)
+      .add("properties",
+           list_of(rule.properties, [](const PropertyRule& property) { return write(property); }))
+      .take();
+}
+
+Value write(const Taxonomy& taxonomy) {
+  return Object()
+      .add("unknown_events", name_of(kUnknownEvents, taxonomy.unknown_events))
+      .add("events", list_of(taxonomy.events, [](const EventRule& rule) { return write(rule); }))
+      .add("traits",
+           list_of(taxonomy.traits,
+                   [](const TraitRule& rule) {
+                     return Object().add("name", rule.name).add("type", print_type(rule.type)).take();
+                   }))
+      .take();
+}
+
+Value write(const WriteKey& key) {
+  return Object().add("name", key.name).add("secret", write(key.secret)).take();
+}
+
+Value write(const DestinationConfig& config) {
+  Value credentials = Value::with(Value::Kind::object);
+  for (const auto& [name, secret] : config.credentials) credentials.members.emplace_back(name, write(secret));
+  return Object()
+      .add("name", config.name)
+      .add("type", config.type)
+      .add("settings", write_map(config.settings))
+      .add("credentials", std::move(credentials))
+      .take();
+}
+
+Value write(const SyncConfig& config) {
+  return Object()
+      .add("name", config.name)
+      .add("segment", config.segment)
+      .add("destination", config.destination)
+      .add("effect", name_of(kEffects, config.effect))
+      .add("identifiers",
+           list_of(config.identifiers,
+                   [](IdentifierKind kind) { return Value::of(std::string(to_string(kind))); }))
+      .add("cadence", print_cadence(config.cadence))
+      .add("exclusions", texts(config.exclusions))
+      .add("consent_purpose", config.consent_purpose)
+      .add("holdout_per_million", std::int64_t{config.holdout_per_million})
+      .add("holdout_salt", config.holdout_salt)
+      .add("audience_id", config.audience_id)
+      .add("settings", write_map(config.settings))
+      .add("batch_age_max_ms", config.batch_age_max.count)
+      .take();
+}
+
+// The members of a JSON object, each named in the error where it is missing or of another kind.
+class Members {
+ public:
+  static Result<Members> of(const Value& value, std::string what) {
+    if (value.kind != Value::Kind::object) return invalid(fmt::format("{} is no JSON object", what));
+    return Members(value, std::move(what));
+  }
+
+  Result<const Value*> member(const char* name, Value::Kind kind) const {
+    const Value* found = value_->find(name);
+    if (found == nullptr) return invalid(fmt::format("{} lacks {}", what_, name));
+    if (found->kind != kind)
+      return invalid(fmt::format("{}: {} is of another kind than it should be", what_, name));
+    return found;
+  }
+  Result<std::string> text(const char* name) const {
+    return TRY(member(name, Value::Kind::string))
+    ->string;
+  }
+  Result<bool> flag(const char* name) const {
+    return TRY(member(name, Value::Kind::boolean))
+    ->boolean;
+  }
+  Result<std::int64_t> integer(const char* name, std::int64_t least, std::int64_t most) const {
+    const auto decimal = TRY(member(name, Value::Kind::number))
+    ->number.as_decimal();
+    if (!decimal || decimal->scale != 0 || decimal->mantissa < least || decimal->mantissa > most) {
+      return invalid(fmt::format("{}: {} is no whole number in its range", what_, name));
+    }
+    return decimal->mantissa;
+  }
+  template <class Enum, std::size_t n>
+  Result<Enum> choice(const char* name, const EnumName<Enum> (&table)[n]) const {
+    const std::string text_of = TRY(text(name));
+    for (const auto& entry : table) {
+      if (entry.name == text_of) return entry.value;
+    }
+    return invalid(fmt::format("{}: {} cannot be {}", what_, name, in_quotes(text_of)));
+  }
+  // The member of that kind, as `read` reads it.
+  template <class T>
+  Result<T> part(const char* name, Value::Kind kind, Result<T> (*read)(const Value&)) const {
+    return read(*TRY(member(name, kind)));
+  }
+  template <class T>
+  Result<std::vector<T>> list(const char* name, Result<T> (*read)(const Value&)) const {
+    std::vector<T> out;
+    for (const Value& item : TRY(member(name, Value::Kind::list))->list) out.push_back(TRY(read(item)));
+    return out;
+  }
+
+ private:
+  Members(const Value& value, std::string what) : value_(&value), what_(std::move(what)) {}
+  const Value* value_;
+  std::string what_;
+};
+
+Result<std::string> read_text(const Value& value) {
+  if (value.kind != Value::Kind::string) return invalid("an element of a list is no text");
+  return value.string;
+}
+
+Result<std::map<std::string, std::string>> read_map(const Value& value) {
+  std::map<std::string, std::string> out;
+  for (const auto& [name, text] : value.members) out[name] = TRY(read_text(text));
+  return out;
+}
+
+Result<SecretReference> read_secret(const Value& value) {
+  const Members members = TRY(Members::of(value, "a secret's reference"));
+  SecretReference secret;
+  secret.kind = TRY(members.choice("from", kSecretKinds));
+  secret.name = TRY(members.text("name"));
+  return secret;
+}
+
+Result<Named> read_named(const Value& value) {
+  const Members members = TRY(Members::of(value, "a named expression"));
+  Named named;
+  named.name = TRY(members.text("name"));
+  named.owner = TRY(members.text("owner"));
+  named.purpose = TRY(members.text("purpose"));
+  named.lifecycle = TRY(members.choice("lifecycle", kLifecycles));
+  named.text = TRY(members.text("expression"));
+  return named;
+}
+
+Result<language::Type> read_type(const Value& value) { return parse_type(value.string); }
+
+Result<PropertyRule> read_property(const Value& value) {
+  const Members members = TRY(Members::of(value, "a property"));
+  PropertyRule rule;
+  rule.name = TRY(members.text("name"));
+  rule.type = TRY(members.part("type", Value::Kind::string, read_type));
+  rule.required = TRY(members.flag("required"));
+  return rule;
+}
+
+Result<EventRule> read_event(const Value& value) {
+  const Members members = TRY(Members::of(value, "an event"));
+  EventRule rule;
+  rule.name = TRY(members.text("name"));
+  rule.aliases = TRY(members.list<std::string>("aliases", read_text));
+  rule.owner = TRY(members.text("owner"));
+  rule.description = TRY(members.text("description"));
+  rule.properties = TRY(members.list<PropertyRule>("properties", read_property));
+  return rule;
+}
+
+Result<TraitRule> read_trait(const Value& value) {
+  const Members members = TRY(Members::of(value, "a trait"));
+  TraitRule rule;
+  rule.name = TRY(members.text("name"));
+  rule.type = TRY(members.part("type", Value::Kind::string, read_type));
+  return rule;
+}
+
+Result<Taxonomy> read_taxonomy(const Value& value) {
+  const Members members = TRY(Members::of(value, "the taxonomy"));
+  Taxonomy taxonomy;
+  taxonomy.unknown_events = TRY(members.choice("unknown_events", kUnknownEvents));
+  taxonomy.events = TRY(members.list<EventRule>("events", read_event));
+  taxonomy.traits = TRY(members.list<TraitRule>("traits", read_trait));
+  return taxonomy;
+}
+
+Result<WriteKey> read_write_key(const Value& value) {
+  const Members members = TRY(Members::of(value, "a write key"));
+  WriteKey key;
+  key.name = TRY(members.text("name"));
+  key.secret = TRY(members.part("secret", Value::Kind::object, read_secret));
+  return key;
+}
+
+Result<DestinationConfig> read_destination(const Value& value) {
+  const Members members = TRY(Members::of(value, "a destination"));
+  DestinationConfig config;
+  config.name = TRY(members.text("name"));
+  config.type = TRY(members.text("type"));
+  config.settings = TRY(members.part("settings", Value::Kind::object, read_map));
+  for (const auto& [name, secret] : TRY(members.member("credentials", Value::Kind::object))->members) {
+    config.credentials[name] = TRY(read_secret(secret));
+  }
+  return config;
+}
+
+Result<IdentifierKind> read_identifier(const Value& value) {
+  const std::string text = TRY(read_text(value));
+  const std::optional<IdentifierKind> kind = parse_identifier_kind(text);
+  if (!kind) return invalid(fmt::format("{} is no identifier", in_quotes(text)));
+  return *kind;
+}
+
+Result<Cadence> read_cadence(const Value& value) { return parse_cadence(value.string); }
+
+Result<SyncConfig> read_sync(const Value& value) {
+  constexpr std::int64_t kShareMost = 999'999;
+  const Members members = TRY(Members::of(value, "a sync"));
+  SyncConfig config;
+  config.name = TRY(members.text("name"));
+  config.segment = TRY(members.text("segment"));
+  config.destination = TRY(members.text("destination"));
+  config.effect = TRY(members.choice("effect", kEffects));
+  config.identifiers = TRY(members.list<IdentifierKind>("identifiers", read_identifier));
+  config.cadence = TRY(members.part("cadence", Value::Kind::string, read_cadence));
+  config.exclusions = TRY(members.list<std::string>("exclusions", read_text));
+  config.consent_purpose = TRY(members.text("consent_purpose"));
+  config.holdout_per_million =
+      static_cast<std::uint32_t>(TRY(members.integer("holdout_per_million", 0, kShareMost)));
+  config.holdout_salt = TRY(members.text("holdout_salt"));
+  config.audience_id = TRY(members.text("audience_id"));
+  config.settings = TRY(members.part("settings", Value::Kind::object, read_map));
+  config.batch_age_max = Millis { TRY(members.integer("batch_age_max_ms", 0, kHour.count)) };
+  return config;
+}
+
+// Errors only: warnings were shown when the workspace was applied.
+Result<void> check_again(Workspace& workspace) {
+  std::string errors;
+  check_expressions(workspace, [&](NamedList list, std::size_t index, const language::Problem& problem) {
+    if (problem.severity != language::Problem::Severity::error) return;
+    const std::vector<Named>& named = list == NamedList::definitions  ? workspace.definitions
+                                      : list == NamedList::attributes ? workspace.attributes
+                                                                      : workspace.segments;
+    errors +=
+        fmt::format("{}: {}", in_quotes(named[index].name), language::render(problem, named[index].text));
+  });
+  if (!errors.empty()) return invalid(std::move(errors));
+  return {};
+}
+
+}  // namespace
+
+Value to_value(const Workspace& workspace) {
+  const auto named = [](const Named& one) { return write(one); };
+  return Object()
+      .add("version", kVersion)
+      .add("name", workspace.name)
+      .add("golden_id", to_string(workspace.golden_id))
+      .add("time_zone", workspace.time_zone)
+      .add("default_region", workspace.default_region)
+      .add_flag("consent_unknown", workspace.consent_unknown)
+      .add("dedup_window_ms", workspace.dedup_window.count)
+      .add("write_keys", list_of(workspace.write_keys, [](const WriteKey& key) { return write(key); }))
+      .add("taxonomy", write(workspace.taxonomy))
+      .add("definitions", list_of(workspace.definitions, named))
+      .add("attributes", list_of(workspace.attributes, named))
+      .add("segments", list_of(workspace.segments, named))
+      .add("destinations",
+           list_of(workspace.destinations, [](const DestinationConfig& one) { return write(one); }))
+      .add("syncs", list_of(workspace.syncs, [](const SyncConfig& one) { return write(one); }))
+      .take();
+}
+
+Result<Workspace> from_value(const Value& value) {
+  const Members members = TRY(Members::of(value, "the workspace"));
+  const std::int64_t version = TRY(members.integer("version", 0, std::numeric_limits<std::int64_t>::max()));
+  if (version != kVersion) {
+    return fail(Error::Code::unsupported,
+                fmt::format("the applied workspace is of version {}, and this Tailrace reads version {}",
+                            version, kVersion));
+  }
+  Workspace workspace;
+  workspace.name = TRY(members.text("name"));
+  const Result<IdentifierKind> golden =
+      read_identifier(*TRY(members.member("golden_id", Value::Kind::string)));
+  workspace.golden_id = TRY(golden);
+  workspace.time_zone = TRY(members.text("time_zone"));
+  workspace.default_region = TRY(members.text("default_region"));
+  workspace.consent_unknown = TRY(members.flag("consent_unknown"));
+  workspace.dedup_window = Millis {
+    TRY(members.integer("dedup_window_ms", 1, std::numeric_limits<std::int64_t>::max()))
+  };
+  workspace.write_keys = TRY(members.list<WriteKey>("write_keys", read_write_key));
+  workspace.taxonomy = TRY(members.part("taxonomy", Value::Kind::object, read_taxonomy));
+  workspace.definitions = TRY(members.list<Named>("definitions", read_named));
+  workspace.attributes = TRY(members.list<Named>("attributes", read_named));
+  workspace.segments = TRY(members.list<Named>("segments", read_named));
+  workspace.destinations = TRY(members.list<DestinationConfig>("destinations", read_destination));
+  workspace.syncs = TRY(members.list<SyncConfig>("syncs", read_sync));
+  TRY(check_again(workspace));
+  return workspace;
+}
+
+}  // namespace tailrace::workspace

@@ -1,0 +1,628 @@
+#include "workspace/read.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "workspace/ecommerce.h"
+#include "workspace/values.h"
+
+namespace tailrace::workspace {
+
+namespace {
+
+constexpr std::size_t kNameBytesMax = 200;
+constexpr Millis kBatchAgeLongest = kHour;
+
+// The name of a thing: text of one line, without blanks around it.
+bool is_name(std::string_view name) {
+  const bool printable =
+      std::ranges::none_of(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return printable && name.size() <= kNameBytesMax && !name.empty() && name.front() != ' ' &&
+         name.back() != ' ';
+}
+
+// A word of the language: definitions, attributes and consent purposes are written without quotes.
+bool is_word(std::string_view word) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  return !word.empty() && word.size() <= kNameBytesMax && letter(word.front()) &&
+         std::ranges::all_of(word, [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
+}
+
+class Reader {
+ public:
+  Reader(Problems& problems, Draft& draft)
+      : problems_(problems), draft_(draft), workspace_(draft.workspace) {}
+
+  void tailrace_file(const YamlNode& root);
+  void taxonomy_file(const YamlNode& root);
+  void named_file(const YamlNode& root, std::string what, std::vector<Named>& out,
+                  std::vector<NamedSite>& sites);
+  void segment(const YamlNode& node);
+  void destination(const YamlNode& node);
+  void sync(const YamlNode& node);
+
+ private:
+  std::string name(Fields& fields);
+  void check_name(const std::string& text, const Spot& spot);
+  Lifecycle lifecycle(Fields& fields);
+  std::optional<Millis> duration(Fields& fields, std::string_view key);
+  std::optional<SecretReference> secret(const YamlNode& node, std::string_view what);
+  void write_key(const YamlNode& node);
+  void event(const std::string& event_name, const YamlNode& key, const YamlNode& node);
+  void properties(const YamlNode& node, EventRule& rule);
+  std::optional<language::Type> type(const YamlNode& node);
+  void merge_preset();
+  void check_aliases();
+  void settings(Fields& fields, std::map<std::string, std::string>& out, std::map<std::string, Spot>& sites);
+  void credentials(Fields& fields, DestinationConfig& config, DestinationSite& site);
+  void holdout(Fields& fields, SyncConfig& config);
+  void identifiers(Fields& fields, SyncConfig& config, SyncSite& site);
+  template <class T>
+  bool is_first(const std::vector<T>& others, const std::string& text, const Spot& spot,
+                std::string_view what, const auto& spot_of_other);
+
+  Problems& problems_;
+  Draft& draft_;
+  Workspace& workspace_;
+  std::vector<Spot> event_spots_;  // of the events written in the file
+};
+
+std::string place_of(const Spot& spot) {
+  return fmt::format("{}, line {}", spot.file->name, span_of(spot).line);
+}
+
+// Reports a second thing of the same name.
+template <class T>
+bool Reader::is_first(const std::vector<T>& others, const std::string& text, const Spot& spot,
+                      std::string_view what, const auto& spot_of_other) {
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    if (others[i].name != text) continue;
+    problems_.error(spot, fmt::format("there are two {}s named {}", what, in_quotes(text)),
+                    fmt::format("rename one of them; the other is in {}", place_of(spot_of_other(i))));
+    return false;
+  }
+  return true;
+}
+
+void Reader::check_name(const std::string& text, const Spot& spot) {
+  if (is_name(text)) return;
+  problems_.error(spot, fmt::format("{} is no name", in_quotes(text)),
+                  fmt::format("use one line of at most {} bytes, without blanks around it", kNameBytesMax));
+}
+
+std::string Reader::name(Fields& fields) {
+  std::string text = fields.text("name", Need::required);
+  if (!text.empty()) check_name(text, fields.spot_of("name"));
+  return text;
+}
+
+Lifecycle Reader::lifecycle(Fields& fields) {
+  return fields.choice(
+      "lifecycle", Lifecycle::active,
+      {{"draft", Lifecycle::draft}, {"active", Lifecycle::active}, {"retired", Lifecycle::retired}});
+}
+
+// A positive duration.
+std::optional<Millis> Reader::duration(Fields& fields, std::string_view key) {
+  const std::string text = fields.text(key);
+  if (text.empty()) return std::nullopt;
+  const Result<Millis> length = parse_duration(text);
+  if (length && length->count > 0) return *length;
+  problems_.error(fields.spot_of(key), fmt::format("`{}` cannot be {}", key, in_quotes(text)),
+                  "write a length of time such as 30d, 12h or 250ms");
+  return std::nullopt;
+}
+
+// {env: NAME} or {file: path}.
+std::optional<SecretReference> Reader::secret(const YamlNode& node, std::string_view what) {
+  if (node.kind == YamlNode::Kind::scalar) {
+    // The message does not repeat the text: it may be a real secret on its way into a build log.
+    problems_.error(node.spot, fmt::format("{} stands in the text; a secret is only named", what),
+                    "write {env: NAME} or {file: path}, and change the secret if the file was ever shared");
+    return std::nullopt;
+  }
+  Fields fields(node, std::string(what), problems_);
+  if (!fields.usable()) return std::nullopt;
+  const std::string environment = fields.text("env");
+  const std::string file = fields.text("file");
+  fields.finish();
+  if (environment.empty() == file.empty()) {
+    problems_.error(fields.spot(), fmt::format("{} must name one source", what),
+                    "write {env: NAME} or {file: path}");
+    return std::nullopt;
+  }
+  if (!environment.empty() && !is_word(environment)) {
+    problems_.error(fields.spot_of("env"), fmt::format("{} is no name of an environment variable", what),
+                    "use letters, digits and _; the secret itself does not belong here");
+    return std::nullopt;
+  }
+  return environment.empty() ? SecretReference{SecretReference::Kind::file, file}
+                             : SecretReference{SecretReference::Kind::environment, environment};
+}
+
+void Reader::write_key(const YamlNode& node) {
+  Fields fields(node, "a write key", problems_);
+  if (!fields.usable()) return;
+  WriteKey key;
+  key.name = name(fields);
+  const std::string environment = fields.text("env");
+  const std::string file = fields.text("file");
+  fields.finish();
+  if (environment.empty() == file.empty()) {
+    problems_.error(fields.spot(), "a write key must name one source of its secret",
+                    "add `env: NAME` or `file: path`");
+  }
+  key.secret = environment.empty() ? SecretReference{SecretReference::Kind::file, file}
+                                   : SecretReference{SecretReference::Kind::environment, environment};
+  if (std::ranges::any_of(workspace_.write_keys,
+                          [&](const WriteKey& other) { return other.name == key.name; })) {
+    problems_.error(fields.spot_of("name"),
+                    fmt::format("there are two write keys named {}", in_quotes(key.name)),
+                    "the name becomes the source of the events; give each its own");
+  }
+  workspace_.write_keys.push_back(std::move(key));
+}
+
+void Reader::tailrace_file(const YamlNode& root) {
+  Fields fields(root, "the workspace", problems_);
+  if (!fields.usable()) return;
+  workspace_.name = name(fields);
+  workspace_.golden_id = fields.choice("golden_id", IdentifierKind::external_id,
+                                       {{"external_id", IdentifierKind::external_id},
+                                        {"anonymous_id", IdentifierKind::anonymous_id},
+                                        {"email", IdentifierKind::email},
+                                        {"phone", IdentifierKind::phone}});
+  if (const std::string zone = fields.text("time_zone"); !zone.empty()) {
+    workspace_.time_zone = zone;
+    if (!is_time_zone(zone)) {
+      problems_.error(fields.spot_of("time_zone"), fmt::format("{} is no time zone", in_quotes(zone)),
+                      "use a name of the IANA list, such as UTC or Europe/London");
+    }
+  }
+  workspace_.default_region = fields.text("default_region");
+  if (!workspace_.default_region.empty() && !is_region(workspace_.default_region)) {
+    problems_.error(fields.spot_of("default_region"),
+                    fmt::format("{} is no region", in_quotes(workspace_.default_region)),
+                    workspace_.default_region == "UK"
+                        ? "did you mean \"GB\"?"
+                        : "use two capital letters of ISO 3166, such as GB or US");
+  }
+  if (const YamlNode* consent = fields.find("consent")) {
+    Fields policy(*consent, "`consent`", problems_);
+    workspace_.consent_unknown = policy.choice("unknown", false, {{"deny", false}, {"grant", true}});
+    policy.finish();
+  }
+  workspace_.dedup_window = duration(fields, "dedup_window").value_or(workspace_.dedup_window);
+  if (const YamlNode* keys = fields.find("write_keys")) {
+    for (const YamlNode& key : one_or_many(*keys)) write_key(key);
+  }
+  fields.finish();
+}
+
+std::optional<language::Type> Reader::type(const YamlNode& node) {
+  const std::optional<std::string> text = scalar_text(node, "a type", problems_);
+  if (!text) return std::nullopt;
+  const Result<language::Type> found = parse_type(*text);
+  if (!found) {
+    problems_.error(node.spot, fmt::format("{} is no type", in_quotes(*text)), suggest(*text, type_names()));
+    return std::nullopt;
+  }
+  return *found;
+}
+
+void Reader::properties(const YamlNode& node, EventRule& rule) {
+  if (node.kind != YamlNode::Kind::mapping) {
+    problems_.error(node.spot, "`properties` must be a mapping of names to types",
+                    "write `order_id: string`");
+    return;
+  }
+  for (const YamlNode::Entry& entry : node.entries) {
+    PropertyRule property{entry.key.text, language::Type::any, false};
+    if (entry.value.kind == YamlNode::Kind::mapping) {
+      Fields fields(entry.value, "a property", problems_);
+      if (const YamlNode* declared = fields.find("type"))
+        property.type = type(*declared).value_or(property.type);
+      if (const YamlNode* required = fields.find("required")) {
+        property.required = scalar_boolean(*required, "`required`", problems_).value_or(false);
+      }
+      fields.finish();
+    } else if (const std::optional<language::Type> declared = type(entry.value)) {
+      property.type = *declared;
+    }
+    rule.properties.push_back(std::move(property));
+  }
+}
+
+void Reader::event(const std::string& event_name, const YamlNode& key, const YamlNode& node) {
+  EventRule rule;
+  rule.name = event_name;
+  check_name(event_name, key.spot);
+  if (node.kind != YamlNode::Kind::null) {  // "Signed Up": alone is an event of which nothing more is said
+    Fields fields(node, "an event", problems_);
+    if (!fields.usable()) return;
+    if (const YamlNode* aliases = fields.find("aliases")) {
+      for (const YamlNode& alias : one_or_many(*aliases)) {
+        if (auto text = scalar_text(alias, "an alias", problems_)) rule.aliases.push_back(std::move(*text));
+      }
+    }
+    rule.owner = fields.text("owner");
+    rule.description = fields.text("description");
+    if (const YamlNode* declared = fields.find("properties")) properties(*declared, rule);
+    fields.finish();
+  }
+  workspace_.taxonomy.events.push_back(std::move(rule));
+  event_spots_.push_back(key.spot);
+}
+
+// Every name and alias stands for one event.
+void Reader::check_aliases() {
+  std::map<std::string, std::string> owners;
+  for (std::size_t i = 0; i < workspace_.taxonomy.events.size(); ++i) {
+    const EventRule& rule = workspace_.taxonomy.events[i];
+    std::vector<std::string> names = rule.aliases;
+    names.insert(names.begin(), rule.name);
+    for (const std::string& own : names) {
+      const auto [found, fresh] = owners.emplace(event_key(own), rule.name);
+      if (!fresh) {
+        problems_.error(
+            event_spots_[i], fmt::format("the event name {} is taken twice", in_quotes(own)),
+            fmt::format("it already stands for {} (case does not matter)", in_quotes(found->second)));
+      }
+    }
+  }
+}
+
+// The file's own entries win: over an event of the same name they add and replace property by property, and
+// a name they use ceases to be an alias of the preset.
+void Reader::merge_preset() {
+  std::vector<EventRule> merged = ecommerce_events();
+  std::vector<EventRule>& own = workspace_.taxonomy.events;
+  std::set<std::string> own_names;
+  std::set<std::string> own_aliases;
+  for (const EventRule& rule : own) {
+    own_names.insert(event_key(rule.name));
+    for (const std::string& alias : rule.aliases) own_aliases.insert(event_key(alias));
+  }
+  std::erase_if(merged,
+                [&](const EventRule& preset) { return own_aliases.contains(event_key(preset.name)); });
+  for (EventRule& preset : merged) {
+    std::erase_if(preset.aliases, [&](const std::string& alias) {
+      return own_names.contains(event_key(alias)) || own_aliases.contains(event_key(alias));
+    });
+  }
+  for (EventRule& rule : own) {
+    const auto preset = std::ranges::find_if(
+        merged, [&](const EventRule& other) { return event_key(other.name) == event_key(rule.name); });
+    if (preset == merged.end()) {
+      merged.push_back(std::move(rule));
+      continue;
+    }
+    preset->name = rule.name;
+    preset->owner = rule.owner;
+    if (!rule.description.empty()) preset->description = rule.description;
+    preset->aliases.insert(preset->aliases.end(), rule.aliases.begin(), rule.aliases.end());
+    for (PropertyRule& property : rule.properties) {
+      const auto same = std::ranges::find(preset->properties, property.name, &PropertyRule::name);
+      if (same == preset->properties.end()) {
+        preset->properties.push_back(std::move(property));
+      } else {
+        *same = std::move(property);
+      }
+    }
+  }
+  own = std::move(merged);
+}
+
+void Reader::taxonomy_file(const YamlNode& root) {
+  if (root.kind == YamlNode::Kind::null) return;
+  Fields fields(root, "the taxonomy", problems_);
+  if (!fields.usable()) return;
+  bool ecommerce = false;
+  if (const YamlNode* use = fields.find("use")) {
+    for (const YamlNode& preset : one_or_many(*use)) {
+      const std::optional<std::string> text = scalar_text(preset, "`use`", problems_);
+      if (text && *text != "ecommerce") {
+        problems_.error(preset.spot, fmt::format("there is no built-in taxonomy {}", in_quotes(*text)),
+                        suggest(*text, {"ecommerce"}));
+      }
+      ecommerce = ecommerce || text == "ecommerce";
+    }
+  }
+  workspace_.taxonomy.unknown_events =
+      fields.choice("unknown_events", UnknownEvents::quarantine,
+                    {{"quarantine", UnknownEvents::quarantine}, {"admit", UnknownEvents::admit}});
+  if (const YamlNode* events = fields.find("events")) {
+    if (events->kind != YamlNode::Kind::mapping) {
+      problems_.error(events->spot, "`events` must be a mapping of event names to what is known of them",
+                      "write `\"Order Placed\": {...}`");
+    }
+    for (const YamlNode::Entry& entry : events->entries) event(entry.key.text, entry.key, entry.value);
+  }
+  if (const YamlNode* traits = fields.find("traits")) {
+    if (traits->kind != YamlNode::Kind::mapping) {
+      problems_.error(traits->spot, "`traits` must be a mapping of names to types",
+                      "write `country: string`");
+    }
+    for (const YamlNode::Entry& entry : traits->entries) {
+      workspace_.taxonomy.traits.push_back({entry.key.text, type(entry.value).value_or(language::Type::any)});
+    }
+  }
+  fields.finish();
+  check_aliases();
+  if (ecommerce) merge_preset();
+}
+
+// definitions.yaml and attributes.yaml: `name: expression`, or a mapping with more about it.
+void Reader::named_file(const YamlNode& root, std::string what, std::vector<Named>& out,
+                        std::vector<NamedSite>& sites) {
+  if (root.kind == YamlNode::Kind::null) return;
+  if (root.kind != YamlNode::Kind::mapping) {
+    problems_.error(root.spot, "the file must be a mapping of names to expressions",
+                    "write `name: 'expression'`");
+    return;
+  }
+  for (const YamlNode::Entry& entry : root.entries) {
+    Named named;
+    named.name = entry.key.text;
+    if (!is_word(named.name)) {
+      problems_.error(entry.key.spot, fmt::format("{} cannot name {}", in_quotes(named.name), what),
+                      "use letters, digits and _, beginning with a letter");
+      continue;
+    }
+    const YamlNode* expression = &entry.value;
+    if (entry.value.kind == YamlNode::Kind::mapping) {
+      Fields fields(entry.value, what, problems_);
+      expression = fields.find("expression", Need::required);
+      named.owner = fields.text("owner");
+      named.purpose = fields.text("purpose");
+      named.lifecycle = lifecycle(fields);
+      fields.finish();
+    }
+    if (expression == nullptr) continue;
+    const Spot fallback = entry.key.spot;
+    YamlNode site = *expression;
+    if (site.kind == YamlNode::Kind::null) site.spot = fallback;
+    const std::optional<std::string> text = scalar_text(site, "the expression", problems_);
+    if (!text) continue;
+    named.text = *text;
+    out.push_back(std::move(named));
+    sites.push_back({entry.key.spot, std::move(site)});
+  }
+}
+
+void Reader::segment(const YamlNode& node) {
+  Fields fields(node, "a segment", problems_);
+  if (!fields.usable()) return;
+  Named named;
+  named.name = name(fields);
+  named.owner = fields.text("owner");
+  named.purpose = fields.text("purpose");
+  named.lifecycle = lifecycle(fields);
+  const YamlNode* who = fields.find("who", Need::required);
+  fields.finish();
+  if (who == nullptr || named.name.empty()) return;
+  const std::optional<std::string> text = scalar_text(*who, "`who`", problems_);
+  if (!text) return;
+  named.text = *text;
+  const Spot spot = fields.spot_of("name");
+  if (!is_first(workspace_.segments, named.name, spot, "segment",
+                [&](std::size_t i) { return draft_.segments[i].name; }))
+    return;
+  workspace_.segments.push_back(std::move(named));
+  draft_.segments.push_back({spot, *who});
+}
+
+void Reader::settings(Fields& fields, std::map<std::string, std::string>& out,
+                      std::map<std::string, Spot>& sites) {
+  const YamlNode* node = fields.find("settings");
+  if (node == nullptr) return;
+  if (node->kind != YamlNode::Kind::mapping) {
+    problems_.error(node->spot, "`settings` must be a mapping of names to values");
+    return;
+  }
+  for (const YamlNode::Entry& entry : node->entries) {
+    sites[entry.key.text] = entry.key.spot;
+    if (auto text = scalar_text(entry.value, fmt::format("`{}`", entry.key.text), problems_)) {
+      out[entry.key.text] = std::move(*text);
+    }
+  }
+}
+
+void Reader::credentials(Fields& fields, DestinationConfig& config, DestinationSite& site) {
+  const YamlNode* node = fields.find("credentials");
+  if (node == nullptr) return;
+  if (node->kind != YamlNode::Kind::mapping) {
+    problems_.error(node->spot, "`credentials` must be a mapping of names to references",
+                    "write `access_token: {env: NAME}`");
+    return;
+  }
+  for (const YamlNode::Entry& entry : node->entries) {
+    site.credentials[entry.key.text] = entry.key.spot;
+    // A broken reference counts as given, so that it is not reported as missing too.
+    config.credentials[entry.key.text] =
+        secret(entry.value, fmt::format("`{}`", entry.key.text)).value_or(SecretReference{});
+  }
+}
+
+void Reader::destination(const YamlNode& node) {
+  Fields fields(node, "a destination", problems_);
+  if (!fields.usable()) return;
+  DestinationConfig config;
+  DestinationSite site;
+  config.name = name(fields);
+  config.type = fields.text("type", Need::required);
+  settings(fields, config.settings, site.settings);
+  credentials(fields, config, site);
+  fields.finish();
+  site.whole = fields.spot();
+  site.name = fields.spot_of("name");
+  site.type = fields.spot_of("type");
+  if (config.name.empty() || !is_first(workspace_.destinations, config.name, site.name, "destination",
+                                       [&](std::size_t i) { return draft_.destinations[i].name; })) {
+    return;
+  }
+  workspace_.destinations.push_back(std::move(config));
+  draft_.destinations.push_back(std::move(site));
+}
+
+// `holdout: 10%`, or `{share: 10%, salt: text}`.
+void Reader::holdout(Fields& fields, SyncConfig& config) {
+  const YamlNode* node = fields.find("holdout");
+  if (node == nullptr) return;
+  std::string share;
+  Spot spot = node->spot;
+  if (node->kind == YamlNode::Kind::mapping) {
+    Fields parts(*node, "`holdout`", problems_);
+    share = parts.text("share", Need::required);
+    spot = parts.spot_of("share");
+    config.holdout_salt = parts.text("salt");
+    parts.finish();
+  } else {
+    share = scalar_text(*node, "`holdout`", problems_).value_or("");
+  }
+  if (share.empty()) return;
+  if (const Result<std::uint32_t> parts = parse_share(share)) {
+    config.holdout_per_million = *parts;
+  } else {
+    problems_.error(spot, parts.error().message);
+  }
+}
+
+void Reader::identifiers(Fields& fields, SyncConfig& config, SyncSite& site) {
+  const YamlNode* node = fields.find("identifiers");
+  if (node == nullptr) return;
+  for (const YamlNode& item : one_or_many(*node)) {
+    const std::optional<std::string> text = scalar_text(item, "an identifier", problems_);
+    if (!text) continue;
+    const std::optional<IdentifierKind> kind = parse_identifier_kind(*text);
+    if (!kind) {
+      problems_.error(item.spot, fmt::format("{} is no identifier", in_quotes(*text)),
+                      suggest(*text, identifier_names()));
+    } else if (std::ranges::find(config.identifiers, *kind) != config.identifiers.end()) {
+      problems_.error(item.spot, fmt::format("the identifier {} stands here twice", in_quotes(*text)));
+    } else {
+      config.identifiers.push_back(*kind);
+      site.identifiers.push_back(item.spot);
+    }
+  }
+}
+
+void Reader::sync(const YamlNode& node) {
+  Fields fields(node, "a sync", problems_);
+  if (!fields.usable()) return;
+  SyncConfig config;
+  SyncSite site;
+  config.name = name(fields);
+  config.segment = fields.text("segment", Need::required);
+  config.destination = fields.text("destination", Need::required);
+  config.effect = fields.choice("effect", Effect::target,
+                                {{"target", Effect::target}, {"suppress", Effect::suppress}}, Need::required);
+  identifiers(fields, config, site);
+  if (const std::string text = fields.text("cadence"); !text.empty()) {
+    if (const Result<Cadence> cadence = parse_cadence(text)) {
+      config.cadence = *cadence;
+    } else {
+      problems_.error(fields.spot_of("cadence"), cadence.error().message);
+    }
+  }
+  if (const YamlNode* exclusions = fields.find("exclusions")) {
+    for (const YamlNode& item : one_or_many(*exclusions)) {
+      if (auto text = scalar_text(item, "an exclusion", problems_)) {
+        config.exclusions.push_back(std::move(*text));
+        site.exclusions.push_back(item.spot);
+      }
+    }
+  }
+  config.consent_purpose = fields.text("consent");
+  if (!config.consent_purpose.empty() && !is_word(config.consent_purpose)) {
+    problems_.error(fields.spot_of("consent"),
+                    fmt::format("{} is no consent purpose", in_quotes(config.consent_purpose)),
+                    "use a word such as ads, ads_personalisation or email");
+  }
+  config.holdout_salt = config.name;
+  holdout(fields, config);
+  if (config.holdout_salt.empty()) config.holdout_salt = config.name;
+  config.audience_id = fields.text("audience_id");
+  settings(fields, config.settings, site.settings);
+  if (const auto age = duration(fields, "batch_age_max")) {
+    config.batch_age_max = *age;
+    if (*age > kBatchAgeLongest) {
+      problems_.error(fields.spot_of("batch_age_max"), "`batch_age_max` is longer than an hour",
+                      "for slower syncs use `cadence: every 6h`");
+    }
+  }
+  fields.finish();
+  site.whole = fields.spot();
+  site.name = fields.spot_of("name");
+  site.segment = fields.spot_of("segment");
+  site.destination = fields.spot_of("destination");
+  site.effect = fields.spot_of("effect");
+  site.holdout = fields.spot_of("holdout");
+  site.audience_id = fields.spot_of("audience_id");
+  if (config.name.empty() || !is_first(workspace_.syncs, config.name, site.name, "sync",
+                                       [&](std::size_t i) { return draft_.syncs[i].name; })) {
+    return;
+  }
+  workspace_.syncs.push_back(std::move(config));
+  draft_.syncs.push_back(std::move(site));
+}
+
+// A file of segments/, destinations/ or syncs/: one thing, or a list of them.
+template <class Read>
+void each(const YamlNode& root, const SourceFile& file, Problems& problems, const Read& read) {
+  if (root.kind == YamlNode::Kind::null) {
+    problems.warning_in(file.name, "the file is empty", "remove it, or write what belongs here");
+    return;
+  }
+  for (const YamlNode& node : one_or_many(root)) read(node);
+}
+
+}  // namespace
+
+std::string event_key(std::string_view name) {
+  const std::size_t first = name.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return "";
+  std::string key(name.substr(first, name.find_last_not_of(" \t\r\n") - first + 1));
+  for (char& c : key) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return key;
+}
+
+Draft read_files(std::span<const SourceFile> files, Problems& problems) {
+  Draft draft;
+  Workspace& workspace = draft.workspace;
+  Reader reader(problems, draft);
+  for (const SourceFile& file : files) {
+    const std::optional<YamlNode> root = read_yaml(file, problems);
+    if (!root) continue;
+    const std::string_view folder = std::string_view(file.name).substr(0, file.name.find('/'));
+    if (file.name == "tailrace.yaml") {
+      reader.tailrace_file(*root);
+    } else if (file.name == "taxonomy.yaml") {
+      reader.taxonomy_file(*root);
+    } else if (file.name == "definitions.yaml") {
+      reader.named_file(*root, "a definition", workspace.definitions, draft.definitions);
+    } else if (file.name == "attributes.yaml") {
+      reader.named_file(*root, "a computed attribute", workspace.attributes, draft.attributes);
+    } else if (folder == "segments") {
+      each(*root, file, problems, [&](const YamlNode& node) { reader.segment(node); });
+    } else if (folder == "destinations") {
+      each(*root, file, problems, [&](const YamlNode& node) { reader.destination(node); });
+    } else if (folder == "syncs") {
+      each(*root, file, problems, [&](const YamlNode& node) { reader.sync(node); });
+    }
+  }
+  const bool named =
+      std::ranges::any_of(files, [](const SourceFile& file) { return file.name == "tailrace.yaml"; });
+  if (!named) {
+    problems.error_in("tailrace.yaml", "the file is missing",
+                      "`tailrace init DIR` writes a workspace to start from");
+  }
+  return draft;
+}
+
+}  // namespace tailrace::workspace
