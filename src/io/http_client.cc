@@ -18,17 +18,28 @@ namespace {
 
 constexpr int kPollMillisMax = 1000;
 
-// The host of a URL, for errors: the rest may hold keys.
-std::string host_of(const std::string& url) {
+// The part of a URL; empty when there is none or the URL can't be read.
+std::string url_part(const std::string& url, CURLUPart part) {
   const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parsed(curl_url(), &curl_url_cleanup);
-  char* host = nullptr;
+  char* text = nullptr;
   if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK ||
-      curl_url_get(parsed.get(), CURLUPART_HOST, &host, 0) != CURLUE_OK) {
-    return "an unreadable URL";
+      curl_url_get(parsed.get(), part, &text, 0) != CURLUE_OK) {
+    return {};
   }
-  std::string result(host);
-  curl_free(host);
+  std::string result(text);
+  curl_free(text);
   return result;
+}
+
+// What errors say of a URL: the rest of it may hold keys.
+std::string host_of(const std::string& url) {
+  std::string host = url_part(url, CURLUPART_HOST);
+  return host.empty() ? "an unreadable URL" : host;
+}
+
+bool is_http(const std::string& url) {
+  const std::string scheme = url_part(url, CURLUPART_SCHEME);
+  return scheme == "http" || scheme == "https";
 }
 
 std::string_view trim(std::string_view text) {
@@ -52,7 +63,7 @@ class Transfer {
   // False: the request can't be sent as it is.
   bool prepare(const ClientOptions& options) {
     easy_ = curl_easy_init();
-    if (easy_ == nullptr || !set_headers()) return false;
+    if (easy_ == nullptr || !is_http(request_.url) || !set_headers()) return false;
     response_bytes_max_ = options.response_bytes_max;
     set(CURLOPT_URL, request_.url.c_str());
     set(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -85,9 +96,7 @@ class Transfer {
       fail_with(Error::Code::unavailable,
                 fmt::format("the answer is larger than {} bytes", response_bytes_max_));
     } else {
-      const bool hopeless = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
-      fail_with(hopeless ? Error::Code::invalid_argument : Error::Code::unavailable,
-                curl_easy_strerror(code));
+      fail_with(Error::Code::unavailable, curl_easy_strerror(code));
     }
   }
 

@@ -279,6 +279,9 @@ class Encoder {
     out_.bytes.reserve(body_bytes + 256);
     // All the text that is unescaped fits, so views into it stay good.
     unescaped_.reserve(body_bytes);
+    if (envelope.sent_at.type == JsonType::string && !envelope.sent_at.escaped) {
+      if (const auto time = parse_time(envelope.sent_at.text)) batch_sent_at_ = *time;
+    }
     if (envelope.context.type == JsonType::object) list_members(envelope.context, batch_context_);
   }
 
@@ -426,7 +429,9 @@ class Encoder {
     record.time = *time;
     const JsonSlice& sent_at = is_absent(envelope_.sent_at) ? message_->sent_at : envelope_.sent_at;
     if (!request_.correct_clock_skew || is_absent(sent_at)) return true;
-    const auto sent = time_of(sent_at, "sentAt");
+    // That of the batch is read once; when it can't be read, each message is told so.
+    const auto sent =
+        &sent_at == &envelope_.sent_at && batch_sent_at_ ? batch_sent_at_ : time_of(sent_at, "sentAt");
     if (!sent) return false;
     record.time = request_.now - (*sent - *time);
     if (record.time >= kTimeMin && record.time <= kTimeMax) return true;
@@ -543,6 +548,7 @@ class Encoder {
   const SegmentRequest& request_;
   const SegmentLimits& limits_;
   const Envelope& envelope_;
+  std::optional<Time> batch_sent_at_;
   std::vector<Member> batch_context_;
   RawRecords out_;
   const Message* message_ = nullptr;
