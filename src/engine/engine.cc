@@ -106,6 +106,7 @@ segments::World Engine::world(const Zone& zone, bool consent_unknown) const {
 Result<void> Engine::apply(Position position, const RecordView& record, Output& output) {
   advance(record.received_at, output);
   ++counts_.records;
+  if (record.source.find('#') != std::string_view::npos) ++imports_[std::string(record.source)];
   switch (record.kind) {
     case RecordKind::tombstone:
       return {};
@@ -137,7 +138,7 @@ bool Engine::seen_before(Position position, const RecordView& record) {
     std::string bytes;
     const auto other = records_.record(earlier, bytes);
     TR_ASSERT(other.has_value());
-    return other->message_id == record.message_id && other->source == record.source &&
+    return other->message_id == record.message_id && ingest::Deduplication::scope(other->source) == ingest::Deduplication::scope(record.source) &&
            record.received_at - other->received_at < deduplication_.window();
   };
   const bool seen = deduplication_.seen(record.source, record.message_id, position, record.received_at, same);
@@ -488,6 +489,11 @@ std::string Engine::save() const {
   history_.save(out);
   profiles_.save(out);
   deduplication_.save(out);
+  out.put<std::uint64_t>(imports_.size());
+  for (const auto& [source, records] : imports_) {
+    out.put_string(source);
+    out.put(records);
+  }
   out.put<std::uint64_t>(quarantine_.size());
   for (const Quarantined& item : quarantine_) {
     out.put(item.position);
@@ -495,6 +501,22 @@ std::string Engine::save() const {
   }
   if (live_) live_->tracker->save(out);
   return out.take();
+}
+
+void Engine::reset() {
+  live_.reset();
+  next_.reset();
+  history_ = {};
+  profiles_ = {};
+  deduplication_ = ingest::Deduplication(kDay * 30);
+  sync_entries_.clear();
+  backfill_ = {};
+  backfill_done_ = 0;
+  quarantine_.clear();
+  imports_.clear();
+  counts_ = {};
+  generation_ = 0;
+  now_ = kForeverAgo;
 }
 
 Result<void> Engine::restore(std::string_view bytes) {
@@ -511,6 +533,10 @@ Result<void> Engine::restore(std::string_view bytes) {
   TRY(history_.restore(in));
   TRY(profiles_.restore(in));
   TRY(deduplication_.restore(in));
+  for (auto left = TRY(in.get_count(16)); left > 0; --left) {
+    std::string source = TRY(in.get_string());
+    imports_[std::move(source)] = TRY(in.get<std::uint64_t>());
+  }
   for (auto left = TRY(in.get_count(16)); left > 0; --left) {
     const auto position = TRY(in.get<Position>());
     quarantine_.push_back({ position, TRY(in.get_string()) });

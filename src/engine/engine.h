@@ -112,6 +112,8 @@ class Engine {
   std::optional<PersonId> find_person(std::string_view identifier) const;
   const std::vector<Quarantined>& quarantine() const { return quarantine_; }
   Counts counts() const;
+  // Records in the log by import: what an import has done is what the log holds of it. A source with a '#' is an import.
+  const std::map<std::string, std::uint64_t>& imports() const { return imports_; }
 
   // Questions over the past, by checked expressions of `in` (the live workspace, or another that is being
   // planned). They read the log where they need a column that no segment has.
@@ -127,7 +129,9 @@ class Engine {
 
   // The whole state, at the position the caller keeps beside it. Only while no work is pending.
   std::string save() const;
+  // After an error: reset() before anything else.
   Result<void> restore(std::string_view bytes);
+  void reset();
 
  private:
   struct Live;      // a compiled workspace with its tracker
@@ -162,6 +166,7 @@ class Engine {
   std::vector<history::History::BackfillRow> backfill_;
   std::size_t backfill_done_ = 0;
   std::vector<Quarantined> quarantine_;
+  std::map<std::string, std::uint64_t> imports_;
   Counts counts_;
   std::uint64_t generation_ = 0;
   Time now_ = kForeverAgo;

@@ -7,7 +7,7 @@ namespace tailrace::ingest {
 bool Deduplication::seen(std::string_view source, std::string_view message_id, Position position,
                          Time received_at, const Same& same) {
   forget(received_at);
-  std::uint64_t key = hash64(message_id, hash64(source));
+  std::uint64_t key = hash64(message_id, hash64(scope(source)));
   for (;; ++key) {
     const auto [entry, added] = positions_.try_emplace(key, position);
     if (added) break;

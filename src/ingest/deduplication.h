@@ -24,6 +24,8 @@ class Deduplication {
 
   // Is the record at this position the same message, and not older than the window?
   using Same = std::function<bool(Position)>;
+  // The source as far as de-duplication goes: all imports are one (their source names the file behind a '#').
+  static std::string_view scope(std::string_view source) { return source.substr(0, source.find('#')); }
   // True when the message was seen; otherwise it is remembered from now on.
   bool seen(std::string_view source, std::string_view message_id, Position position, Time received_at,
             const Same& same);

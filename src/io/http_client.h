@@ -2,6 +2,7 @@
 // kept, certificates verified, redirects not followed.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -13,17 +14,19 @@ namespace tailrace::io {
 
 struct ClientOptions {
   Millis connect_timeout{5'000};
-  Millis total_timeout{30'000};
+  Millis total_timeout{30'000};  // also the wait for one of the host's connections
   long connections_per_host_max = 8;
-  std::uint64_t response_bytes_max = 4ull << 20;
+  std::uint64_t response_bytes_max = 4ull << 20;  // header and body
 };
 
-// Called on the client's thread. Error: unavailable, when no answer came (whether the server acted is
-// unknown).
+// Called on the client's thread, once per request; it must not block, and may send. Errors: unavailable, when
+// no answer came (whether the server acted is unknown); invalid_argument, when the request can't be sent as
+// it is (a line break in a header). Messages name the host and nothing else of the URL, which may hold keys.
 using HttpCallback = std::function<void(Result<HttpResponse>)>;
 
 class HttpClient {
  public:
+  // Error: io, when libcurl does not start.
   static Result<std::unique_ptr<HttpClient>> start(const ClientOptions& options);
   virtual ~HttpClient() = default;  // cancels what is in flight (callbacks get unavailable), joins
   virtual void send(HttpRequest request, HttpCallback done) = 0;  // thread-safe

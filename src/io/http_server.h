@@ -22,29 +22,34 @@ struct ListenOptions {
   int threads = 2;
   std::uint64_t body_bytes_max = 4ull << 20;  // larger: 413 and close
   std::uint32_t header_bytes_max = 16u << 10;
-  std::uint32_t connections_max = 4096;
-  Millis read_timeout{10'000};  // header plus body; also against slow senders
+  std::uint32_t connections_max = 4096;  // beyond: 503 with Retry-After, and close
+  Millis read_timeout{10'000};           // header plus body; also against slow senders
   Millis idle_timeout{60'000};
 };
-// "127.0.0.1:8080", "[::1]:0", ":8080". Error: invalid_argument.
+// "127.0.0.1:8080", "localhost:8080", "[::1]:0", and ":8080" for the address of `defaults`.
+// Error: invalid_argument.
 Result<ListenOptions> parse_listen(std::string_view text, ListenOptions defaults = {});
 
 class Responder {
  public:
   virtual ~Responder() = default;
+  // Content-Length, Connection, Transfer-Encoding and Date are set by the server, whatever the response says.
+  // Destroying a Responder that has not answered answers 500; an answer after stop() goes nowhere.
   virtual void respond(HttpResponse response) = 0;
 };
 // request.body may be moved from. It carries at least 64 spare bytes of capacity beyond its size (simdjson's
 // padding).
+// A handler that throws answers 500. It may live on after the server, as long as a Responder is kept.
 using HttpHandler = std::function<void(HttpRequest& request, std::unique_ptr<Responder> responder)>;
 
 class HttpServer {
  public:
+  // Errors: invalid_argument (no IP address), io (the port is taken, or not ours to take).
   static Result<std::unique_ptr<HttpServer>> start(const ListenOptions& options, HttpHandler handler);
   virtual ~HttpServer() = default;  // stops
   virtual std::uint16_t port() const = 0;
-  // Stops accepting, lets requests in flight be answered (at most `grace`), closes idle connections, joins
-  // the threads.
+  // Once; not from the handler. Stops accepting, lets requests in flight be answered (at most `grace`),
+  // closes idle connections, joins the threads.
   virtual void stop(Millis grace) = 0;
 };
 

@@ -452,19 +452,19 @@ class Aggregation final : public Node {
     return {};
   }
 
-  // Of numbers, or of texts where there are no numbers.
-  Scalar extreme(const World& world, const Stream& stream, const Stream::Rows& rows,
-                 const Inside& found) const {
-    Scalar best;
-    for (std::size_t row = found.begin; row < found.end; ++row) {
-      if (!column_) return Scalar::of(op_ == Op::min ? rows.times[found.begin] : rows.times[found.end - 1]);
-      const Scalar candidate = load(world, stream.cell(rows, row, *column_));
-      if (candidate.kind != Scalar::Kind::number && candidate.kind != Scalar::Kind::string) continue;
-      const bool kind_wins = best.kind == Scalar::Kind::string && candidate.kind == Scalar::Kind::number;
-      const auto op = op_ == Op::min ? ast::Comparison::less : ast::Comparison::greater;
-      if (!best.present() || kind_wins || compare(op, candidate, best)) best = candidate;
+  // Of what is a number; without a property, of the events' times.
+  Scalar extreme(const World& world, const Stream& stream, const Stream::Rows& rows, const Inside& found) const {
+    if (!column_) {
+      if (found.count() == 0) return {};
+      return Scalar::of(op_ == Op::min ? rows.times[found.begin] : rows.times[found.end - 1]);
     }
-    return best;
+    std::optional<Number> best;
+    for (std::size_t row = found.begin; row < found.end; ++row) {
+      Number number;
+      if (!world.history.cells().number(stream.cell(rows, row, *column_), number)) continue;
+      if (!best || (op_ == Op::min ? number < *best : *best < number)) best = number;
+    }
+    return best ? Scalar::of(*best) : Scalar();
   }
 
   static Scalar load(const World& world, Cell cell) {
@@ -504,8 +504,7 @@ class TimeInside final : public Condition {
     const Time enters = value + span_.near;
     if (enters > t) until = earlier(until, enters);
     if (span_.far && value + *span_.far > t) until = earlier(until, value + *span_.far);
-    const bool anchored = !extent.anchor || value > extent.anchor->time;
-    return {!extent.empty && anchored && extent.low < value && value <= extent.high, until};
+    return {!extent.empty && extent.low < value && value <= extent.high, until};
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
     return value_->evidence(world, person, t);
@@ -555,8 +554,7 @@ class Entering final : public Condition {
     for (const Time entry : entries) {
       if (entry + span_.near > t) until = earlier(until, entry + span_.near);
       if (span_.far && entry + *span_.far > t) until = earlier(until, entry + *span_.far);
-      const bool anchored = !extent.anchor || entry >= extent.anchor->time;
-      value |= !extent.empty && anchored && extent.low < entry && entry <= extent.high;
+      value |= !extent.empty && extent.low < entry && entry <= extent.high;
     }
     return {value, until};
   }
@@ -815,10 +813,7 @@ class Compilation {
   }
   Made compile(const ast::InWindow& form, Dependencies& dependencies) {
     auto inner = TRY(value(form.value, dependencies));
-    std::optional<history::EventId> event;
-    if (const auto* aggregate = language::as<ast::Aggregate>(*form.value))
-      event = compiler_.history_.event(aggregate->selector.event);
-    return std::make_shared<const TimeInside>(std::move(inner), TRY(span(form.window, event, dependencies)));
+    return std::make_shared<const TimeInside>(std::move(inner), TRY(span(form.window, std::nullopt, dependencies)));
   }
   Made compile(const ast::InSegment& form, Dependencies& dependencies) {
     return TRY(segment(form.segment, dependencies));

@@ -201,9 +201,10 @@ bool compare(Comparison op, const Scalar& left, const Scalar& right) {
   if (left.kind == Scalar::Kind::time || right.kind == Scalar::Kind::time) {
     const auto left_time = as_time(left);
     const auto right_time = as_time(right);
-    return left_time && right_time && holds(op, *left_time, *right_time);
+    if (!left_time || !right_time) return op == Comparison::not_equal;
+    return holds(op, *left_time, *right_time);
   }
-  if (left.kind != right.kind) return false;
+  if (left.kind != right.kind) return op == Comparison::not_equal;
   switch (left.kind) {
     case Scalar::Kind::boolean:
       return holds(op, left.boolean, right.boolean);

@@ -1,0 +1,288 @@
+#include "io/http_client.h"
+
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include "base/assert.h"
+
+namespace tailrace::io {
+namespace {
+
+constexpr int kPollMillisMax = 1000;
+
+// The part of a URL; empty when there is none or the URL can't be read.
+std::string url_part(const std::string& url, CURLUPart part) {
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parsed(curl_url(), &curl_url_cleanup);
+  char* text = nullptr;
+  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK ||
+      curl_url_get(parsed.get(), part, &text, 0) != CURLUE_OK) {
+    return {};
+  }
+  std::string result(text);
+  curl_free(text);
+  return result;
+}
+
+// What errors say of a URL: the rest of it may hold keys.
+std::string host_of(const std::string& url) {
+  std::string host = url_part(url, CURLUPART_HOST);
+  return host.empty() ? "an unreadable URL" : host;
+}
+
+bool is_http(const std::string& url) {
+  const std::string scheme = url_part(url, CURLUPART_SCHEME);
+  return scheme == "http" || scheme == "https";
+}
+
+std::string_view trim(std::string_view text) {
+  static constexpr std::string_view kBlank = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+// One request under way. Its address is what libcurl holds, so it does not move.
+class Transfer {
+ public:
+  Transfer(HttpRequest request, HttpCallback done) : request_(std::move(request)), done_(std::move(done)) {}
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+  ~Transfer() {
+    curl_easy_cleanup(easy_);
+    curl_slist_free_all(headers_);
+  }
+
+  // False: the request can't be sent as it is.
+  bool prepare(const ClientOptions& options) {
+    easy_ = curl_easy_init();
+    if (easy_ == nullptr || !is_http(request_.url) || !set_headers()) return false;
+    response_bytes_max_ = options.response_bytes_max;
+    set(CURLOPT_URL, request_.url.c_str());
+    set(CURLOPT_PROTOCOLS_STR, "http,https");
+    set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
+    set(CURLOPT_FOLLOWLOCATION, 0L);
+    set(CURLOPT_SSL_VERIFYPEER, 1L);
+    set(CURLOPT_SSL_VERIFYHOST, 2L);
+    set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count));
+    set(CURLOPT_TIMEOUT_MS, static_cast<long>(options.total_timeout.count));
+    set(CURLOPT_HTTPHEADER, headers_);
+    set(CURLOPT_WRITEFUNCTION, &Transfer::take_body);
+    set(CURLOPT_WRITEDATA, this);
+    set(CURLOPT_HEADERFUNCTION, &Transfer::take_header);
+    set(CURLOPT_HEADERDATA, this);
+    set(CURLOPT_PRIVATE, this);
+    set_method();
+    return failed_option_ == CURLE_OK;
+  }
+
+  CURL* easy() const { return easy_; }
+
+  void finish(CURLcode code) {
+    if (code == CURLE_OK) {
+      long status = 0;
+      curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
+      response_.status = static_cast<int>(status);
+      done_(std::move(response_));
+    } else if (too_large_) {
+      fail_with(Error::Code::unavailable,
+                fmt::format("the answer is larger than {} bytes", response_bytes_max_));
+    } else {
+      fail_with(Error::Code::unavailable, curl_easy_strerror(code));
+    }
+  }
+
+  void fail_with(Error::Code code, std::string_view what) {
+    done_(fail(code, fmt::format("{}: {}", host_of(request_.url), what)));
+  }
+
+ private:
+  template <class Value>
+  void set(CURLoption option, Value value) {
+    const CURLcode code = curl_easy_setopt(easy_, option, value);
+    if (failed_option_ == CURLE_OK) failed_option_ = code;
+  }
+
+  void add_header(const std::string& line) {
+    curl_slist* const longer = curl_slist_append(headers_, line.c_str());
+    TR_ASSERT(longer != nullptr);  // only when memory is out
+    headers_ = longer;
+  }
+
+  bool set_headers() {
+    for (const auto& [name, value] : request_.headers) {
+      static constexpr std::string_view kForbidden("\r\n\0", 3);
+      if (name.empty() || name.find_first_of(kForbidden) != std::string::npos ||
+          name.find(':') != std::string::npos || value.find_first_of(kForbidden) != std::string::npos) {
+        return false;
+      }
+      // libcurl's way to write a header without a value.
+      add_header(trim(value).empty() ? name + ";" : name + ": " + value);
+    }
+    // libcurl adds these by itself: a type that is wrong, and a question that costs a round trip.
+    if (!request_.headers.get("Content-Type")) add_header("Content-Type:");
+    if (!request_.headers.get("Expect")) add_header("Expect:");
+    return true;
+  }
+
+  void set_method() {
+    const std::string& method = request_.method;
+    if (method == "HEAD") {
+      set(CURLOPT_NOBODY, 1L);
+      return;
+    }
+    const bool wants_body = method == "POST" || method == "PUT" || method == "PATCH";
+    if (wants_body || !request_.body.empty()) {
+      set(CURLOPT_POSTFIELDS, request_.body.data());
+      set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));
+    } else {
+      set(CURLOPT_HTTPGET, 1L);
+    }
+    set(CURLOPT_CUSTOMREQUEST, method.c_str());
+  }
+
+  bool fits(std::size_t more) {
+    received_ += more;
+    too_large_ = received_ > response_bytes_max_;
+    return !too_large_;
+  }
+
+  static std::size_t take_body(char* data, std::size_t, std::size_t bytes, void* user) {
+    auto& self = *static_cast<Transfer*>(user);
+    if (!self.fits(bytes)) return 0;
+    self.response_.body.append(data, bytes);
+    return bytes;
+  }
+
+  static std::size_t take_header(char* data, std::size_t, std::size_t bytes, void* user) {
+    auto& self = *static_cast<Transfer*>(user);
+    if (!self.fits(bytes)) return 0;
+    const std::string_view line(data, bytes);
+    if (line.starts_with("HTTP/")) {
+      self.response_.headers.clear();  // what came with a "100 Continue" before
+      return bytes;
+    }
+    const std::size_t colon = line.find(':');
+    if (colon != std::string_view::npos && colon > 0) {
+      self.response_.headers.emplace_back(trim(line.substr(0, colon)), trim(line.substr(colon + 1)));
+    }
+    return bytes;
+  }
+
+  HttpRequest request_;
+  HttpCallback done_;
+  HttpResponse response_;
+  CURL* easy_ = nullptr;
+  curl_slist* headers_ = nullptr;
+  CURLcode failed_option_ = CURLE_OK;
+  std::uint64_t response_bytes_max_ = 0;
+  std::uint64_t received_ = 0;
+  bool too_large_ = false;
+};
+
+class CurlClient final : public HttpClient {
+ public:
+  CurlClient(const ClientOptions& options, CURLM* multi) : options_(options), multi_(multi) {
+    thread_ = std::thread([this] { run(); });
+  }
+  ~CurlClient() override {
+    stopping_.store(true);
+    curl_multi_wakeup(multi_);
+    thread_.join();
+    curl_multi_cleanup(multi_);
+  }
+
+  void send(HttpRequest request, HttpCallback done) override {
+    auto transfer = std::make_unique<Transfer>(std::move(request), std::move(done));
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back(std::move(transfer));
+    }
+    curl_multi_wakeup(multi_);
+  }
+
+ private:
+  using Queue = std::deque<std::unique_ptr<Transfer>>;
+
+  Queue take_queue() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(queue_, {});
+  }
+
+  void run() {
+    while (!stopping_.load()) {
+      for (auto& transfer : take_queue()) begin(std::move(transfer));
+      int running = 0;
+      curl_multi_perform(multi_, &running);
+      finish_done();
+      curl_multi_poll(multi_, nullptr, 0, kPollMillisMax, nullptr);
+    }
+    for (auto& [easy, transfer] : transfers_) {
+      curl_multi_remove_handle(multi_, easy);
+      transfer->fail_with(Error::Code::unavailable, "cancelled, because the client is closing");
+    }
+    transfers_.clear();
+    // Callbacks may have sent more.
+    for (Queue rest = take_queue(); !rest.empty(); rest = take_queue()) {
+      for (const auto& transfer : rest) {
+        transfer->fail_with(Error::Code::unavailable, "not sent, because the client is closing");
+      }
+    }
+  }
+
+  void begin(std::unique_ptr<Transfer> transfer) {
+    if (!transfer->prepare(options_)) {
+      transfer->fail_with(Error::Code::invalid_argument,
+                          "the request has a URL or a header that can't be sent");
+      return;
+    }
+    CURL* const easy = transfer->easy();
+    if (curl_multi_add_handle(multi_, easy) != CURLM_OK) {
+      transfer->fail_with(Error::Code::unavailable, "the request could not be started");
+      return;
+    }
+    transfers_.emplace(easy, std::move(transfer));
+  }
+
+  void finish_done() {
+    int left = 0;
+    while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+      if (message->msg != CURLMSG_DONE) continue;
+      // The message is gone once its handle is removed.
+      CURL* const easy = message->easy_handle;
+      const CURLcode code = message->data.result;
+      curl_multi_remove_handle(multi_, easy);
+      const auto node = transfers_.extract(easy);
+      node.mapped()->finish(code);
+    }
+  }
+
+  const ClientOptions options_;
+  CURLM* multi_;
+  std::mutex mutex_;
+  Queue queue_;  // guarded by mutex_
+  std::atomic<bool> stopping_{false};
+  std::unordered_map<CURL*, std::unique_ptr<Transfer>> transfers_;  // the thread's own
+  std::thread thread_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<HttpClient>> HttpClient::start(const ClientOptions& options) {
+  static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (ready != CURLE_OK) return fail(Error::Code::io, "libcurl does not start");
+  CURLM* const multi = curl_multi_init();
+  if (multi == nullptr) return fail(Error::Code::io, "libcurl does not start");
+  curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, options.connections_per_host_max);
+  return std::make_unique<CurlClient>(options, multi);
+}
+
+}  // namespace tailrace::io

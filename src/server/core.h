@@ -1,0 +1,121 @@
+// The running store: the log's writer, the engine on a thread of its own, and (in `serve`) delivery.
+//
+//   producers (HTTP, imports) -> GroupCommit -> log, fsync -> core thread: engine.apply -> deltas -> courier
+//
+// Everything that reads or changes the engine runs on the core thread, by call() or post(). Between records it lets time
+// pass, and fills a new workspace's columns in slices.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/file.h"
+#include "delivery/ledger.h"
+#include "log/group_commit.h"
+#include "server/courier.h"
+#include "server/store.h"
+
+namespace tailrace::server {
+
+class Core final : public delivery::ProfileSource {
+ public:
+  struct Options {
+    Store::Options store;
+    bool deliver = false;     // with a courier
+    std::string secrets_folder;  // what `file:` references are relative to
+    std::size_t queue_bytes_max = std::size_t{256} << 20;  // committed but not yet applied, before producers are refused
+    std::uint64_t snapshot_every_records = 5'000'000;
+  };
+  using Clock = std::function<Time()>;
+
+  static Result<std::unique_ptr<Core>> start(Disk& disk, Options options, Clock clock);
+  ~Core() override;  // stops
+
+  // Commits records; `done` is called when they are on disk. Errors: unavailable (answer 429), invalid_argument.
+  Result<void> submit(std::string bytes, std::vector<std::uint32_t> ends, log::GroupCommit::Done done);
+  // The same, waiting.
+  Result<log::CommittedRange> submit_and_wait(std::string bytes, std::vector<std::uint32_t> ends);
+  // Stamps records with this instant instead of the clock's, until it is taken back. Never earlier than the log's last.
+  void pin_clock(std::optional<Time> instant);
+
+  // Runs work on the core thread and waits for its answer. All records committed before have been applied. The engine has been
+  // brought to the present. Not from the core thread.
+  template <class Work>
+  auto call(Work work) {
+    using Answer = decltype(work(std::declval<engine::Engine&>()));
+    auto task = std::make_shared<std::packaged_task<Answer(engine::Engine&)>>(std::move(work));
+    auto answer = task->get_future();
+    post([task](engine::Engine& engine) { (*task)(engine); });
+    return answer.get();
+  }
+  void post(std::function<void(engine::Engine&)> work);
+  // Waits until a workspace that was applied is live.
+  Result<void> wait_until_live();
+
+  // The last applied workspace becomes what delivery works on; fails where a credential is missing. Called at start and when a
+  // workspace becomes live.
+  static Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& workspace, const std::string& secrets_folder);
+
+  Courier* courier() { return courier_.get(); }
+  delivery::Ledger& ledger() { return *ledger_; }
+  Store& store() { return *store_; }
+  Time now() const { return clock_(); }
+  // True once the engine met an error it cannot go on from (the store's disk fails); nothing is accepted any more.
+  bool failed() const { return failed_; }
+  std::size_t queued_bytes() const { return queued_bytes_; }
+
+  std::vector<PersonProfile> profiles(std::span<const PersonId> people) override;
+
+  // Takes nothing new, applies what was committed, ends delivery, saves a snapshot. Errors: io (the snapshot; the log has all).
+  Result<void> stop(Millis grace);
+
+ private:
+  Core(Options options, Clock clock);
+  void run();
+  void apply(const log::CommittedBatch& batch);
+  void let_time_pass();
+  void route(delivery::Delivery::Origin origin);
+  void start_delivery();
+  void redact();
+  void fail(const Error& error);
+
+  Options options_;
+  Clock clock_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<delivery::Ledger> ledger_;
+  std::unique_ptr<log::GroupCommit> commit_;
+  std::unique_ptr<Courier> courier_;
+
+  // Of the core thread.
+  engine::Output output_;
+  std::vector<engine::Deletion> deletions_;  // whose records are still to become tombstones
+  Position applied_;
+  std::uint64_t records_since_snapshot_ = 0;
+  std::uint64_t delivered_generation_ = 0;
+
+  std::atomic<bool> failed_{false};
+  std::atomic<bool> committing_{false};  // a stamp was given to records that have not reached the mailbox
+  std::atomic<std::int64_t> pinned_{kNever.ms};
+  std::atomic<std::size_t> queued_bytes_{0};
+
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<log::CommittedBatch> batches_;
+  std::deque<std::function<void(engine::Engine&)>> tasks_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+// Is this person held out of the sync's audience? A keyed hash of (salt, person): the same answer at every replay.
+bool held_out(const workspace::SyncConfig& sync, PersonId person);
+
+}  // namespace tailrace::server

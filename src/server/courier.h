@@ -1,0 +1,81 @@
+// Runs delivery: a thread of its own that tells the planner what changed, sends what it decides, and brings back the
+// answers. Desired changes come from the core; identifiers are asked of it when a batch is built.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/random.h"
+#include "delivery/delivery.h"
+#include "io/http_client.h"
+
+namespace tailrace::server {
+
+class Courier {
+ public:
+  using Clock = std::function<Time()>;
+  // Acknowledged entries, for `entered sync`; called on the courier's thread.
+  using OnEntries = std::function<void(std::vector<delivery::Delivery::Entry>)>;
+
+  static Result<std::unique_ptr<Courier>> start(delivery::Ledger& ledger, delivery::ProfileSource& profiles, Clock clock,
+                                                OnEntries on_entries);
+  ~Courier();  // stops
+
+  // A workspace became live: its connections, and for each the whole desired set. What is in flight for the one before is
+  // answered first. Anything posted later applies to the new one.
+  struct Configuration {
+    std::vector<delivery::Connection> connections;
+    std::vector<std::vector<PersonId>> desired;
+  };
+  void configure(Configuration configuration);
+  void change(std::vector<std::pair<SyncId, Delta>> changes, delivery::Delivery::Origin origin);
+  void profiles_changed(std::vector<PersonId> people);
+
+  // Runs work on the courier's thread, later. The delivery is nullptr before the first workspace.
+  void post(std::function<void(delivery::Delivery*)> work);
+  // The same, waiting for the answer. Not from the courier's thread.
+  template <class Work>
+  auto call(Work work) {
+    using Answer = decltype(work(static_cast<delivery::Delivery*>(nullptr)));
+    auto task = std::make_shared<std::packaged_task<Answer(delivery::Delivery*)>>(std::move(work));
+    auto answer = task->get_future();
+    post([task](delivery::Delivery* delivery) { (*task)(delivery); });
+    return answer.get();
+  }
+
+  // Sends nothing new; waits for what is in flight (at most `grace`); ends the thread. What is pending stays in the ledger
+  // and the log, and is sent after the next start.
+  void stop(Millis grace);
+
+ private:
+  Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, Clock clock, OnEntries on_entries);
+  void run();
+  void send_due(Time now);
+  void reconfigure();
+
+  delivery::Ledger& ledger_;
+  delivery::ProfileSource& profiles_;
+  Clock clock_;
+  OnEntries on_entries_;
+  Random random_;
+  std::unique_ptr<io::HttpClient> client_;
+  std::unique_ptr<delivery::Delivery> delivery_;
+  std::unique_ptr<Configuration> waiting_configuration_;
+  std::size_t in_flight_ = 0;  // of the courier's thread
+
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<std::function<void(delivery::Delivery*)>> mailbox_;
+  std::deque<std::function<void(delivery::Delivery*)>> replies_;  // taken before the mailbox
+  bool stopping_ = false;
+  Time stop_by_;
+  std::thread thread_;
+};
+
+}  // namespace tailrace::server

@@ -1,0 +1,136 @@
+#include "server/store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+
+namespace tailrace::server {
+namespace {
+
+constexpr std::string_view kFormat = "tailrace store 1\n";
+// snapshot := magic:8 position:u64 size:u64 checksum:u64 state
+constexpr std::string_view kSnapshotMagic = "TRSNAP01";
+constexpr std::size_t kSnapshotHeader = 8 + 3 * 8;
+
+Result<std::string> read_whole(Disk& disk, const std::string& path) {
+  const auto file = TRY(disk.open(path, Disk::Mode::read));
+  std::string bytes(TRY(file->size()), '\0');
+  const std::size_t got = TRY(file->read_at(0, bytes));
+  bytes.resize(got);
+  return bytes;
+}
+
+Result<void> write_whole(Disk& disk, const std::string& directory, const std::string& name, std::string_view bytes) {
+  const std::string path = directory + "/" + name;
+  const std::string beside = path + ".new";
+  if (disk.exists(beside)) TRY(disk.remove(beside));
+  {
+    const auto file = TRY(disk.open(beside, Disk::Mode::create_or_open));
+    TRY(file->write_at(0, bytes));
+    TRY(file->sync());
+  }
+  TRY(disk.rename(beside, path));
+  return disk.sync_directory(directory);
+}
+
+}  // namespace
+
+Store::Store(Disk& disk, Options options) : disk_(disk), options_(std::move(options)), engine_(*this) {}
+
+Store::~Store() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+Result<std::unique_ptr<Store>> Store::open(Disk& disk, const Options& options) {
+  std::unique_ptr<Store> store(new Store(disk, options));
+  TRY(disk.make_directories(options.directory));
+  TRY(store->lock());
+  TRY(store->check_format());
+  store->log_ = TRY(log::Log::open(disk, options.directory + "/log", options.log));
+  TRY(store->recover());
+  return store;
+}
+
+Result<void> Store::lock() {
+  const std::string path = options_.directory + "/lock";
+  lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock_ < 0) return fail(Error::Code::io, fmt::format("cannot open {}: {}", path, std::strerror(errno)));
+  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    return fail(Error::Code::conflict, fmt::format("the store {} is in use by another tailrace process", options_.directory));
+  }
+  return {};
+}
+
+Result<void> Store::check_format() {
+  const std::string path = options_.directory + "/FORMAT";
+  if (!disk_.exists(path)) return write_whole(disk_, options_.directory, "FORMAT", kFormat);
+  const std::string format = TRY(read_whole(disk_, path));
+  if (format == kFormat) return {};
+  return fail(Error::Code::unsupported,
+              fmt::format("the store {} is of a format this version does not know (\"{}\"); use the tailrace that wrote it, or a newer one",
+                          options_.directory, format.substr(0, format.find('\n')).substr(0, 40)));
+}
+
+Result<Position> Store::load_snapshot() {
+  const std::string path = options_.directory + "/snapshot";
+  if (!disk_.exists(path)) return log_->begin();
+  const auto damaged = [&](std::string_view why) {
+    opened_.note = fmt::format("the snapshot was not used ({}); the log is replayed from its beginning", why);
+    return log_->begin();
+  };
+  const std::string bytes = TRY(read_whole(disk_, path));
+  if (bytes.size() < kSnapshotHeader || !bytes.starts_with(kSnapshotMagic)) return damaged("not a snapshot of this version");
+  ByteReader header(std::string_view(bytes).substr(kSnapshotMagic.size()));
+  const auto position = TRY(header.get<Position>());
+  const auto size = TRY(header.get<std::uint64_t>());
+  const auto checksum = TRY(header.get<std::uint64_t>());
+  const std::string_view state = std::string_view(bytes).substr(kSnapshotHeader);
+  if (state.size() != size || hash64(state) != checksum) return damaged("its checksum is wrong");
+  if (position > log_->end()) return damaged("it is ahead of the log");
+  if (auto restored = engine_.restore(state); !restored) {
+    engine_.reset();
+    return damaged(restored.error().message);
+  }
+  opened_.from_snapshot = true;
+  return position;
+}
+
+Result<void> Store::recover() {
+  const Position from = TRY(load_snapshot());
+  if (!log_->recovery().note.empty()) opened_.note = log_->recovery().note;
+  const auto reader = TRY(log_->read_from(from));
+  engine::Output unused;
+  log::Frame frame;
+  while (TRY(reader->next(frame))) {
+    TRY(engine_.apply(frame.position, TRY(decode_record(frame.record)), unused));
+    unused.clear();
+    ++opened_.replayed;
+  }
+  while (engine_.work_pending()) TRY(engine_.work());
+  return {};
+}
+
+Result<RecordView> Store::record(Position position, std::string& bytes) {
+  return decode_record(TRY(log_->read(position, bytes)));
+}
+
+Result<void> Store::save_snapshot(Position position) {
+  const std::string state = engine_.save();
+  std::string bytes(kSnapshotMagic);
+  bytes.reserve(kSnapshotHeader + state.size());
+  const auto put = [&](std::uint64_t value) { bytes.append(reinterpret_cast<const char*>(&value), sizeof value); };
+  put(position.value);
+  put(state.size());
+  put(hash64(state));
+  bytes += state;
+  return write_whole(disk_, options_.directory, "snapshot", bytes);
+}
+
+}  // namespace tailrace::server

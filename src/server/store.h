@@ -1,0 +1,63 @@
+// A store on disk: the log, the engine's state over it, and snapshots of that state. One process owns it, under a lock.
+//
+//   DIR/FORMAT        "tailrace store 1"
+//   DIR/lock          held while open
+//   DIR/log/          the log: the truth of what came in
+//   DIR/ledger/       the delivery ledger: the truth of what went out
+//   DIR/snapshot      the engine's state at a position: derived, may be deleted at any time
+//   DIR/admin.sock    where a running `tailrace serve` takes commands
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "engine/engine.h"
+#include "log/log.h"
+
+namespace tailrace::server {
+
+class Store final : public engine::Records {
+ public:
+  struct Options {
+    std::string directory;
+    log::Options log;
+  };
+  // How recovery went: for the log line, and for tests.
+  struct Opened {
+    bool from_snapshot = false;
+    std::uint64_t replayed = 0;  // records after the snapshot
+    std::string note;            // a torn tail that was cut, a snapshot that could not be used
+  };
+  // Errors: conflict (another process owns it), unsupported (written by a newer version), corrupt, io.
+  static Result<std::unique_ptr<Store>> open(Disk& disk, const Options& options);
+  ~Store() override;
+
+  log::Log& log() { return *log_; }
+  engine::Engine& engine() { return engine_; }
+  const Opened& opened() const { return opened_; }
+  const std::string& directory() const { return options_.directory; }
+
+  Result<RecordView> record(Position position, std::string& bytes) override;
+
+  // Writes the engine's state as of this position (all before it applied), atomically.
+  Result<void> save_snapshot(Position position);
+
+ private:
+  Store(Disk& disk, Options options);
+  Result<void> lock();
+  Result<void> check_format();
+  Result<void> recover();
+  Result<Position> load_snapshot();
+
+  Disk& disk_;
+  Options options_;
+  int lock_ = -1;
+  std::unique_ptr<log::Log> log_;
+  engine::Engine engine_;
+  Opened opened_;
+};
+
+}  // namespace tailrace::server
