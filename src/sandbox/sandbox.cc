@@ -66,7 +66,7 @@ struct LoggedRequest {
 
 Value describe_audience(std::string_view platform, const AudienceSummary& audience) {
   return object({{"platform", Value::of(std::string(platform))},
-                 {"id", Value::of(printable(audience.id))},
+                 {"id", Value::of(audience.id)},
                  {"name", Value::of(audience.name)},
                  {"account", Value::of(audience.account)},
                  {"size", whole(audience.members->people())},

@@ -269,7 +269,7 @@ TEST(SandboxRobustness, AnyBytesGetAnAnswerInJson) {
        R"({"displayName":"x","membershipDuration":"86400s"})"},
       {"/token", "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=eyJhIjoxfQ.eyJhIjoxfQ.x"},
       {"/webhook/a",
-       R"({"type":"segment.entered","timestamp":"2027-01-15T08:00:00Z","data":{"person":"p"}})"},
+       R"({"type":"audience.members_added","timestamp":"2027-01-15T08:00:00Z","data":{"audience":"a","members":[{"person":"p"}]}})"},
       {"/sandbox/faults", R"({"kind":"fail","count":1,"share":0.5})"},
       {"/sandbox/audiences/meta/7/members", ""},
   };

@@ -46,55 +46,28 @@ bool is_signed(std::string_view signatures, const std::string& key, const std::s
 enum class Change { none, add, remove };
 
 Change change_of(std::string_view type) {
-  for (const std::string_view word : {"entered", "added", "add"}) {
-    if (type == word || type.ends_with(fmt::format(".{}", word))) return Change::add;
-  }
-  for (const std::string_view word : {"exited", "left", "removed", "remove"}) {
-    if (type == word || type.ends_with(fmt::format(".{}", word))) return Change::remove;
-  }
+  if (type == "audience.members_added") return Change::add;
+  if (type == "audience.members_removed") return Change::remove;
   return Change::none;
 }
 
-// A person is written as its id, or as an object that has it.
-std::optional<std::string> person_id(const Value& value) {
-  if (value.kind == Value::Kind::string && !value.string.empty()) return value.string;
-  for (const std::string_view name : {"person", "id", "user_id", "userId"}) {
-    const Value* id = value.find(name);
-    if (is_string(id) && !id->string.empty()) return id->string;
-  }
-  return std::nullopt;
-}
-
-// Missing when the message names nobody, or names somebody unreadably.
+// Missing unless the message names its audience and at least one member, each by its person.
 std::optional<std::vector<MemberId>> people_of(const Value& data) {
+  const Value* audience = data.find("audience");
+  const Value* members = data.find("members");
+  if (!is_string(audience) || audience->string.empty()) return std::nullopt;
+  if (members == nullptr || members->list.empty()) return std::nullopt;
   std::vector<MemberId> people;
-  for (const std::string_view name : {"members", "persons", "people"}) {
-    const Value* list = data.find(name);
-    if (list == nullptr) continue;
-    for (const Value& value : list->list) {
-      const auto id = person_id(value);
-      if (!id) return std::nullopt;
-      people.push_back({"person", *id});
-    }
-  }
-  if (people.empty()) {
-    const auto id = person_id(data);
-    if (!id) return std::nullopt;
-    people.push_back({"person", *id});
+  for (const Value& member : members->list) {
+    const Value* person = member.find("person");
+    if (!is_string(person) || person->string.empty()) return std::nullopt;
+    people.push_back({"person", person->string});
   }
   return people;
 }
 
-std::string audience_of(const std::string& endpoint, const Value& data) {
-  for (const std::string_view name : {"audience", "audience_id", "segment"}) {
-    const Value* audience = data.find(name);
-    if (is_string(audience) && !audience->string.empty()) return endpoint + ":" + audience->string;
-  }
-  return endpoint;
-}
-
 std::string endpoint_of(const Call& call) {
-  return call.segments.empty() ? "default" : fmt::format("{}", fmt::join(call.segments, "/"));
+  return call.segments.empty() ? "default" : printable(fmt::format("{}", fmt::join(call.segments, "/")));
 }
 
 }  // namespace
@@ -160,10 +133,11 @@ HttpResponse Webhook::handle(const Call& call) {
   if (!is_string(said) || !parse_time(said->string)) return refusal(400, "timestamp must be ISO 8601.");
   const Change change = change_of(body->find("type")->string);
   const auto people = people_of(*body->find("data"));
-  if (change != Change::none && !people) return refusal(400, "data names no person.");
+  if (change != Change::none && !people)
+    return refusal(400, "data must name its audience, and in members each person.");
   const bool repeated = seen_before(std::string(*id));
   if (change != Change::none && !repeated) {
-    const std::string audience = audience_of(endpoint, *body->find("data"));
+    const std::string audience = endpoint + ":" + body->find("data")->find("audience")->string;
     // Whoever receives webhooks knows everyone it is told of.
     Members& members = audiences_.try_emplace(audience, KnownPeople(2, 0)).first->second;
     for (const MemberId& person : *people) {

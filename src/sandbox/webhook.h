@@ -13,8 +13,10 @@
 
 namespace tailrace::sandbox {
 
-// The path below /webhook names the receiver's endpoint ("default" where there is none). Its audiences are
-// "<endpoint>" or, where the message names an audience or segment, "<endpoint>:<name>".
+// The path below /webhook names the receiver's endpoint ("default" where there is none); its audiences are
+// "<endpoint>:<audience>". Members come in messages of the types audience.members_added and
+// audience.members_removed, with data {"audience": NAME, "members": [{"person": ID, ...}, ...]}; messages of
+// other types are acknowledged and change nothing.
 class Webhook : public Platform {
  public:
   HttpResponse handle(const Call& call) override;
