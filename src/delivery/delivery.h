@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,13 +51,14 @@ struct SyncStatus {
   std::uint64_t without_identifier = 0;  // desired, but nothing usable to upload
   std::uint64_t sent = 0;
   std::uint64_t accepted = 0;
-  std::uint64_t rejected = 0;
+  std::uint64_t rejected = 0;  // by the platform
   std::optional<destinations::Measurement> measured;
   Time measured_at;
   Time last_success_at;
   std::optional<Millis> latency_p50, latency_p99;  // received_at of a live event -> acknowledgement
   std::uint64_t latency_count = 0;
-  std::string state;  // "idle", "sending", "waiting for 12s: throttled (80003)", "stopped: ..."
+  std::string state;  // "idle", "sending", "pending", "waiting for 12s: throttled (80003)",
+                      // "stopped: ..."
 };
 
 struct Rejection {
@@ -76,7 +79,10 @@ struct Options {
   Millis retry_base{500};
   Millis retry_cap{5 * 60 * 1000};
   Millis measure_every{60 * 1000};
-  std::uint32_t in_flight_per_sync = 2;  // one add and one remove stream never overlap for the same person
+  // Requests of one sync at a time. One place is kept free for protective changes. No two of them speak of
+  // the same person.
+  std::uint32_t in_flight_per_sync = 2;
+  Millis stopped_retry_every{5 * 60 * 1000};  // a stopped sync tries again with one request
 };
 
 // A sync with its destination, merged settings and resolved secrets.
@@ -89,12 +95,17 @@ struct Connection {
 
 class Delivery {
  public:
+  // connections[i] is the sync SyncId{i}. Its limits are the destination's, overridden by the settings
+  // batch_records_max, batch_bytes_max and requests_per_minute. The ledger, profiles and random are lent for
+  // as long as it lives. Errors: invalid_argument (a cadence or a limit that cannot be read); of the ledger.
   static Result<std::unique_ptr<Delivery>> create(std::vector<Connection> connections, Ledger& ledger,
                                                   ProfileSource& profiles, Random& random, Options options);
   virtual ~Delivery() = default;
 
   // The whole desired set of a sync, at start or after a new workspace; the rest of the ledger's members are
-  // to be removed.
+  // to be removed. Until it is called a sync sends nothing. Members who stay are verified in the background:
+  // their identifiers may have changed while nothing ran. What a crash left without an answer is sent at the
+  // next poll, whatever the cadence.
   virtual void set_desired(SyncId sync, std::vector<PersonId> people, Time now) = 0;
   // One change. `live` is false for imports and back-fills: they do not count for latency.
   enum class Origin : unsigned char { live, backfill };
@@ -102,8 +113,12 @@ class Delivery {
   // A person's identifiers or consent changed: what is uploaded for them is compared again.
   virtual void on_profile_change(PersonId person) = 0;
 
+  // The requests to send now, in this order. Fails softly: where the ledger cannot be written nothing is
+  // sent, and status says why.
   virtual std::vector<Send> poll(Time now) = 0;
-  virtual Time next_poll_at() const = 0;
+  virtual Time next_poll_at() const = 0;  // kForeverAgo: at once
+  // The answer to a Send, or why there is none (which counts as unknown: the same request goes again). Every
+  // Send gets exactly one; an unknown id is ignored.
   virtual void on_reply(std::uint64_t send_id, Result<HttpResponse> reply, Time now) = 0;
 
   // Sends all pending at the next poll whatever the cadence says (demo, `tailrace sync --once`).

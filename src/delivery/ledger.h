@@ -32,10 +32,13 @@ struct Membership {
   };
   State state = State::adding;
   std::vector<destinations::UploadIdentifier> uploaded;  // what may stand at the platform for this person
-  Time changed_at;                                       // when the segment said so
+  bool extending = false;  // of a member: not all of `uploaded` is known to have arrived
+  Time changed_at;         // when the segment said so
   Time received_at;  // received_at of the record that caused it; equal to changed_at when time alone did
   Time acknowledged_at;
-  std::string reason;
+  std::string reason;  // of a refusal; never holds an identifier
+
+  bool operator==(const Membership&) const = default;
 };
 
 // A sync's standing, one record: audience id, counters, last success, failure.
@@ -56,28 +59,38 @@ struct MembershipChange {
   Membership membership;
 };
 
+// Not thread-safe. Every read says `corrupt` when stored bytes do not keep to the grammar in ledger.cc, and
+// `io` when the disk does not answer.
 class Ledger {
  public:
-  // Errors: io, corrupt, unsupported (a store from a newer version).
+  // Creates the directory (mode 0700) where there is none. Errors: io, corrupt, unsupported (a store from a
+  // newer version), conflict (another process has it open).
   static Result<std::unique_ptr<Ledger>> open(const std::string& directory);
   virtual ~Ledger() = default;
 
-  virtual std::optional<Membership> find(const std::string& sync, PersonId person) = 0;
-  virtual void for_each(const std::string& sync,
-                        const std::function<void(PersonId, const Membership&)>& visit) = 0;
-  // Holders of an identifier in a sync's audience, as of the last write.
-  virtual std::vector<PersonId> holders(const std::string& sync,
-                                        const destinations::UploadIdentifier& identifier) = 0;
+  virtual Result<std::optional<Membership>> find(const std::string& sync, PersonId person) = 0;
+  // result[i] belongs to people[i]; one look-up for all.
+  virtual Result<std::vector<std::optional<Membership>>> find_many(const std::string& sync,
+                                                                   std::span<const PersonId> people) = 0;
+  // In order of person.
+  virtual Result<void> for_each(const std::string& sync,
+                                const std::function<void(PersonId, const Membership&)>& visit) = 0;
+  // Holders of an identifier (its kind and value) in a sync's audience, as of the last write, in order.
+  virtual Result<std::vector<PersonId>> holders(const std::string& sync,
+                                                const destinations::UploadIdentifier& identifier) = 0;
 
   // Writes memberships and keeps the holders in step (states adding, member and removing hold; rejected and
-  // left do not). Atomic and on disk on return.
+  // left do not). A membership that becomes `member` from any other state is an entry at its
+  // acknowledged_at. Atomic and on disk on return. A person named twice ends as named last.
   virtual Result<void> write(const std::string& sync, std::span<const MembershipChange> changes,
                              const SyncState& state) = 0;
-  virtual SyncState state(const std::string& sync) = 0;
+  virtual Result<SyncState> state(const std::string& sync) = 0;  // of an unknown sync: a new one
   virtual Result<void> write_state(const std::string& sync, const SyncState& state) = 0;
 
-  // `entered sync`: acknowledged additions, for the engine; called for all syncs at start.
-  virtual void for_each_entry(const std::string& sync, const std::function<void(PersonId, Time)>& visit) = 0;
+  // `entered sync`: acknowledged additions, for the engine; called for all syncs at start. In order of
+  // person, then time.
+  virtual Result<void> for_each_entry(const std::string& sync,
+                                      const std::function<void(PersonId, Time)>& visit) = 0;
 };
 
 }  // namespace tailrace::delivery

@@ -1,0 +1,312 @@
+#include "delivery/batch_builder.h"
+
+#include "base/assert.h"
+
+namespace tailrace::delivery {
+
+using destinations::UploadIdentifier;
+
+// What is about to happen, until the ledger has it.
+struct BatchBuilder::Draft {
+  explicit Draft(Direction direction) : batch(std::make_unique<ActiveBatch>()) {
+    batch->direction = direction;
+  }
+
+  std::unique_ptr<ActiveBatch> batch;
+  std::uint64_t sent = 0;  // new records, resends not counted
+  std::vector<MembershipChange> changes;
+  std::vector<PersonId> without_identifier;
+  std::vector<PersonId> withdrawn;
+  std::vector<PersonId> parked;
+  std::vector<PersonId> unchanged;
+  std::vector<Item> left;                // without a request
+  std::vector<PersonId> partly_dropped;  // members who gave up identifiers that others hold too
+  // People of this draft who give something up: what they still hold once it is done.
+  std::unordered_map<PersonId, std::vector<UploadIdentifier>> decided;
+
+  void add(Item item, std::vector<UploadIdentifier> identifiers, std::string golden_id) {
+    batch->members.push_back({.person = std::move(golden_id),
+                              .identifiers = std::move(identifiers),
+                              .changed_at = item.membership.changed_at});
+    batch->items.push_back(std::move(item));
+  }
+};
+
+namespace {
+
+Cause cause_of(const SyncRun& run, PersonId person) {
+  const auto at = run.causes.find(person);
+  return at != run.causes.end() ? at->second : Cause{run.desired_at, run.desired_at, false};
+}
+
+// A deleted person has no golden id any more, but what was uploaded may name them.
+std::string golden_id_of(const PersonProfile& profile, std::span<const UploadIdentifier> uploaded) {
+  if (!profile.golden_id.empty()) return profile.golden_id;
+  for (const auto& identifier : uploaded) {
+    if (!identifier.hashed && identifier.kind == IdentifierKind::external_id) return identifier.value;
+  }
+  return {};
+}
+
+enum class Share : unsigned char {
+  sole,      // nobody else is relied upon for it: send
+  shared,    // an acknowledged member holds it too: keep it at the platform
+  unsettled  // somebody holds it whose own request has no answer yet: wait for that
+};
+
+// `decided` overrides the ledger for the people of the draft.
+Share share_of(const Plan& plan, PersonId person, const UploadIdentifier& identifier,
+               std::span<const PersonId> holders,
+               const std::unordered_map<PersonId, std::vector<UploadIdentifier>>& decided) {
+  Share share = Share::sole;
+  for (const PersonId holder : holders) {
+    if (holder == person) continue;
+    if (const auto at = decided.find(holder); at != decided.end()) {
+      if (contains(at->second, identifier)) return Share::shared;
+      continue;
+    }
+    if (plan.is_settled_member(holder)) return Share::shared;
+    if (plan.is_unresolved(holder)) share = Share::unsettled;
+  }
+  return share;
+}
+
+}  // namespace
+
+// What a member's upload lacks and what it has too much.
+struct BatchBuilder::Difference {
+  std::vector<UploadIdentifier> fresh;
+  std::vector<UploadIdentifier> gone;
+  bool none_usable = false;
+
+  static Difference of(const SyncRun& run, const PersonProfile& profile, PersonId person,
+                       const Membership& membership) {
+    const Connection& connection = run.connection;
+    const Usable usable =
+        usable_identifiers(profile, connection.sync.identifiers, *connection.destination, connection.config);
+    Difference difference;
+    difference.none_usable = usable.identifiers.empty();
+    if (!run.plan.extension_refused(person)) {
+      difference.fresh =
+          membership.extending ? usable.identifiers : minus(usable.identifiers, membership.uploaded);
+    }
+    if (!run.plan.reduction_refused(person)) difference.gone = minus(membership.uploaded, usable.identifiers);
+    return difference;
+  }
+  bool any() const { return none_usable || !fresh.empty() || !gone.empty(); }
+};
+
+Result<BatchBuilder::Built> BatchBuilder::build(SyncRun& run, Direction direction, std::size_t people_max,
+                                                Time now) {
+  Draft draft(direction);
+  const auto people = run.plan.next(direction, people_max);
+  if (!people.empty()) {
+    TRY(direction == Direction::add ? draft_adds(run, people, now, draft)
+                                    : draft_removals(run, people, now, draft));
+  }
+  if (people.size() < people_max) {
+    const auto changed = run.plan.next_to_compare(people_max - people.size());
+    if (!changed.empty()) TRY(draft_changes(run, changed, now, draft));
+  }
+  return commit(run, draft);
+}
+
+Result<void> BatchBuilder::draft_adds(SyncRun& run, std::span<const PersonId> people, Time now,
+                                      Draft& draft) {
+  const Connection& connection = run.connection;
+  const auto profiles = profiles_.profiles(people);
+  TR_ASSERT(profiles.size() == people.size());
+  std::vector<PersonId> uncertain;
+  for (const PersonId person : people) {
+    if (run.plan.is_uncertain(person)) uncertain.push_back(person);
+  }
+  auto uncertain_memberships = TRY(ledger_.find_many(run.name(), uncertain));
+  std::size_t next_uncertain = 0;
+  for (std::size_t i = 0; i < people.size(); ++i) {
+    const PersonId person = people[i];
+    Membership before;
+    const bool is_uncertain = run.plan.is_uncertain(person);
+    if (is_uncertain) before = uncertain_memberships[next_uncertain++].value_or(Membership{});
+    Usable usable = usable_identifiers(profiles[i], connection.sync.identifiers, *connection.destination,
+                                       connection.config);
+    if (usable.identifiers.empty() && !before.uploaded.empty()) {
+      draft.withdrawn.push_back(person);
+      continue;
+    }
+    const Cause cause = cause_of(run, person);
+    Item item{.person = person, .kind = Item::Kind::whole, .live = cause.live, .membership = {}};
+    item.membership.changed_at = cause.changed_at;
+    item.membership.received_at = cause.received_at;
+    if (usable.identifiers.empty()) {
+      item.membership.state = Membership::State::rejected;
+      item.membership.reason = std::move(usable.reason);
+      item.membership.acknowledged_at = now;
+      draft.changes.push_back({person, std::move(item.membership)});
+      draft.without_identifier.push_back(person);
+      continue;
+    }
+    if (run.removing.any(usable.identifiers)) {
+      draft.parked.push_back(person);
+      continue;
+    }
+    item.membership.state = Membership::State::adding;
+    // What an unanswered request may have left there stays in the ledger until it is known to be gone.
+    item.membership.uploaded = plus(before.uploaded, usable.identifiers);
+    draft.changes.push_back({person, item.membership});
+    draft.sent += is_uncertain ? 0 : 1;
+    draft.add(std::move(item), std::move(usable.identifiers), profiles[i].golden_id);
+  }
+  return {};
+}
+
+Result<void> BatchBuilder::draft_removals(SyncRun& run, std::span<const PersonId> people, Time now,
+                                          Draft& draft) {
+  const auto profiles = profiles_.profiles(people);
+  TR_ASSERT(profiles.size() == people.size());
+  auto memberships = TRY(ledger_.find_many(run.name(), people));
+  for (std::size_t i = 0; i < people.size(); ++i) {
+    TR_ASSERT(memberships[i].has_value());
+    const Cause cause = cause_of(run, people[i]);
+    Item item{.person = people[i],
+              .kind = Item::Kind::whole,
+              .live = cause.live,
+              .membership = std::move(*memberships[i])};
+    item.membership.changed_at = cause.changed_at;
+    item.membership.received_at = cause.received_at;
+    std::vector<UploadIdentifier> gone = item.membership.uploaded;
+    TRY(draft_removal(run, std::move(item), std::move(gone), profiles[i], now, draft));
+  }
+  return {};
+}
+
+Result<void> BatchBuilder::draft_changes(SyncRun& run, std::span<const PersonId> people, Time now,
+                                         Draft& draft) {
+  const auto profiles = profiles_.profiles(people);
+  TR_ASSERT(profiles.size() == people.size());
+  auto memberships = TRY(ledger_.find_many(run.name(), people));
+  for (std::size_t i = 0; i < people.size(); ++i) {
+    const PersonId person = people[i];
+    TR_ASSERT(memberships[i].has_value());
+    Difference difference = Difference::of(run, profiles[i], person, *memberships[i]);
+    Item item{.person = person,
+              .kind = Item::Kind::identifiers,
+              .live = false,
+              .membership = std::move(*memberships[i])};
+    if (difference.none_usable) {
+      draft.withdrawn.push_back(person);
+    } else if (!difference.any()) {
+      draft.unchanged.push_back(person);
+    } else if (draft.batch->direction == Direction::add) {
+      const bool removal_goes_first = run.protective == Direction::remove && !difference.gone.empty();
+      if (difference.fresh.empty() || removal_goes_first) continue;
+      if (run.removing.any(difference.fresh)) {
+        draft.parked.push_back(person);
+        continue;
+      }
+      item.membership.uploaded = plus(item.membership.uploaded, difference.fresh);
+      item.membership.extending = true;
+      draft.changes.push_back({person, item.membership});
+      ++draft.sent;
+      draft.add(std::move(item), std::move(difference.fresh), profiles[i].golden_id);
+    } else {
+      const bool add_goes_first = run.protective == Direction::add && !difference.fresh.empty();
+      if (difference.gone.empty() || add_goes_first) continue;
+      TRY(draft_removal(run, std::move(item), std::move(difference.gone), profiles[i], now, draft));
+    }
+  }
+  return {};
+}
+
+// Removes `gone` of the person's identifiers, save those that others hold too. `item.membership` is as the
+// ledger has it, with the times of the change.
+Result<void> BatchBuilder::draft_removal(SyncRun& run, Item item, std::vector<UploadIdentifier> gone,
+                                         const PersonProfile& profile, Time now, Draft& draft) {
+  const PersonId person = item.person;
+  std::vector<UploadIdentifier> to_send;
+  for (UploadIdentifier& identifier : gone) {
+    const auto holders = TRY(ledger_.holders(run.name(), identifier));
+    switch (share_of(run.plan, person, identifier, holders, draft.decided)) {
+      case Share::sole:
+        to_send.push_back(identifier);
+        break;
+      case Share::shared:
+        break;
+      case Share::unsettled:
+        draft.parked.push_back(person);
+        return {};
+    }
+  }
+  const std::vector<UploadIdentifier> kept = minus(item.membership.uploaded, gone);
+  draft.decided[person] = kept;
+  const bool was_removing = item.membership.state == Membership::State::removing;
+  item.membership.uploaded = plus(kept, to_send);
+  if (item.kind == Item::Kind::whole) {
+    item.membership.state = to_send.empty() ? Membership::State::left : Membership::State::removing;
+    item.membership.extending = false;
+    item.membership.reason.clear();
+    if (to_send.empty()) item.membership.acknowledged_at = now;
+  }
+  draft.changes.push_back({person, item.membership});
+  if (!to_send.empty()) {
+    draft.sent += was_removing ? 0 : 1;
+    std::string golden_id = golden_id_of(profile, to_send);
+    draft.add(std::move(item), std::move(to_send), std::move(golden_id));
+  } else if (item.kind == Item::Kind::whole) {
+    draft.left.push_back(std::move(item));
+  } else {
+    draft.partly_dropped.push_back(person);
+  }
+  return {};
+}
+
+Result<BatchBuilder::Built> BatchBuilder::commit(SyncRun& run, Draft& draft) {
+  ActiveBatch& batch = *draft.batch;
+  SyncState state = run.state;
+  if (!batch.items.empty()) batch.id = run.take_batch_id(state);
+  state.sent += draft.sent;
+  if (!draft.changes.empty()) TRY(ledger_.write(run.name(), draft.changes, state));
+  run.state = std::move(state);
+
+  Plan& plan = run.plan;
+  for (const PersonId person : draft.without_identifier) plan.reject_without_identifier(person);
+  for (const PersonId person : draft.withdrawn) plan.withdraw(person);
+  for (const PersonId person : draft.unchanged) plan.settle_unchanged(person);
+  for (const PersonId person : draft.partly_dropped) plan.settle_partly(person);
+  for (const Item& item : draft.left) plan.settle_left(item.person);
+  for (const PersonId person : draft.parked) plan.park(person);
+  for (const Item& item : batch.items) {
+    if (batch.direction == Direction::add && item.kind == Item::Kind::whole) {
+      plan.start_adding(item.person);
+    } else {
+      plan.start(item.person);
+    }
+  }
+  if (batch.direction == Direction::remove) {
+    for (const auto& member : batch.members) run.removing.lock(member);
+  }
+  for (const MembershipChange& change : draft.changes) run.causes.erase(change.person);
+  for (const Item& item : draft.left) run.record_latency(item, item.membership.acknowledged_at);
+  // People left without a request let go of what others may be waiting for.
+  if (!draft.left.empty() || !draft.partly_dropped.empty()) plan.unpark_all();
+
+  Built built;
+  built.people = draft.changes.size() + draft.unchanged.size();
+  built.postponed = draft.withdrawn.size() + draft.parked.size();
+  if (!batch.items.empty()) built.batch = std::move(draft.batch);
+  return built;
+}
+
+Result<void> BatchBuilder::verify(SyncRun& run, std::span<const PersonId> people) {
+  const auto profiles = profiles_.profiles(people);
+  TR_ASSERT(profiles.size() == people.size());
+  const auto memberships = TRY(ledger_.find_many(run.name(), people));
+  for (std::size_t i = 0; i < people.size(); ++i) {
+    // A request under way has written its intent; comparing with that could miss its refusal.
+    const bool differs = run.plan.is_busy(people[i]) || !memberships[i] ||
+                         Difference::of(run, profiles[i], people[i], *memberships[i]).any();
+    if (differs) run.plan.mark_changed(people[i]);
+  }
+  return {};
+}
+
+}  // namespace tailrace::delivery

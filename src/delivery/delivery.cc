@@ -1,0 +1,937 @@
+#include "delivery/delivery.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/assert.h"
+#include "delivery/backoff.h"
+#include "delivery/batch_builder.h"
+#include "delivery/rate_limit.h"
+#include "delivery/sync_run.h"
+
+namespace tailrace::delivery {
+namespace {
+
+using destinations::Outcome;
+using destinations::Reply;
+using workspace::Cadence;
+using workspace::Effect;
+
+constexpr std::size_t kVerifiedPerPoll = 5'000;
+constexpr std::size_t kPeoplePerBuild = 20'000;  // looked at for one batch, whatever the platform takes
+constexpr Millis kTokenRefreshEarly{5 * 60 * 1000};
+constexpr std::size_t kReasonBytesMax = 300;
+
+// One configured destination: its token and its rate are shared by the syncs to it.
+struct Connector {
+  const destinations::Destination* destination = nullptr;
+  const destinations::Config* config = nullptr;  // of the first sync to it
+  RateLimit rate;
+  bool needs_token = true;  // until it says otherwise
+  destinations::Token token;
+  Time refresh_at = kForeverAgo;
+  std::uint64_t token_generation = 0;
+  bool fetching_token = false;
+  Time token_at = kForeverAgo;  // no token request before
+  std::uint32_t token_failures = 0;
+  std::string token_problem;
+  bool token_refused = false;  // the problem is not one that passes by itself
+};
+
+struct Attempt {
+  enum class Kind : unsigned char { batch, token, create, measure };
+  Kind kind = Kind::batch;
+  std::size_t sync = 0;
+  std::size_t connector = 0;
+  ActiveBatch* batch = nullptr;
+  std::uint64_t token_generation = 0;
+};
+
+Result<std::uint32_t> limit_setting(const Connection& connection, const std::string& name,
+                                    std::uint32_t otherwise) {
+  const auto at = connection.config.settings.find(name);
+  if (at == connection.config.settings.end() || at->second.empty()) return otherwise;
+  std::uint32_t value = 0;
+  const char* const end = at->second.data() + at->second.size();
+  const auto [parsed, error] = std::from_chars(at->second.data(), end, value);
+  if (error != std::errc{} || parsed != end) {
+    return invalid(fmt::format("sync `{}`: setting {} is `{}`; write a whole number", connection.sync.name,
+                               name, at->second.substr(0, 32)));
+  }
+  return value;
+}
+
+Result<destinations::Limits> limits_of(const Connection& connection) {
+  destinations::Limits limits = connection.destination->limits();
+  limits.batch_records_max = TRY(limit_setting(connection, "batch_records_max", limits.batch_records_max));
+  limits.batch_bytes_max = TRY(limit_setting(connection, "batch_bytes_max", limits.batch_bytes_max));
+  limits.requests_per_minute =
+      TRY(limit_setting(connection, "requests_per_minute", limits.requests_per_minute));
+  limits.batch_records_max = std::max(limits.batch_records_max, 1u);
+  return limits;
+}
+
+std::string with_code(const Reply& reply) {
+  std::string text = reply.reason.empty() ? "the platform gave no reason" : reply.reason;
+  text.resize(std::min(text.size(), kReasonBytesMax));
+  return reply.code.empty() ? text : fmt::format("{} ({})", text, reply.code);
+}
+
+// Lower goes first. Additions that protect go before removals that protect, and additions that do not before
+// removals that do not: someone who changes sides is for a moment on both, never on neither.
+int rank_of(const SyncRun& run, Direction direction) {
+  const bool is_protective = direction == run.protective;
+  return (is_protective ? 0 : 2) + (direction == Direction::add ? 0 : 1);
+}
+
+class Body final : public Delivery {
+ public:
+  Body(Ledger& ledger, ProfileSource& profiles, Random& random, Options options)
+      : ledger_(ledger),
+        builder_(ledger, profiles),
+        random_(random),
+        options_(options),
+        backoff_{options.retry_base, options.retry_cap} {}
+
+  Result<void> open(std::vector<Connection> connections) {
+    std::map<std::string, std::size_t> by_name;
+    for (Connection& connection : connections) {
+      TR_ASSERT(connection.destination != nullptr);
+      auto run = std::make_unique<SyncRun>();
+      run->connection = std::move(connection);
+      TRY(open_sync(*run));
+      const auto [at, is_new] = by_name.try_emplace(run->connection.sync.destination, connectors_.size());
+      if (is_new) {
+        connectors_.push_back({.destination = run->connection.destination,
+                               .config = &run->connection.config,
+                               .rate = RateLimit(run->limits.requests_per_minute),
+                               .token = {},
+                               .token_problem = {}});
+      }
+      run->connector = at->second;
+      runs_.push_back(std::move(run));
+    }
+    return {};
+  }
+
+  void set_desired(SyncId sync, std::vector<PersonId> people, Time now) override {
+    SyncRun& run = run_of(sync);
+    run.desired_at = now;
+    run.desired_known = true;
+    run.causes.clear();
+    run.plan.set_desired(people);
+    run.flush = run.flush || run.plan.has_uncertain();
+    wake_at(kForeverAgo);
+  }
+
+  void on_change(SyncId sync, const Delta& delta, Origin origin) override {
+    SyncRun& run = run_of(sync);
+    if (delta.change == Change::entered) {
+      run.plan.enter(delta.person);
+    } else {
+      run.plan.leave(delta.person);
+    }
+    if (run.plan.is_pending(delta.person) || run.plan.is_busy(delta.person)) {
+      const bool live = origin == Origin::live;
+      run.causes[delta.person] = {delta.at, delta.cause_received_at, live};
+      if (live) run.plan.mark_live(delta.person);
+    } else {
+      run.causes.erase(delta.person);
+    }
+    wake_at(kForeverAgo);
+  }
+
+  void on_profile_change(PersonId person) override {
+    for (auto& run : runs_) run->plan.profile_changed(person);
+    wake_at(kForeverAgo);
+  }
+
+  std::vector<Send> poll(Time now) override {
+    now_ = now;
+    next_poll_at_ = kNever;
+    std::vector<Send> out;
+    for (auto& run : runs_) prepare(*run);
+    open_protective_windows();
+    for (int rank = 0; rank < 4; ++rank) {
+      for (std::size_t i = 0; i < runs_.size(); ++i) {
+        for (const Direction direction : {Direction::add, Direction::remove}) {
+          if (rank_of(*runs_[i], direction) == rank) send_direction(i, direction, out);
+        }
+      }
+    }
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+      close_window(*runs_[i]);
+      measure(i, out);
+    }
+    return out;
+  }
+
+  Time next_poll_at() const override { return next_poll_at_; }
+
+  void on_reply(std::uint64_t send_id, Result<HttpResponse> reply, Time now) override {
+    const auto at = attempts_.find(send_id);
+    if (at == attempts_.end()) return;
+    const Attempt attempt = at->second;
+    attempts_.erase(at);
+    now_ = now;
+    switch (attempt.kind) {
+      case Attempt::Kind::token:
+        on_token(connectors_[attempt.connector], reply);
+        break;
+      case Attempt::Kind::create:
+        on_created(attempt, reply);
+        break;
+      case Attempt::Kind::measure:
+        on_measured(attempt, reply);
+        break;
+      case Attempt::Kind::batch:
+        on_batch(attempt, reply);
+        break;
+    }
+    wake_at(kForeverAgo);
+  }
+
+  void flush(SyncId sync) override {
+    run_of(sync).flush = true;
+    wake_at(kForeverAgo);
+  }
+
+  bool idle() const override {
+    return std::all_of(runs_.begin(), runs_.end(), [&](const auto& run) {
+      if (run->in_flight > 0 || run->creating || run->measuring) return false;
+      if (run->stopped() || connectors_[run->connector].token_refused) return true;
+      return run->active.empty() && run->plan.pending() == 0 && !run->plan.has_unverified() &&
+             !(run->measure_wanted && run->measure_at <= now_);
+    });
+  }
+
+  std::vector<SyncStatus> status() const override {
+    std::vector<SyncStatus> all;
+    all.reserve(runs_.size());
+    for (const auto& run : runs_) all.push_back(status_of(*run));
+    return all;
+  }
+
+  std::vector<Rejection> rejections(SyncId sync, std::size_t limit) const override {
+    const SyncRun& run = run_of(sync);
+    const auto people = run.plan.rejected(limit);
+    auto memberships = ledger_.find_many(run.name(), people);
+    std::vector<Rejection> out;
+    if (!memberships) return out;
+    for (std::size_t i = 0; i < people.size(); ++i) {
+      auto& membership = (*memberships)[i];
+      if (membership) out.push_back({people[i], std::move(membership->reason), membership->acknowledged_at});
+    }
+    return out;
+  }
+
+  std::optional<Membership> membership(SyncId sync, PersonId person) const override {
+    auto found = ledger_.find(run_of(sync).name(), person);
+    return found ? std::move(*found) : std::nullopt;
+  }
+
+  std::vector<Entry> take_entries() override { return std::exchange(entries_, {}); }
+
+ private:
+  // --- opening
+
+  Result<void> open_sync(SyncRun& run) {
+    run.limits = TRY(limits_of(run.connection));
+    run.zone = TRY(Zone::named(run.connection.time_zone));
+    if (run.connection.sync.cadence.kind == Cadence::Kind::cron) {
+      auto cron = Cron::parse(run.connection.sync.cadence.cron);
+      if (!cron) return invalid(fmt::format("sync `{}`: {}", run.name(), cron.error().message));
+      run.cron = std::move(*cron);
+    }
+    run.protective = run.connection.sync.effect == Effect::suppress ? Direction::add : Direction::remove;
+    run.state = TRY(ledger_.state(run.name()));
+    bool may_stand = false;
+    TRY(ledger_.for_each(run.name(), [&](PersonId person, const Membership& membership) {
+      run.plan.load(person, membership);
+      may_stand = may_stand || !membership.uploaded.empty();
+    }));
+    const std::string& configured = run.connection.sync.audience_id;
+    if (configured.empty() || configured == run.state.audience_id) return {};
+    if (may_stand && !run.state.audience_id.empty()) {
+      run.blocked = fmt::format(
+          "its people stand in audience {}, but the workspace names audience {}; name the "
+          "former again, or give the sync a new name to fill the latter from the start",
+          run.state.audience_id, configured);
+      return {};
+    }
+    run.state.audience_id = configured;  // written with the first intent
+    return {};
+  }
+
+  SyncRun& run_of(SyncId sync) {
+    TR_ASSERT(sync.value < runs_.size());
+    return *runs_[sync.value];
+  }
+  const SyncRun& run_of(SyncId sync) const {
+    TR_ASSERT(sync.value < runs_.size());
+    return *runs_[sync.value];
+  }
+  Connector& connector_of(const SyncRun& run) { return connectors_[run.connector]; }
+
+  void wake_at(Time at) { next_poll_at_ = std::min(next_poll_at_, at); }
+  // True when the instant has come; else the next poll is due then at the latest.
+  bool has_come(Time at) {
+    if (at <= now_) return true;
+    wake_at(at);
+    return false;
+  }
+
+  // --- cadence
+
+  void prepare(SyncRun& run) {
+    if (!run.desired_known || !run.blocked.empty()) return;
+    if (run.plan.has_unverified()) verify_some(run);
+    const std::uint64_t ready = run.ready();
+    if (run.flush) {
+      run.flush = run.plan.has_unverified();  // what verification finds is part of it
+      run.window = ready;
+      return;
+    }
+    const bool due = run.connection.sync.cadence.kind == Cadence::Kind::realtime
+                         ? is_due_by_age(run, ready)
+                         : is_due_by_calendar(run, ready);
+    if (due && run.window == 0) run.window = ready;
+  }
+
+  bool is_due_by_age(SyncRun& run, std::uint64_t ready) {
+    if (ready == 0) {
+      run.pending_since.reset();
+      return false;
+    }
+    if (!run.pending_since) run.pending_since = now_;
+    return ready >= run.limits.batch_records_max ||
+           has_come(*run.pending_since + run.connection.sync.batch_age_max);
+  }
+
+  bool is_due_by_calendar(SyncRun& run, std::uint64_t ready) {
+    // A time missed while nothing ran is made up for.
+    if (!run.next_due)
+      run.next_due = next_due(run, run.state.last_success_at.ms > 0 ? run.state.last_success_at : now_);
+    if (*run.next_due > now_) {
+      if (ready > 0) wake_at(*run.next_due);
+      return false;
+    }
+    run.next_due = next_due(run, now_);
+    return true;
+  }
+
+  static Time next_due(const SyncRun& run, Time after) {
+    if (run.cron) return run.cron->next_after(after, run.zone);
+    const std::int64_t every = std::max<std::int64_t>(run.connection.sync.cadence.every.count, 1);
+    return Time{(after.ms / every + 1) * every};
+  }
+
+  // Where something goes out that protects nobody, no realtime sync waits for company with what does.
+  void open_protective_windows() {
+    const bool any = std::any_of(runs_.begin(), runs_.end(), [](const auto& run) {
+      return run->window > 0 && run->plan.ready(other(run->protective)) > 0;
+    });
+    if (!any) return;
+    for (auto& run : runs_) {
+      const bool is_realtime = run->connection.sync.cadence.kind == Cadence::Kind::realtime;
+      if (is_realtime && run->desired_known && run->blocked.empty() && run->window == 0 &&
+          run->plan.ready(run->protective) > 0)
+        run->window = run->ready();
+    }
+  }
+  static Direction other(Direction direction) {
+    return direction == Direction::add ? Direction::remove : Direction::add;
+  }
+
+  void close_window(SyncRun& run) {
+    if (run.window > 0 && run.active.empty() && run.ready() == 0) run.window = 0;
+    if (run.window == 0) return;
+    // Leftovers count their age from when this window ends.
+    run.pending_since.reset();
+  }
+
+  void verify_some(SyncRun& run) {
+    const auto people = run.plan.take_unverified(kVerifiedPerPoll);
+    if (auto verified = builder_.verify(run, people); !verified) {
+      for (const PersonId person : people) run.plan.mark_changed(person);
+      ledger_failed(run, verified.error());
+    }
+    if (run.plan.has_unverified()) wake_at(kForeverAgo);
+  }
+
+  // --- sending
+
+  void send_direction(std::size_t sync, Direction direction, std::vector<Send>& out) {
+    SyncRun& run = *runs_[sync];
+    if (!run.desired_known || !run.blocked.empty()) return;
+    resend(sync, direction, out);
+    while (run.window > 0 && run.ready(direction) > 0 && has_place(run, direction) && may_send(sync, out)) {
+      const std::size_t people_max = std::min<std::size_t>(run.limits.batch_records_max, kPeoplePerBuild);
+      auto built = builder_.build(run, direction, people_max, now_);
+      if (!built) {
+        ledger_failed(run, built.error());
+        return;
+      }
+      run.window -= std::min<std::uint64_t>(run.window, built->people);
+      if (!built->batch) {
+        // People settled or postponed without a request: enough for one poll.
+        if (built->people + built->postponed > 0) wake_at(kForeverAgo);
+        return;
+      }
+      run.active.push_back(std::move(built->batch));
+      send_batch(sync, *run.active.back(), out);
+      resend(sync, direction, out);  // its second half, where it had to be cut
+    }
+  }
+
+  void resend(std::size_t sync, Direction direction, std::vector<Send>& out) {
+    SyncRun& run = *runs_[sync];
+    // By index: sending may replace a batch by its halves.
+    for (std::size_t i = 0; i < run.active.size(); ++i) {
+      ActiveBatch& batch = *run.active[i];
+      if (batch.direction != direction || batch.in_flight || !has_come(batch.next_at)) continue;
+      if (!may_send(sync, out)) return;
+      send_batch(sync, batch, out);
+    }
+  }
+
+  // Whether one more batch may be begun.
+  bool has_place(const SyncRun& run, Direction direction) const {
+    const std::uint32_t most = std::max(options_.in_flight_per_sync, 1u);
+    if (run.active.size() >= most) return false;
+    if (direction == run.protective) return true;
+    const auto same = std::count_if(run.active.begin(), run.active.end(),
+                                    [&](const auto& batch) { return batch->direction == direction; });
+    return static_cast<std::uint32_t>(same) < std::max(most - 1, 1u);
+  }
+
+  // Whether one more request may go out now; sends what must come before it (a token, the audience).
+  bool may_send(std::size_t sync, std::vector<Send>& out) {
+    SyncRun& run = *runs_[sync];
+    if (run.in_flight >= std::max(options_.in_flight_per_sync, 1u)) return false;
+    if (!run.state.stopped_reason.empty() && (run.in_flight > 0 || !has_come(run.probe_at))) return false;
+    return has_come(run.throttled_until) && has_token(sync, out) && has_audience(sync, out) &&
+           has_come(connector_of(run).rate.next_at());
+  }
+
+  std::uint64_t push(Attempt attempt, HttpRequest request, std::vector<Send>& out) {
+    const std::uint64_t id = ++last_send_id_;
+    attempts_.emplace(id, attempt);
+    out.push_back({id, std::move(request)});
+    return id;
+  }
+
+  bool has_token(std::size_t sync, std::vector<Send>& out) {
+    SyncRun& run = *runs_[sync];
+    Connector& connector = connector_of(run);
+    if (!connector.needs_token) return true;
+    if (!connector.token.value.empty() && now_ < connector.refresh_at) return true;
+    if (connector.fetching_token || !has_come(connector.token_at)) return false;
+    auto request = connector.destination->encode_token(*connector.config, now_);
+    if (!request) {
+      connector.needs_token = false;
+      return true;
+    }
+    connector.fetching_token = true;
+    push({.kind = Attempt::Kind::token, .sync = sync, .connector = run.connector}, std::move(*request), out);
+    return false;
+  }
+
+  destinations::Context context(const SyncRun& run) const {
+    return {
+        .config = run.connection.config, .access_token = connectors_[run.connector].token.value, .now = now_};
+  }
+
+  bool has_audience(std::size_t sync, std::vector<Send>& out) {
+    SyncRun& run = *runs_[sync];
+    if (!run.state.audience_id.empty() || run.needs_no_audience) return true;
+    if (run.creating || !has_come(run.create_at) || !has_come(connector_of(run).rate.next_at())) return false;
+    auto request = run.connection.destination->encode_create(context(run));
+    if (!request) {
+      run.needs_no_audience = true;
+      return true;
+    }
+    run.creating = true;
+    connector_of(run).rate.on_send(now_);
+    push({.kind = Attempt::Kind::create,
+          .sync = sync,
+          .connector = run.connector,
+          .token_generation = connector_of(run).token_generation},
+         std::move(*request), out);
+    return false;
+  }
+
+  static destinations::Batch encoded(const SyncRun& run, const ActiveBatch& batch) {
+    return {.kind = batch.direction,
+            .audience_id = run.state.audience_id,
+            .id = batch.id,
+            .members = batch.members};
+  }
+
+  // Sends the batch, or its first part where the request would be too long.
+  void send_batch(std::size_t sync, ActiveBatch& batch, std::vector<Send>& out) {
+    SyncRun& run = *runs_[sync];
+    ActiveBatch* sending = &batch;
+    HttpRequest request;
+    for (;;) {
+      request = run.connection.destination->encode(encoded(run, *sending), context(run));
+      const bool too_long =
+          run.limits.batch_bytes_max > 0 && request.body.size() > run.limits.batch_bytes_max;
+      if (!too_long || sending->members.size() == 1) break;
+      sending = bisect(run, *sending);
+      if (sending == nullptr) return;
+    }
+    sending->in_flight = true;
+    sending->waiting_for.clear();
+    ++run.in_flight;
+    Connector& connector = connector_of(run);
+    connector.rate.on_send(now_);
+    push({.kind = Attempt::Kind::batch,
+          .sync = sync,
+          .connector = run.connector,
+          .batch = sending,
+          .token_generation = connector.token_generation},
+         std::move(request), out);
+  }
+
+  // Replaces the batch by its halves, ready to go; gives the first, or null where the ledger did not take it.
+  ActiveBatch* bisect(SyncRun& run, ActiveBatch& batch) {
+    const auto at = std::find_if(run.active.begin(), run.active.end(),
+                                 [&](const auto& each) { return each.get() == &batch; });
+    TR_ASSERT(at != run.active.end() && batch.members.size() > 1);
+    SyncState state = run.state;
+    auto first = std::make_unique<ActiveBatch>();
+    auto second = std::make_unique<ActiveBatch>();
+    first->direction = second->direction = batch.direction;
+    first->id = run.take_batch_id(state);
+    second->id = run.take_batch_id(state);
+    // An id is never used for two different requests, not even across a crash.
+    if (auto written = ledger_.write_state(run.name(), state); !written) {
+      retry_later(run, batch, std::nullopt, written.error().message);
+      return nullptr;
+    }
+    run.state = std::move(state);
+    const std::size_t half = batch.members.size() / 2;
+    for (std::size_t i = 0; i < batch.members.size(); ++i) {
+      ActiveBatch& into = i < half ? *first : *second;
+      into.items.push_back(std::move(batch.items[i]));
+      into.members.push_back(std::move(batch.members[i]));
+    }
+    ActiveBatch* const result = first.get();
+    *at = std::move(first);
+    run.active.insert(at + 1, std::move(second));
+    return result;
+  }
+
+  // --- answers
+
+  void on_batch(const Attempt& attempt, const Result<HttpResponse>& response) {
+    SyncRun& run = *runs_[attempt.sync];
+    ActiveBatch& batch = *attempt.batch;
+    TR_ASSERT(batch.in_flight && run.in_flight > 0);
+    batch.in_flight = false;
+    --run.in_flight;
+    if (!response) {
+      retry_later(run, batch, std::nullopt, response.error().message);
+      return;
+    }
+    const Reply reply = run.connection.destination->decode(encoded(run, batch), *response);
+    if (reply.usage_percent) connector_of(run).rate.on_usage(*reply.usage_percent);
+    if (reply.verdict != Reply::Verdict::reauthorise) batch.reauthorised = false;
+    // It speaks with us of records again: mended.
+    if (reply.verdict == Reply::Verdict::done || reply.verdict == Reply::Verdict::split)
+      run.state.stopped_reason.clear();
+    switch (reply.verdict) {
+      case Reply::Verdict::done:
+        on_done(run, batch, reply);
+        break;
+      case Reply::Verdict::retry:
+        retry_later(run, batch, reply.retry_after, with_code(reply));
+        break;
+      case Reply::Verdict::split:
+        on_split(run, batch, reply);
+        break;
+      case Reply::Verdict::reauthorise:
+        on_reauthorise(run, batch, attempt.token_generation, reply);
+        break;
+      case Reply::Verdict::stop:
+        stop(run, with_code(reply));
+        break;
+    }
+  }
+
+  void on_done(SyncRun& run, ActiveBatch& batch, const Reply& reply) {
+    if (reply.outcomes.size() != batch.members.size()) {
+      stop(run, fmt::format("the answer speaks of {} records, {} were sent", reply.outcomes.size(),
+                            batch.members.size()));
+      return;
+    }
+    settle(run, batch, reply.outcomes);
+  }
+
+  void on_split(SyncRun& run, ActiveBatch& batch, const Reply& reply) {
+    const auto is_culprit = [](const Outcome& outcome) { return outcome.kind == Outcome::Kind::rejected; };
+    const bool named = reply.outcomes.size() == batch.members.size() &&
+                       std::any_of(reply.outcomes.begin(), reply.outcomes.end(), is_culprit);
+    if (named) {
+      settle_culprits(run, batch, reply.outcomes);
+    } else if (batch.members.size() == 1) {
+      settle(run, batch, {{Outcome{Outcome::Kind::rejected, with_code(reply)}}});
+    } else {
+      bisect(run, batch);
+    }
+  }
+
+  void on_reauthorise(SyncRun& run, ActiveBatch& batch, std::uint64_t generation, const Reply& reply) {
+    Connector& connector = connector_of(run);
+    if (!connector.needs_token || batch.reauthorised) {
+      batch.reauthorised = false;
+      forget_token(connector, generation);
+      stop(run, with_code(reply));
+      return;
+    }
+    batch.reauthorised = true;
+    forget_token(connector, generation);
+  }
+
+  // Another sync may have renewed it since the request was made.
+  static void forget_token(Connector& connector, std::uint64_t generation) {
+    if (connector.token_generation == generation) connector.token = {};
+  }
+
+  void retry_later(SyncRun& run, ActiveBatch& batch, std::optional<Millis> retry_after, std::string reason) {
+    ++batch.failures;
+    batch.next_at = now_ + backoff_.wait(batch.failures, retry_after, random_);
+    reason.resize(std::min(reason.size(), kReasonBytesMax));
+    batch.waiting_for = std::move(reason);
+    // A platform that names a time means all our requests, not this one alone.
+    if (retry_after) run.throttled_until = std::max(run.throttled_until, batch.next_at);
+  }
+
+  void stop(SyncRun& run, std::string reason) {
+    run.probe_at = now_ + options_.stopped_retry_every;
+    if (run.state.stopped_reason == reason) return;
+    run.state.stopped_reason = std::move(reason);
+    // Only for the eyes of the next process; this one knows.
+    if (auto written = ledger_.write_state(run.name(), run.state); !written)
+      ledger_failed(run, written.error());
+  }
+
+  // The ledger does not take what we must write before we may send: nothing goes out until it does.
+  void ledger_failed(SyncRun& run, const Error& error) {
+    run.throttled_until = now_ + backoff_.wait(kLedgerFailures, std::nullopt, random_);
+    run.waiting_for = error.message;
+    wake_at(run.throttled_until);
+  }
+
+  // --- settling
+
+  void settle(SyncRun& run, ActiveBatch& batch, std::span<const Outcome> outcomes) {
+    if (!write_outcomes(run, batch, outcomes)) return;
+    std::erase_if(run.active, [&](const auto& each) { return each.get() == &batch; });
+  }
+
+  // The named records are refused; the others go again, as a new batch.
+  void settle_culprits(SyncRun& run, ActiveBatch& batch, std::span<const Outcome> outcomes) {
+    ActiveBatch refused, rest;
+    std::vector<Outcome> refusals;
+    refused.direction = rest.direction = batch.direction;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      const bool is_refused = outcomes[i].kind == Outcome::Kind::rejected;
+      ActiveBatch& into = is_refused ? refused : rest;
+      into.items.push_back(batch.items[i]);
+      into.members.push_back(batch.members[i]);
+      if (is_refused) refusals.push_back(outcomes[i]);
+    }
+    SyncState before = run.state;
+    rest.id = run.take_batch_id(run.state);
+    refused.failures = batch.failures;
+    if (!write_outcomes(run, refused, refusals)) {
+      run.state = std::move(before);
+      batch.failures = refused.failures;
+      batch.next_at = refused.next_at;
+      batch.waiting_for = std::move(refused.waiting_for);
+      return;
+    }
+    if (rest.items.empty()) {
+      std::erase_if(run.active, [&](const auto& each) { return each.get() == &batch; });
+    } else {
+      batch = std::move(rest);
+    }
+  }
+
+  // One write for all outcomes; then the plan follows. False: the ledger did not take it, and the request
+  // will go again, for nobody knows now what was answered.
+  bool write_outcomes(SyncRun& run, ActiveBatch& batch, std::span<const Outcome> outcomes) {
+    std::vector<MembershipChange> changes;
+    changes.reserve(batch.items.size());
+    SyncState state = run.state;
+    bool any_accepted = false;
+    for (std::size_t i = 0; i < batch.items.size(); ++i) {
+      const bool accepted = outcomes[i].kind == Outcome::Kind::accepted;
+      any_accepted = any_accepted || accepted;
+      ++(accepted ? state.accepted : state.rejected);
+      changes.push_back({batch.items[i].person, answered(batch, i, outcomes[i])});
+    }
+    if (any_accepted) state.last_success_at = now_;
+    if (auto written = ledger_.write(run.name(), changes, state); !written) {
+      retry_later(run, batch, std::nullopt, written.error().message);
+      return false;
+    }
+    run.state = std::move(state);
+    run.measure_wanted = run.measure_wanted || any_accepted;
+    run.waiting_for.clear();
+    for (std::size_t i = 0; i < batch.items.size(); ++i) {
+      const bool accepted = outcomes[i].kind == Outcome::Kind::accepted;
+      if (batch.direction == Direction::remove) run.removing.unlock(batch.members[i]);
+      follow(run, batch, i, accepted, changes[i].membership);
+      const PersonId person = batch.items[i].person;
+      if (!run.plan.is_pending(person)) run.causes.erase(person);
+      // A second step (old identifiers out, then new ones in) belongs to the window of the first.
+      if (run.plan.needs_more(person)) ++run.window;
+    }
+    run.plan.unpark_all();
+    return true;
+  }
+
+  // The membership after the answer.
+  Membership answered(const ActiveBatch& batch, std::size_t i, const Outcome& outcome) const {
+    const Item& item = batch.items[i];
+    const auto& sent = batch.members[i].identifiers;
+    const bool accepted = outcome.kind == Outcome::Kind::accepted;
+    const bool whole = item.kind == Item::Kind::whole;
+    Membership membership = item.membership;
+    membership.reason = accepted ? "" : outcome.reason.substr(0, kReasonBytesMax);
+    if (batch.direction == Direction::add) {
+      if (!accepted) membership.uploaded = minus(membership.uploaded, sent);
+      membership.extending = false;
+      if (!whole) return membership;
+      if (accepted) membership.state = Membership::State::member;
+      if (!accepted)
+        membership.state =
+            membership.uploaded.empty() ? Membership::State::rejected : Membership::State::removing;
+      membership.acknowledged_at = now_;
+    } else if (accepted) {
+      membership.uploaded = minus(membership.uploaded, sent);
+      if (!whole) return membership;
+      membership.state = Membership::State::left;
+      membership.acknowledged_at = now_;
+    }
+    return membership;
+  }
+
+  // The plan after the answer.
+  void follow(SyncRun& run, const ActiveBatch& batch, std::size_t i, bool accepted,
+              const Membership& now_is) {
+    const Item& item = batch.items[i];
+    const PersonId person = item.person;
+    Plan& plan = run.plan;
+    const bool adding = batch.direction == Direction::add;
+    if (item.kind == Item::Kind::identifiers) {
+      if (accepted) {
+        plan.settle_partly(person);
+      } else if (adding) {
+        plan.refuse_extension(person);
+      } else {
+        plan.refuse_reduction(person);
+      }
+      return;
+    }
+    if (accepted) run.record_latency(item, now_);
+    if (adding && accepted) {
+      plan.settle_member(person);
+      if (now_is.uploaded.size() > batch.members[i].identifiers.size()) plan.mark_changed(person);
+      entries_.push_back({sync_id(run), person, now_});
+    } else if (adding && now_is.state == Membership::State::rejected) {
+      plan.settle_rejected(person);
+    } else if (adding) {
+      plan.settle_uncertain_to_remove(person);
+    } else if (accepted) {
+      plan.settle_left(person);
+    } else {
+      plan.refuse_removal(person);
+    }
+  }
+
+  SyncId sync_id(const SyncRun& run) const {
+    const auto at =
+        std::find_if(runs_.begin(), runs_.end(), [&](const auto& each) { return each.get() == &run; });
+    return SyncId{static_cast<std::uint32_t>(at - runs_.begin())};
+  }
+
+  // --- tokens, audiences, measurement
+
+  void on_token(Connector& connector, const Result<HttpResponse>& response) {
+    connector.fetching_token = false;
+    auto token = response ? connector.destination->decode_token(*response, now_)
+                          : Result<destinations::Token>(std::unexpected(response.error()));
+    if (token && (token->value.empty() || token->expires_at <= now_))
+      token = fail(Error::Code::unavailable, "the access token had expired when it came");
+    if (!token) {
+      const bool passes = token.error().code == Error::Code::unavailable;
+      connector.token_refused = !passes;
+      connector.token_problem = "no access token: " + token.error().message.substr(0, kReasonBytesMax);
+      ++connector.token_failures;
+      connector.token_at = now_ + (passes ? backoff_.wait(connector.token_failures, std::nullopt, random_)
+                                          : options_.stopped_retry_every);
+      return;
+    }
+    connector.token = std::move(*token);
+    ++connector.token_generation;
+    // Early enough that no request meets its end, but never so early that a short-lived one is renewed at
+    // once.
+    const Millis lifetime = connector.token.expires_at - now_;
+    connector.refresh_at =
+        connector.token.expires_at - std::min(kTokenRefreshEarly, Millis{lifetime.count / 4});
+    connector.token_failures = 0;
+    connector.token_refused = false;
+    connector.token_problem.clear();
+  }
+
+  void on_created(const Attempt& attempt, const Result<HttpResponse>& response) {
+    SyncRun& run = *runs_[attempt.sync];
+    run.creating = false;
+    auto id = response ? run.connection.destination->decode_create(*response)
+                       : Result<std::string>(std::unexpected(response.error()));
+    if (id && id->empty()) id = invalid("the platform gave the new audience no id");
+    if (id) {
+      SyncState state = run.state;
+      state.audience_id = std::move(*id);
+      state.stopped_reason.clear();
+      // Nothing is added before the ledger knows where to.
+      if (auto written = ledger_.write_state(run.name(), state); !written)
+        ledger_failed(run, written.error());
+      run.state = std::move(state);
+      run.create_failures = 0;
+      run.waiting_for.clear();
+      return;
+    }
+    ++run.create_failures;
+    const bool is_unauthorised = response && response->status == 401 && connector_of(run).needs_token;
+    if (is_unauthorised) forget_token(connector_of(run), attempt.token_generation);
+    const std::string reason = "cannot create the audience: " + id.error().message.substr(0, kReasonBytesMax);
+    if (id.error().code == Error::Code::unavailable || (is_unauthorised && run.create_failures == 1)) {
+      run.create_at = now_ + backoff_.wait(run.create_failures, std::nullopt, random_);
+      run.waiting_for = reason;
+    } else {
+      stop(run, reason);
+    }
+  }
+
+  void measure(std::size_t sync, std::vector<Send>& out) {
+    SyncRun& run = *runs_[sync];
+    if (!run.measure_wanted || run.measuring || run.stopped() || !run.active.empty()) return;
+    if (!has_come(run.measure_at) || !has_come(run.throttled_until) || !has_token(sync, out) ||
+        !has_come(connector_of(run).rate.next_at()))
+      return;
+    auto request = run.connection.destination->encode_measure(run.state.audience_id, context(run));
+    if (!request) {
+      run.measure_wanted = false;
+      return;
+    }
+    run.measuring = true;
+    run.measure_at = now_ + options_.measure_every;
+    connector_of(run).rate.on_send(now_);
+    push({.kind = Attempt::Kind::measure, .sync = sync, .connector = run.connector}, std::move(*request),
+         out);
+  }
+
+  void on_measured(const Attempt& attempt, const Result<HttpResponse>& response) {
+    SyncRun& run = *runs_[attempt.sync];
+    run.measuring = false;
+    if (!response) return;
+    auto measured = run.connection.destination->decode_measure(*response);
+    if (!measured) return;
+    // Platforms count late: ask again until the answer stays the same.
+    const bool same = run.state.measured && run.state.measured->size == measured->size &&
+                      run.state.measured->match_rate == measured->match_rate &&
+                      run.state.measured->detail == measured->detail;
+    run.measure_wanted = !same;
+    run.state.measured = std::move(*measured);
+    run.state.measured_at = now_;
+    if (auto written = ledger_.write_state(run.name(), run.state); !written)
+      ledger_failed(run, written.error());
+  }
+
+  // --- status
+
+  SyncStatus status_of(const SyncRun& run) const {
+    SyncStatus status;
+    status.sync = run.name();
+    status.segment = run.connection.sync.segment;
+    status.destination = run.connection.sync.destination;
+    status.effect = run.connection.sync.effect;
+    status.audience_id = run.state.audience_id;
+    status.desired = run.plan.desired();
+    status.delivered = run.plan.delivered();
+    status.pending = run.plan.pending();
+    status.without_identifier = run.plan.without_identifier();
+    status.sent = run.state.sent;
+    status.accepted = run.state.accepted;
+    status.rejected = run.state.rejected;
+    status.measured = run.state.measured;
+    status.measured_at = run.state.measured_at;
+    status.last_success_at = run.state.last_success_at;
+    status.latency_p50 = run.latencies.percentile(0.5);
+    status.latency_p99 = run.latencies.percentile(0.99);
+    status.latency_count = run.latencies.count();
+    status.state = state_text(run);
+    return status;
+  }
+
+  std::string waiting(Time until, std::string_view reason) const {
+    const std::int64_t seconds = ((until - now_).count + 999) / 1000;
+    return fmt::format("waiting for {}s: {}", std::max<std::int64_t>(seconds, 0), reason);
+  }
+
+  std::string state_text(const SyncRun& run) const {
+    const Connector& connector = connectors_[run.connector];
+    if (!run.blocked.empty()) return "stopped: " + run.blocked;
+    if (!run.state.stopped_reason.empty()) return "stopped: " + run.state.stopped_reason;
+    const bool has_work = !run.active.empty() || run.plan.pending() > 0;
+    if (has_work && connector.token_refused) return "stopped: " + connector.token_problem;
+    if (has_work && !connector.token_problem.empty())
+      return waiting(connector.token_at, connector.token_problem);
+    if (run.in_flight > 0 || run.creating) return "sending";
+    // The first batch to go again says why it waits.
+    const ActiveBatch* next = nullptr;
+    for (const auto& batch : run.active) {
+      if (next == nullptr || batch->next_at < next->next_at) next = batch.get();
+    }
+    if (next != nullptr && !next->waiting_for.empty())
+      return waiting(std::max(next->next_at, run.throttled_until), next->waiting_for);
+    if (has_work && !run.waiting_for.empty())
+      return waiting(std::max(run.create_at, run.throttled_until), run.waiting_for);
+    if (!run.active.empty() || run.window > 0) return "sending";
+    return has_work ? "pending" : "idle";
+  }
+
+  static constexpr std::uint32_t kLedgerFailures = 4;  // as patient as after that many failures in a row
+
+  Ledger& ledger_;
+  BatchBuilder builder_;
+  Random& random_;
+  Options options_;
+  Backoff backoff_;
+  std::vector<std::unique_ptr<SyncRun>> runs_;
+  std::vector<Connector> connectors_;
+  std::unordered_map<std::uint64_t, Attempt> attempts_;
+  std::uint64_t last_send_id_ = 0;
+  std::vector<Entry> entries_;
+  Time now_ = kForeverAgo;
+  Time next_poll_at_ = kForeverAgo;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Delivery>> Delivery::create(std::vector<Connection> connections, Ledger& ledger,
+                                                   ProfileSource& profiles, Random& random, Options options) {
+  auto body = std::make_unique<Body>(ledger, profiles, random, options);
+  TRY(body->open(std::move(connections)));
+  return body;
+}
+
+}  // namespace tailrace::delivery

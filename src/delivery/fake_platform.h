@@ -1,0 +1,186 @@
+// For tests: a destination that writes its requests as text, and a platform that reads them into a set.
+//
+//   add 3 to aud-1                      batch id, audience
+//   ada email:ada@example.com phone:7   a member: golden id (or `-`), its identifiers
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "delivery/delivery.h"
+
+namespace tailrace::delivery {
+
+class FakeDestination : public destinations::Destination {
+ public:
+  destinations::Limits limits_{.batch_records_max = 100};
+  bool has_tokens = false;
+  Millis token_lifetime = kHour;
+  bool creates = false;
+  bool measures = false;
+
+  std::string_view type() const override { return "fake"; }
+  std::string_view title() const override { return "Fake"; }
+  std::string_view about() const override { return ""; }
+  std::span<const destinations::Setting> settings() const override { return {}; }
+  std::span<const IdentifierKind> identifiers() const override { return {}; }
+  destinations::Limits limits() const override { return limits_; }
+  std::vector<std::string> check(const destinations::Config&) const override { return {}; }
+
+  Result<destinations::Normalised> normalise(IdentifierKind kind, std::string_view raw,
+                                             const destinations::Config&) const override {
+    if (raw.starts_with("bad")) return invalid(fmt::format("{} malformed", to_string(kind)));
+    destinations::UploadIdentifier upload{.kind = kind, .value = std::string(raw), .hashed = false};
+    return destinations::Normalised{.text = upload.value, .upload = upload};
+  }
+
+  std::optional<HttpRequest> encode_token(const destinations::Config&, Time) const override {
+    if (!has_tokens) return std::nullopt;
+    return HttpRequest{"POST", "/token", {}, "token"};
+  }
+  Result<destinations::Token> decode_token(const HttpResponse& response, Time now) const override {
+    if (response.status >= 500) return fail(Error::Code::unavailable, "token server is down");
+    if (response.status != 200) return invalid("invalid_grant");
+    return destinations::Token{response.body, now + token_lifetime};
+  }
+  std::optional<HttpRequest> encode_create(const destinations::Context&) const override {
+    if (!creates) return std::nullopt;
+    return HttpRequest{"POST", "/create", {}, "create"};
+  }
+  Result<std::string> decode_create(const HttpResponse& response) const override {
+    if (response.status >= 500) return fail(Error::Code::unavailable, "down");
+    if (response.status != 200) return invalid("no permission to create");
+    return response.body;
+  }
+  std::optional<HttpRequest> encode_measure(const std::string& audience,
+                                            const destinations::Context&) const override {
+    if (!measures) return std::nullopt;
+    return HttpRequest{"GET", "/measure", {}, "measure " + audience};
+  }
+  Result<destinations::Measurement> decode_measure(const HttpResponse& response) const override {
+    if (response.status != 200) return fail(Error::Code::unavailable, "down");
+    return destinations::Measurement{
+        .size = std::stoll(response.body), .match_rate = std::nullopt, .detail = {}};
+  }
+
+  HttpRequest encode(const destinations::Batch& batch, const destinations::Context& context) const override {
+    std::string body =
+        fmt::format("{} {} to {}\n", batch.kind == destinations::BatchKind::add ? "add" : "remove",
+                    batch.id & 0xffff'ffff, batch.audience_id);
+    for (const auto& member : batch.members) {
+      body += member.person.empty() ? "-" : member.person;
+      for (const auto& identifier : member.identifiers)
+        body += fmt::format(" {}:{}", to_string(identifier.kind), identifier.value);
+      body += '\n';
+    }
+    return {
+        "POST", context.config.setting("sync"), {{"Authorization", std::string(context.access_token)}}, body};
+  }
+
+  // 200: one line per member, `ok` or the reason of its refusal; an empty body accepts all.
+  destinations::Reply decode(const destinations::Batch& batch, const HttpResponse& response) const override {
+    using Verdict = destinations::Reply::Verdict;
+    destinations::Reply reply;
+    reply.reason = fmt::format("HTTP {}", response.status);
+    if (const auto wait = response.headers.get("Retry-After"))
+      reply.retry_after = kSecond * std::stoi(std::string(*wait));
+    if (const auto usage = response.headers.get("Usage"))
+      reply.usage_percent = std::stod(std::string(*usage));
+    if (response.status == 400) reply.verdict = Verdict::split;
+    if (response.status == 401) reply.verdict = Verdict::reauthorise;
+    if (response.status == 403) reply.verdict = Verdict::stop;
+    if (response.status == 429 || response.status >= 500) reply.verdict = Verdict::retry;
+    std::istringstream lines(response.body);
+    for (std::string line; std::getline(lines, line);) {
+      const bool ok = line == "ok";
+      reply.outcomes.push_back(
+          {ok ? destinations::Outcome::Kind::accepted : destinations::Outcome::Kind::rejected,
+           ok ? "" : line});
+    }
+    if (response.status == 200 && response.body.empty()) reply.outcomes.resize(batch.members.size());
+    return reply;
+  }
+};
+
+// The audiences, by the sync that fills them.
+struct FakePlatform {
+  std::map<std::string, std::set<std::string>> audiences;
+  std::set<std::string> poison;  // identifiers that make a whole addition fail
+  bool names_culprits = false;
+  std::string audience_size = "0";
+
+  static bool is_batch(const HttpRequest& request) {
+    return request.body.starts_with("add ") || request.body.starts_with("remove ");
+  }
+
+  HttpResponse handle(const HttpRequest& request) {
+    if (request.body == "token") return {200, {}, "token-1"};
+    if (request.body == "create") return {200, {}, "aud-new"};
+    if (request.body.starts_with("measure")) return {200, {}, audience_size};
+    std::istringstream lines(request.body);
+    std::string line, outcomes;
+    std::getline(lines, line);
+    const bool adding = line.starts_with("add");
+    std::set<std::string> named;
+    bool any_poison = false;
+    while (std::getline(lines, line)) {
+      std::istringstream words(line);
+      std::string word;
+      words >> word;
+      bool is_poison = false;
+      while (words >> word) {
+        named.insert(word);
+        is_poison = is_poison || (adding && poison.contains(word));
+      }
+      any_poison = any_poison || is_poison;
+      outcomes += is_poison ? "malformed hash\n" : "ok\n";
+    }
+    if (any_poison) return {400, {}, names_culprits ? outcomes : ""};
+    auto& audience = audiences[request.url];
+    for (const auto& each : named) {
+      if (adding) {
+        audience.insert(each);
+      } else {
+        audience.erase(each);
+      }
+    }
+    return {200, {}, ""};
+  }
+};
+
+struct FakeProfiles : ProfileSource {
+  std::map<PersonId, PersonProfile> people;
+  std::vector<PersonProfile> profiles(std::span<const PersonId> wanted) override {
+    std::vector<PersonProfile> out;
+    for (const PersonId person : wanted) {
+      const auto at = people.find(person);
+      out.push_back(at == people.end() ? PersonProfile{} : at->second);
+    }
+    return out;
+  }
+};
+
+// A directory that goes away with the test.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "tailrace-delivery-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace tailrace::delivery

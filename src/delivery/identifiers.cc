@@ -1,0 +1,75 @@
+#include "delivery/identifiers.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "delivery/plan.h"
+
+namespace tailrace::delivery {
+
+using destinations::UploadIdentifier;
+
+Usable usable_identifiers(const PersonProfile& profile, std::span<const IdentifierKind> kinds,
+                          const destinations::Destination& destination, const destinations::Config& config) {
+  Usable usable;
+  if (profile.deleted) {
+    usable.reason = fmt::format("{}: the person was deleted", kWithoutIdentifier);
+    return usable;
+  }
+  std::string refusal;
+  for (const IdentifierKind kind : kinds) {
+    for (const Identifier& identifier : profile.identifiers) {
+      if (identifier.kind != kind) continue;
+      auto normalised = destination.normalise(kind, identifier.value, config);
+      if (!normalised) {
+        if (refusal.empty()) refusal = normalised.error().message;
+      } else if (!contains(usable.identifiers, normalised->upload)) {
+        usable.identifiers.push_back(std::move(normalised->upload));
+      }
+    }
+  }
+  if (!usable.identifiers.empty()) return usable;
+  if (refusal.empty()) {
+    for (const IdentifierKind kind : kinds) {
+      if (!refusal.empty()) refusal += " or ";
+      refusal += to_string(kind);
+    }
+    refusal = "has no " + refusal;
+  }
+  usable.reason = fmt::format("{}: {}", kWithoutIdentifier, refusal);
+  return usable;
+}
+
+bool is_same(const UploadIdentifier& a, const UploadIdentifier& b) {
+  return a.kind == b.kind && a.value == b.value;
+}
+
+bool contains(std::span<const UploadIdentifier> set, const UploadIdentifier& one) {
+  return std::any_of(set.begin(), set.end(), [&](const auto& each) { return is_same(each, one); });
+}
+
+std::vector<UploadIdentifier> minus(std::span<const UploadIdentifier> set,
+                                    std::span<const UploadIdentifier> less) {
+  std::vector<UploadIdentifier> out;
+  for (const auto& each : set) {
+    if (!contains(less, each)) out.push_back(each);
+  }
+  return out;
+}
+
+std::vector<UploadIdentifier> plus(std::span<const UploadIdentifier> set,
+                                   std::span<const UploadIdentifier> more) {
+  std::vector<UploadIdentifier> out(set.begin(), set.end());
+  for (const auto& each : more) {
+    if (!contains(out, each)) out.push_back(each);
+  }
+  return out;
+}
+
+std::uint64_t hash_of(const UploadIdentifier& identifier) {
+  return hash64(identifier.value, static_cast<std::uint64_t>(identifier.kind));
+}
+
+}  // namespace tailrace::delivery

@@ -1,0 +1,32 @@
+// The identifiers of a person as a sync's platform takes them, and sets of them. Two uploads are the same
+// identifier when kind and value agree: under whatever version of the normalisation they were made.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "destinations/destination.h"
+#include "model/person.h"
+
+namespace tailrace::delivery {
+
+struct Usable {
+  std::vector<destinations::UploadIdentifier> identifiers;  // without repeats, in the order of `kinds`
+  std::string reason;                                       // where there is none: why, to be counted
+};
+
+// A deleted person has none.
+Usable usable_identifiers(const PersonProfile& profile, std::span<const IdentifierKind> kinds,
+                          const destinations::Destination& destination, const destinations::Config& config);
+
+bool is_same(const destinations::UploadIdentifier& a, const destinations::UploadIdentifier& b);
+bool contains(std::span<const destinations::UploadIdentifier> set, const destinations::UploadIdentifier& one);
+std::vector<destinations::UploadIdentifier> minus(std::span<const destinations::UploadIdentifier> set,
+                                                  std::span<const destinations::UploadIdentifier> less);
+std::vector<destinations::UploadIdentifier> plus(std::span<const destinations::UploadIdentifier> set,
+                                                 std::span<const destinations::UploadIdentifier> more);
+std::uint64_t hash_of(const destinations::UploadIdentifier& identifier);
+
+}  // namespace tailrace::delivery

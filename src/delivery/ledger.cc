@@ -1,0 +1,460 @@
+// The ledger in RocksDB. Numbers are big-endian, so keys sort by person and then by time; times are stored
+// with their sign bit flipped for the same reason.
+//
+//   key        = "version"                              value: version
+//              | "s" name                               value: state
+//              | "m" name person                        value: membership
+//              | "h" name kind value-text person        value: empty; the person holds that identifier
+//              | "e" name person time                   value: empty; an acknowledged addition
+//   version    = u32, now 1
+//   name       = text                                   the sync's name
+//   person     = u32
+//   time       = u64
+//   text       = u32 length, that many bytes
+//   membership = u8 state, u8 extending, time changed, time received, time acknowledged,
+//                text reason, u32 count, that many identifiers
+//   identifier = u8 kind, u8 hashed, u16 normalisation version, text value
+//   state      = text audience id, u64 sent, u64 accepted, u64 rejected, u64 next batch id,
+//                time last success, text stopped reason, u8 is measured, measurement, time measured
+//   measurement= u8 has size, u64 size, u8 has rate, u64 rate (bits of a double), text detail
+//
+// A value with bytes missing, left over or out of range is corrupt. A change of this grammar raises the
+// version; a version we do not know is refused before anything else is read.
+#include "delivery/ledger.h"
+
+#include <bit>
+#include <filesystem>
+#include <unordered_map>
+
+#include <fmt/format.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+namespace tailrace::delivery {
+namespace {
+
+using destinations::UploadIdentifier;
+
+constexpr std::uint32_t kFormatVersion = 1;
+constexpr std::string_view kVersionKey = "version";
+constexpr std::size_t kCacheBytes = 64u << 20;
+constexpr std::uint64_t kSignBit = 1ull << 63;
+
+template <class Number>
+void put(std::string& out, Number value) {
+  for (int shift = static_cast<int>(sizeof(Number)) * 8 - 8; shift >= 0; shift -= 8)
+    out.push_back(static_cast<char>((value >> shift) & 0xff));
+}
+void put_time(std::string& out, Time time) { put(out, static_cast<std::uint64_t>(time.ms) ^ kSignBit); }
+void put_text(std::string& out, std::string_view text) {
+  put(out, static_cast<std::uint32_t>(text.size()));
+  out.append(text);
+}
+
+// Reads the grammar. After a failure every read gives a zero and ok() stays false, so a whole value is read
+// first and judged once.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+
+  template <class Number>
+  Number number() {
+    Number value = 0;
+    for (const char c : take(sizeof(Number)))
+      value = static_cast<Number>((static_cast<std::uint64_t>(value) << 8) | static_cast<unsigned char>(c));
+    return value;
+  }
+  template <class Enum>
+  Enum choice(Enum last) {
+    const auto value = number<std::uint8_t>();
+    if (value > static_cast<std::uint8_t>(last)) failed_ = true;
+    return failed_ ? Enum{} : static_cast<Enum>(value);
+  }
+  bool flag() {
+    const auto value = number<std::uint8_t>();
+    if (value > 1) failed_ = true;
+    return value == 1;
+  }
+  Time time() { return Time{static_cast<std::int64_t>(number<std::uint64_t>() ^ kSignBit)}; }
+  std::string text() { return std::string(take(number<std::uint32_t>())); }
+  std::size_t left() const { return bytes_.size(); }
+  bool ok() const { return !failed_ && bytes_.empty(); }
+  bool failed() const { return failed_; }
+
+ private:
+  std::string_view take(std::size_t count) {
+    if (failed_ || count > bytes_.size()) {
+      failed_ = true;
+      return {};
+    }
+    const std::string_view taken = bytes_.substr(0, count);
+    bytes_.remove_prefix(count);
+    return taken;
+  }
+
+  std::string_view bytes_;
+  bool failed_ = false;
+};
+
+std::string encode_membership(const Membership& membership) {
+  std::string out;
+  put(out, static_cast<std::uint8_t>(membership.state));
+  put(out, static_cast<std::uint8_t>(membership.extending));
+  put_time(out, membership.changed_at);
+  put_time(out, membership.received_at);
+  put_time(out, membership.acknowledged_at);
+  put_text(out, membership.reason);
+  put(out, static_cast<std::uint32_t>(membership.uploaded.size()));
+  for (const UploadIdentifier& identifier : membership.uploaded) {
+    put(out, static_cast<std::uint8_t>(identifier.kind));
+    put(out, static_cast<std::uint8_t>(identifier.hashed));
+    put(out, identifier.normalisation_version);
+    put_text(out, identifier.value);
+  }
+  return out;
+}
+
+std::optional<Membership> decode_membership(std::string_view bytes) {
+  Reader reader(bytes);
+  Membership membership;
+  membership.state = reader.choice(Membership::State::left);
+  membership.extending = reader.flag();
+  membership.changed_at = reader.time();
+  membership.received_at = reader.time();
+  membership.acknowledged_at = reader.time();
+  membership.reason = reader.text();
+  const auto count = reader.number<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) {
+    UploadIdentifier identifier;
+    identifier.kind = reader.choice(IdentifierKind::phone);
+    identifier.hashed = reader.flag();
+    identifier.normalisation_version = reader.number<std::uint16_t>();
+    identifier.value = reader.text();
+    membership.uploaded.push_back(std::move(identifier));
+  }
+  if (!reader.ok()) return std::nullopt;
+  return membership;
+}
+
+std::string encode_state(const SyncState& state) {
+  std::string out;
+  put_text(out, state.audience_id);
+  put(out, state.sent);
+  put(out, state.accepted);
+  put(out, state.rejected);
+  put(out, state.next_batch_id);
+  put_time(out, state.last_success_at);
+  put_text(out, state.stopped_reason);
+  put(out, static_cast<std::uint8_t>(state.measured.has_value()));
+  const destinations::Measurement measured = state.measured.value_or(destinations::Measurement{});
+  put(out, static_cast<std::uint8_t>(measured.size.has_value()));
+  put(out, static_cast<std::uint64_t>(measured.size.value_or(0)));
+  put(out, static_cast<std::uint8_t>(measured.match_rate.has_value()));
+  put(out, std::bit_cast<std::uint64_t>(measured.match_rate.value_or(0)));
+  put_text(out, measured.detail);
+  put_time(out, state.measured_at);
+  return out;
+}
+
+std::optional<SyncState> decode_state(std::string_view bytes) {
+  Reader reader(bytes);
+  SyncState state;
+  state.audience_id = reader.text();
+  state.sent = reader.number<std::uint64_t>();
+  state.accepted = reader.number<std::uint64_t>();
+  state.rejected = reader.number<std::uint64_t>();
+  state.next_batch_id = reader.number<std::uint64_t>();
+  state.last_success_at = reader.time();
+  state.stopped_reason = reader.text();
+  const bool is_measured = reader.flag();
+  destinations::Measurement measured;
+  const bool has_size = reader.flag();
+  const auto size = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+  if (has_size) measured.size = size;
+  const bool has_rate = reader.flag();
+  const auto rate = std::bit_cast<double>(reader.number<std::uint64_t>());
+  if (has_rate) measured.match_rate = rate;
+  measured.detail = reader.text();
+  if (is_measured) state.measured = std::move(measured);
+  state.measured_at = reader.time();
+  if (!reader.ok()) return std::nullopt;
+  return state;
+}
+
+std::string prefix(char table, const std::string& sync) {
+  std::string key(1, table);
+  put_text(key, sync);
+  return key;
+}
+std::string membership_key(const std::string& sync, PersonId person) {
+  std::string key = prefix('m', sync);
+  put(key, person.value);
+  return key;
+}
+std::string holders_prefix(const std::string& sync, const UploadIdentifier& identifier) {
+  std::string key = prefix('h', sync);
+  put(key, static_cast<std::uint8_t>(identifier.kind));
+  put_text(key, identifier.value);
+  return key;
+}
+
+bool holds(Membership::State state) {
+  return state == Membership::State::adding || state == Membership::State::member ||
+         state == Membership::State::removing;
+}
+
+// The first key after all keys with this prefix.
+std::string end_of(std::string key) {
+  while (!key.empty() && static_cast<unsigned char>(key.back()) == 0xff) key.pop_back();
+  if (!key.empty()) key.back() = static_cast<char>(static_cast<unsigned char>(key.back()) + 1);
+  return key;
+}
+
+std::unexpected<Error> failed(const std::string& directory, const rocksdb::Status& status) {
+  const std::string text = fmt::format("delivery ledger {}: {}", directory, status.ToString());
+  if (status.IsCorruption()) return fail(Error::Code::corrupt, text);
+  if (status.IsNotSupported()) return fail(Error::Code::unsupported, text);
+  return fail(Error::Code::io, text);
+}
+std::unexpected<Error> corrupt(const std::string& directory, std::string_view what, const std::string& sync) {
+  return fail(Error::Code::corrupt,
+              fmt::format("delivery ledger {}: {} of sync `{}` is damaged; restore the ledger from a backup",
+                          directory, what, sync));
+}
+
+class RocksLedger final : public Ledger {
+ public:
+  RocksLedger(std::string directory, std::unique_ptr<rocksdb::DB> db)
+      : directory_(std::move(directory)), db_(std::move(db)) {}
+
+  Result<void> check_version() {
+    std::string bytes;
+    const rocksdb::Status status = db_->Get({}, slice(kVersionKey), &bytes);
+    if (status.IsNotFound()) return begin();
+    if (!status.ok()) return failed(directory_, status);
+    Reader reader(bytes);
+    const auto version = reader.number<std::uint32_t>();
+    if (!reader.ok()) return fail(Error::Code::corrupt, "delivery ledger " + directory_ + ": bad version");
+    if (version == kFormatVersion) return {};
+    return fail(Error::Code::unsupported,
+                fmt::format("the delivery ledger {} has format {}, this tailrace reads format {}; use the "
+                            "version of tailrace that wrote it, or a newer one",
+                            directory_, version, kFormatVersion));
+  }
+
+  Result<std::optional<Membership>> find(const std::string& sync, PersonId person) override {
+    auto found = TRY(find_many(sync, {&person, 1}));
+    return std::move(found.front());
+  }
+
+  Result<std::vector<std::optional<Membership>>> find_many(const std::string& sync,
+                                                           std::span<const PersonId> people) override {
+    std::vector<std::string> keys;
+    std::vector<rocksdb::Slice> slices;
+    keys.reserve(people.size());
+    slices.reserve(people.size());
+    for (const PersonId person : people) slices.emplace_back(keys.emplace_back(membership_key(sync, person)));
+    std::vector<rocksdb::PinnableSlice> values(people.size());
+    std::vector<rocksdb::Status> statuses(people.size());
+    db_->MultiGet({}, db_->DefaultColumnFamily(), slices.size(), slices.data(), values.data(),
+                  statuses.data());
+    std::vector<std::optional<Membership>> found(people.size());
+    for (std::size_t i = 0; i < people.size(); ++i) {
+      if (statuses[i].IsNotFound()) continue;
+      if (!statuses[i].ok()) return failed(directory_, statuses[i]);
+      found[i] = decode_membership({values[i].data(), values[i].size()});
+      if (!found[i])
+        return corrupt(directory_, fmt::format("the membership of person {}", people[i].value), sync);
+    }
+    return found;
+  }
+
+  Result<void> for_each(const std::string& sync,
+                        const std::function<void(PersonId, const Membership&)>& visit) override {
+    return scan(prefix('m', sync), [&](std::string_view rest, std::string_view value) -> Result<void> {
+      Reader reader(rest);
+      const PersonId person{reader.number<std::uint32_t>()};
+      const auto membership = decode_membership(value);
+      if (!reader.ok() || !membership)
+        return corrupt(directory_, fmt::format("the membership of person {}", person.value), sync);
+      visit(person, *membership);
+      return {};
+    });
+  }
+
+  Result<std::vector<PersonId>> holders(const std::string& sync,
+                                        const UploadIdentifier& identifier) override {
+    std::vector<PersonId> people;
+    TRY(scan(holders_prefix(sync, identifier), [&](std::string_view rest, std::string_view) -> Result<void> {
+      Reader reader(rest);
+      people.emplace_back(reader.number<std::uint32_t>());
+      if (!reader.ok()) return corrupt(directory_, "a holder", sync);
+      return {};
+    }));
+    return people;
+  }
+
+  Result<void> write(const std::string& sync, std::span<const MembershipChange> changes,
+                     const SyncState& state) override {
+    std::vector<PersonId> people;
+    people.reserve(changes.size());
+    for (const MembershipChange& change : changes) people.push_back(change.person);
+    const auto stored = TRY(find_many(sync, people));
+    std::unordered_map<PersonId, const Membership*> earlier;  // in `changes`, for a person named twice
+    rocksdb::WriteBatch batch;
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      const auto [at, is_new] = earlier.try_emplace(changes[i].person, stored[i] ? &*stored[i] : nullptr);
+      TRY(check(batch_change(batch, sync, at->second, changes[i])));
+      at->second = &changes[i].membership;
+    }
+    TRY(check(batch.Put(prefix('s', sync), encode_state(state))));
+    return commit(batch);
+  }
+
+  Result<SyncState> state(const std::string& sync) override {
+    std::string bytes;
+    const rocksdb::Status status = db_->Get({}, prefix('s', sync), &bytes);
+    if (status.IsNotFound()) return SyncState{};
+    if (!status.ok()) return failed(directory_, status);
+    auto state = decode_state(bytes);
+    if (!state) return corrupt(directory_, "the state", sync);
+    return std::move(*state);
+  }
+
+  Result<void> write_state(const std::string& sync, const SyncState& state) override {
+    return write(sync, {}, state);
+  }
+
+  Result<void> for_each_entry(const std::string& sync,
+                              const std::function<void(PersonId, Time)>& visit) override {
+    return scan(prefix('e', sync), [&](std::string_view rest, std::string_view) -> Result<void> {
+      Reader reader(rest);
+      const PersonId person{reader.number<std::uint32_t>()};
+      const Time at = reader.time();
+      if (!reader.ok()) return corrupt(directory_, "an entry", sync);
+      visit(person, at);
+      return {};
+    });
+  }
+
+ private:
+  static rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+
+  Result<void> check(const rocksdb::Status& status) const {
+    if (!status.ok()) return failed(directory_, status);
+    return {};
+  }
+
+  Result<void> commit(rocksdb::WriteBatch& batch) {
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    return check(db_->Write(synced, &batch));
+  }
+
+  // A store without a version is new; one that holds something anyway is not ours.
+  Result<void> begin() {
+    const std::unique_ptr<rocksdb::Iterator> any(db_->NewIterator({}));
+    any->SeekToFirst();
+    if (any->Valid())
+      return fail(Error::Code::corrupt, "delivery ledger " + directory_ + ": it names no format version");
+    rocksdb::WriteBatch batch;
+    std::string version;
+    put(version, kFormatVersion);
+    TRY(check(batch.Put(slice(kVersionKey), version)));
+    return commit(batch);
+  }
+
+  static rocksdb::Status batch_change(rocksdb::WriteBatch& batch, const std::string& sync,
+                                      const Membership* before, const MembershipChange& change) {
+    const Membership& after = change.membership;
+    const auto holder_key = [&](const UploadIdentifier& identifier) {
+      std::string key = holders_prefix(sync, identifier);
+      put(key, change.person.value);
+      return key;
+    };
+    // Where neither the holding nor the identifiers change (an acknowledgement), the holders stay untouched.
+    const bool held = before && holds(before->state);
+    if (!(held && holds(after.state) && before->uploaded == after.uploaded)) {
+      if (held) {
+        for (const auto& identifier : before->uploaded) {
+          if (auto status = batch.Delete(holder_key(identifier)); !status.ok()) return status;
+        }
+      }
+      if (holds(after.state)) {
+        for (const auto& identifier : after.uploaded) {
+          if (auto status = batch.Put(holder_key(identifier), {}); !status.ok()) return status;
+        }
+      }
+    }
+    const bool was_member = before && before->state == Membership::State::member;
+    if (after.state == Membership::State::member && !was_member) {
+      std::string key = prefix('e', sync);
+      put(key, change.person.value);
+      put_time(key, after.acknowledged_at);
+      if (auto status = batch.Put(key, {}); !status.ok()) return status;
+    }
+    return batch.Put(membership_key(sync, change.person), encode_membership(after));
+  }
+
+  // Visits the keys with this prefix in order, each without it.
+  template <class Visit>
+  Result<void> scan(const std::string& start, const Visit& visit) {
+    const std::string end = end_of(start);
+    const rocksdb::Slice bound(end);
+    rocksdb::ReadOptions options;
+    options.iterate_upper_bound = &bound;
+    const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options));
+    for (at->Seek(start); at->Valid(); at->Next()) {
+      const std::string_view key = at->key().ToStringView();
+      TRY(visit(key.substr(start.size()), at->value().ToStringView()));
+    }
+    return check(at->status());
+  }
+
+  std::string directory_;
+  std::unique_ptr<rocksdb::DB> db_;
+};
+
+rocksdb::Options store_options() {
+  rocksdb::BlockBasedTableOptions table;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.block_cache = rocksdb::NewLRUCache(kCacheBytes);
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.keep_log_file_num = 2;
+  return options;
+}
+
+// It holds hashes of personal data: for its owner alone.
+Result<void> make_directory(const std::string& directory) {
+  std::error_code error;
+  if (std::filesystem::exists(directory, error)) return {};
+  std::filesystem::create_directories(directory, error);
+  if (!error) std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
+  if (!error) return {};
+  return fail(Error::Code::io,
+              fmt::format("cannot create the delivery ledger {}: {}", directory, error.message()));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& directory) {
+  TRY(make_directory(directory));
+  rocksdb::DB* opened = nullptr;
+  const rocksdb::Status status = rocksdb::DB::Open(store_options(), directory, &opened);
+  if (status.IsIOError() && status.ToString().find("/LOCK") != std::string::npos) {
+    return fail(
+        Error::Code::conflict,
+        fmt::format("the delivery ledger {} is in use by another process; stop that one first", directory));
+  }
+  if (!status.ok()) return failed(directory, status);
+  auto ledger = std::make_unique<RocksLedger>(directory, std::unique_ptr<rocksdb::DB>(opened));
+  TRY(ledger->check_version());
+  return ledger;
+}
+
+}  // namespace tailrace::delivery

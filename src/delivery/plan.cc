@@ -1,0 +1,222 @@
+#include "delivery/plan.h"
+
+namespace tailrace::delivery {
+namespace {
+
+void set(Roaring& people, PersonId person, bool in) {
+  if (in) {
+    people.add(person.value);
+  } else {
+    people.remove(person.value);
+  }
+}
+
+// Busy and parked people are few, and nobody is both: cheaper than subtracting the sets.
+std::uint64_t count_free(const Roaring& people, const Roaring& busy, const Roaring& parked) {
+  return people.cardinality() - people.and_cardinality(busy) - people.and_cardinality(parked);
+}
+
+// Those of `people` that are neither busy nor parked, appended until `out` holds people_max.
+void append_free(const Roaring& people, const Roaring& busy, const Roaring& parked, const Roaring* skip,
+                 std::size_t people_max, std::vector<PersonId>& out) {
+  for (auto at = people.begin(); at != people.end() && out.size() < people_max; ++at) {
+    if (busy.contains(*at) || parked.contains(*at) || (skip && skip->contains(*at))) continue;
+    out.emplace_back(*at);
+  }
+}
+
+}  // namespace
+
+void Plan::load(PersonId person, const Membership& membership) {
+  switch (membership.state) {
+    case Membership::State::member:
+      member_.add(person.value);
+      break;
+    case Membership::State::adding:
+    case Membership::State::removing:
+      uncertain_.add(person.value);
+      break;
+    case Membership::State::rejected:
+      rejected_.add(person.value);
+      if (membership.reason.starts_with(kWithoutIdentifier)) without_identifier_.add(person.value);
+      break;
+    case Membership::State::left:
+      return;
+  }
+  refresh(person);
+}
+
+void Plan::set_desired(const std::vector<PersonId>& people) {
+  Roaring desired;
+  for (const PersonId person : people) desired.add(person.value);
+  desired_ = std::move(desired);
+  rejected_ &= desired_;
+  without_identifier_ &= desired_;
+  withdrawn_ &= desired_;
+  changed_ &= desired_;
+  unverified_ = (member_ & desired_) - busy_;
+  // The same sets as refresh() gives, for all at once.
+  const Roaring wanted = desired_ - withdrawn_;
+  to_add_ = wanted - member_ - rejected_;
+  to_remove_ = (member_ | uncertain_) - wanted - removal_refused_;
+}
+
+void Plan::enter(PersonId person) {
+  desired_.add(person.value);
+  removal_refused_.remove(person.value);
+  refresh(person);
+}
+
+void Plan::leave(PersonId person) {
+  desired_.remove(person.value);
+  for (Roaring* flags : {&rejected_, &without_identifier_, &withdrawn_, &changed_, &unverified_})
+    flags->remove(person.value);
+  refresh(person);
+}
+
+void Plan::profile_changed(PersonId person) {
+  for (Roaring* flags :
+       {&rejected_, &without_identifier_, &removal_refused_, &extension_refused_, &reduction_refused_})
+    flags->remove(person.value);
+  if (!busy_.contains(person.value)) withdrawn_.remove(person.value);
+  if (desired_.contains(person.value) && (member_.contains(person.value) || busy_.contains(person.value)))
+    changed_.add(person.value);
+  parked_.remove(person.value);
+  refresh(person);
+}
+
+std::vector<PersonId> Plan::next(Direction direction, std::size_t people_max) const {
+  const Roaring& pending = direction == Direction::add ? to_add_ : to_remove_;
+  std::vector<PersonId> out;
+  const Roaring live = pending & live_;
+  append_free(live, busy_, parked_, nullptr, people_max, out);
+  append_free(pending, busy_, parked_, &live, people_max, out);
+  return out;
+}
+
+std::vector<PersonId> Plan::next_to_compare(std::size_t people_max) const {
+  std::vector<PersonId> out;
+  append_free(changed_ & member_, busy_, parked_, &to_remove_, people_max, out);
+  return out;
+}
+
+std::vector<PersonId> Plan::take_unverified(std::size_t people_max) {
+  std::vector<PersonId> out;
+  for (auto at = unverified_.begin(); at != unverified_.end() && out.size() < people_max; ++at)
+    out.emplace_back(*at);
+  for (const PersonId person : out) unverified_.remove(person.value);
+  return out;
+}
+
+void Plan::start(PersonId person) { busy_.add(person.value); }
+
+void Plan::start_adding(PersonId person) {
+  busy_.add(person.value);
+  uncertain_.add(person.value);
+  changed_.remove(person.value);  // this request has the profile of now
+  refresh(person);
+}
+
+void Plan::settle(PersonId person) {
+  busy_.remove(person.value);
+  refresh(person);
+  if (!is_pending(person)) live_.remove(person.value);
+}
+
+void Plan::settle_member(PersonId person) {
+  member_.add(person.value);
+  uncertain_.remove(person.value);
+  settle(person);
+}
+
+void Plan::settle_left(PersonId person) {
+  for (Roaring* flags : {&member_, &uncertain_, &withdrawn_, &changed_}) flags->remove(person.value);
+  settle(person);
+}
+
+void Plan::settle_rejected(PersonId person) {
+  uncertain_.remove(person.value);
+  // A profile that changed since is a new question.
+  const bool ask_again = changed_.contains(person.value);
+  changed_.remove(person.value);
+  set(rejected_, person, is_desired(person) && !ask_again);
+  settle(person);
+}
+
+void Plan::settle_unchanged(PersonId person) {
+  changed_.remove(person.value);
+  settle(person);
+}
+
+void Plan::settle_partly(PersonId person) {
+  set(changed_, person, is_desired(person));
+  settle(person);
+}
+
+void Plan::settle_uncertain_to_remove(PersonId person) {
+  uncertain_.add(person.value);
+  set(withdrawn_, person, is_desired(person));
+  settle(person);
+}
+
+void Plan::refuse_removal(PersonId person) {
+  member_.remove(person.value);
+  uncertain_.add(person.value);
+  removal_refused_.add(person.value);
+  settle(person);
+}
+
+void Plan::refuse_extension(PersonId person) {
+  // A profile that changed since is a new question.
+  set(extension_refused_, person, !changed_.contains(person.value));
+  settle_partly(person);
+}
+
+void Plan::refuse_reduction(PersonId person) {
+  set(reduction_refused_, person, !changed_.contains(person.value));
+  settle_partly(person);
+}
+
+void Plan::reject_without_identifier(PersonId person) {
+  rejected_.add(person.value);
+  without_identifier_.add(person.value);
+  changed_.remove(person.value);
+  settle(person);
+}
+
+void Plan::withdraw(PersonId person) {
+  withdrawn_.add(person.value);
+  changed_.remove(person.value);
+  refresh(person);
+}
+
+void Plan::mark_changed(PersonId person) { set(changed_, person, is_desired(person)); }
+
+std::uint64_t Plan::ready(Direction direction) const {
+  return count_free(direction == Direction::add ? to_add_ : to_remove_, busy_, parked_);
+}
+
+std::uint64_t Plan::ready_to_compare() const {
+  return count_free((changed_ & member_) - to_remove_, busy_, parked_);
+}
+
+std::uint64_t Plan::pending() const {
+  return to_add_.cardinality() + to_remove_.cardinality() + ((changed_ & member_) - to_remove_).cardinality();
+}
+
+std::vector<PersonId> Plan::rejected(std::size_t people_max) const {
+  std::vector<PersonId> out;
+  for (auto at = rejected_.begin(); at != rejected_.end() && out.size() < people_max; ++at)
+    out.emplace_back(*at);
+  return out;
+}
+
+void Plan::refresh(PersonId person) {
+  const std::uint32_t p = person.value;
+  const bool wanted = desired_.contains(p) && !withdrawn_.contains(p);
+  const bool standing = member_.contains(p) || uncertain_.contains(p);
+  set(to_add_, person, wanted && !member_.contains(p) && !rejected_.contains(p));
+  set(to_remove_, person, !wanted && standing && !removal_refused_.contains(p));
+}
+
+}  // namespace tailrace::delivery

@@ -1,0 +1,121 @@
+// Who of one sync still needs a request, and in which direction. Bitmaps only: no identifiers, no ledger, no
+// time. What is pending follows from the sets, so a person who enters and leaves before anything was sent
+// costs nothing.
+//
+//   pending to add     desired, not a member, not refused
+//   pending to remove  not desired (or with no identifier left), but perhaps standing at the platform
+//   pending to compare a member whose identifiers changed
+//
+// A person in a batch is busy and is offered to no other batch; a parked one waits until some batch settles.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include <roaring/roaring.hh>
+
+#include "base/id.h"
+#include "delivery/ledger.h"
+#include "destinations/destination.h"
+
+namespace tailrace::delivery {
+
+using Direction = destinations::BatchKind;
+
+// How the reason of a person begins whom we refuse for want of identifiers.
+constexpr std::string_view kWithoutIdentifier = "no usable identifier";
+
+class Plan {
+ public:
+  // At start, each membership of the ledger. Adding and removing are uncertain: an unanswered request.
+  void load(PersonId person, const Membership& membership);
+
+  // Replaces the desired set. Members that stay are to be verified: their identifiers may have changed while
+  // nobody listened.
+  void set_desired(const std::vector<PersonId>& people);
+  void enter(PersonId person);
+  void leave(PersonId person);
+  // What is uploaded for the person is compared again; what was refused gets another chance.
+  void profile_changed(PersonId person);
+
+  // The people for the next batch, those marked live first. Not busy, not parked.
+  std::vector<PersonId> next(Direction direction, std::size_t people_max) const;
+  std::vector<PersonId> next_to_compare(std::size_t people_max) const;
+  std::vector<PersonId> take_unverified(std::size_t people_max);
+
+  void start_adding(PersonId person);  // may stand from now on
+  void start(PersonId person);         // a removal, or a change of a member's identifiers
+  void park(PersonId person) { parked_.add(person.value); }
+  void unpark_all() { parked_ = Roaring(); }
+  void mark_live(PersonId person) { live_.add(person.value); }
+
+  // What became of the person. Each ends being busy.
+  void settle_member(PersonId person);
+  void settle_left(PersonId person);
+  void settle_rejected(PersonId person);
+  void settle_unchanged(PersonId person);            // nothing differs any more
+  void settle_partly(PersonId person);               // a change of identifiers went through: compare again
+  void settle_uncertain_to_remove(PersonId person);  // an add was refused, older identifiers may stand
+  void refuse_removal(PersonId person);              // not asked again until its profile changes
+  void refuse_extension(PersonId person);            // of a member: the new identifiers
+  void refuse_reduction(PersonId person);            // of a member: the removal of old ones
+  void reject_without_identifier(PersonId person);   // desired, but nothing to upload
+  void withdraw(PersonId person);                    // desired, standing, but nothing to upload any more
+  void mark_changed(PersonId person);
+
+  bool is_desired(PersonId person) const { return desired_.contains(person.value); }
+  bool is_busy(PersonId person) const { return busy_.contains(person.value); }
+  bool is_uncertain(PersonId person) const { return uncertain_.contains(person.value); }
+  bool extension_refused(PersonId person) const { return extension_refused_.contains(person.value); }
+  bool reduction_refused(PersonId person) const { return reduction_refused_.contains(person.value); }
+  // Acknowledged, and no request about them is under way.
+  bool is_settled_member(PersonId person) const {
+    return member_.contains(person.value) && !busy_.contains(person.value);
+  }
+  // A request about the person is under way or will be, after which more is known.
+  bool is_unresolved(PersonId person) const {
+    return busy_.contains(person.value) || to_add_.contains(person.value);
+  }
+  bool is_pending(PersonId person) const {
+    return to_add_.contains(person.value) || to_remove_.contains(person.value);
+  }
+
+  // Whether another request about the person is to be made now.
+  bool needs_more(PersonId person) const {
+    return is_pending(person) || (changed_.contains(person.value) && member_.contains(person.value));
+  }
+
+  bool has_unverified() const { return !unverified_.isEmpty(); }
+  bool has_uncertain() const { return !uncertain_.isEmpty(); }
+  std::uint64_t ready(Direction direction) const;  // pending, neither busy nor parked
+  std::uint64_t ready_to_compare() const;
+  std::uint64_t desired() const { return desired_.cardinality(); }
+  std::uint64_t delivered() const { return member_.cardinality(); }
+  std::uint64_t pending() const;
+  std::uint64_t without_identifier() const { return without_identifier_.cardinality(); }
+  std::vector<PersonId> rejected(std::size_t people_max) const;
+
+ private:
+  void refresh(PersonId person);
+  void settle(PersonId person);
+
+  Roaring desired_;
+  Roaring member_;              // acknowledged
+  Roaring uncertain_;           // may stand at the platform
+  Roaring rejected_;            // desired, refused
+  Roaring without_identifier_;  // the part of rejected_ refused by us
+  Roaring withdrawn_;           // desired, to be removed for want of identifiers
+  Roaring removal_refused_;
+  Roaring extension_refused_;
+  Roaring reduction_refused_;
+  Roaring changed_;
+  Roaring unverified_;
+  Roaring busy_;
+  Roaring parked_;
+  Roaring live_;
+  Roaring to_add_;     // derived by refresh()
+  Roaring to_remove_;  // derived by refresh()
+};
+
+}  // namespace tailrace::delivery

@@ -1,0 +1,134 @@
+// One sync while delivery runs: its plan, its batches under way, its standing in the ledger.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/hash.h"
+#include "delivery/cron.h"
+#include "delivery/delivery.h"
+#include "delivery/identifiers.h"
+#include "delivery/latency_histogram.h"
+#include "delivery/ledger.h"
+#include "delivery/plan.h"
+
+namespace tailrace::delivery {
+
+// Why and since when a person's membership is as it is.
+struct Cause {
+  Time changed_at;
+  Time received_at;
+  bool live = false;  // counts for latency
+};
+
+// What a batch does for one person.
+struct Item {
+  enum class Kind : unsigned char {
+    whole,        // the membership itself begins or ends
+    identifiers,  // a member stays, with other identifiers
+  };
+  PersonId person;
+  Kind kind = Kind::whole;
+  bool live = false;
+  Membership membership;  // as it stands in the ledger
+};
+
+// A batch from its intent in the ledger until every one of its people has an answer.
+struct ActiveBatch {
+  Direction direction = Direction::add;
+  std::uint64_t id = 0;
+  std::vector<Item> items;
+  std::vector<destinations::Member> members;  // members[i] belongs to items[i]
+  std::uint32_t failures = 0;
+  Time next_at = kForeverAgo;  // not before
+  bool in_flight = false;
+  bool reauthorised = false;  // the token was renewed for it, and it has had no other answer since
+  std::string waiting_for;
+};
+
+// Identifiers in a removal that has no answer yet. An add of one of them waits, or the two would race at the
+// platform.
+class Locks {
+ public:
+  void lock(const destinations::Member& member) {
+    for (const auto& identifier : member.identifiers) ++counts_[hash_of(identifier)];
+  }
+  void unlock(const destinations::Member& member) {
+    for (const auto& identifier : member.identifiers) {
+      const auto at = counts_.find(hash_of(identifier));
+      if (at != counts_.end() && --at->second == 0) counts_.erase(at);
+    }
+  }
+  bool any(std::span<const destinations::UploadIdentifier> identifiers) const {
+    if (counts_.empty()) return false;
+    for (const auto& identifier : identifiers) {
+      if (counts_.contains(hash_of(identifier))) return true;
+    }
+    return false;
+  }
+
+ private:
+  std::unordered_map<std::uint64_t, std::uint32_t> counts_;
+};
+
+struct SyncRun {
+  Connection connection;
+  std::size_t connector = 0;  // syncs to one destination share its token and its rate
+  destinations::Limits limits;
+  Zone zone = Zone::utc();
+  std::optional<Cron> cron;
+  Direction protective = Direction::remove;
+
+  Plan plan;
+  SyncState state;
+  std::unordered_map<PersonId, Cause> causes;  // of pending changes; those of set_desired have none
+  Time desired_at;
+  bool desired_known = false;      // nothing is sent before set_desired
+  bool needs_no_audience = false;  // the destination has none to create
+  Locks removing;
+  std::vector<std::unique_ptr<ActiveBatch>> active;
+  LatencyHistogram latencies;
+
+  // Cadence: a window is open for as many people as were pending when it opened.
+  std::uint64_t window = 0;
+  bool flush = false;
+  std::optional<Time> pending_since;
+  std::optional<Time> next_due;
+
+  std::uint32_t in_flight = 0;
+  Time throttled_until = kForeverAgo;
+  Time probe_at = kForeverAgo;  // of a stopped sync: when one request tries again
+  std::string blocked;          // cannot go on in this process
+  std::string waiting_for;      // the reason of the last failure that was not a batch's
+
+  bool creating = false;
+  Time create_at = kForeverAgo;
+  std::uint32_t create_failures = 0;
+
+  bool measure_wanted = false;
+  bool measuring = false;
+  Time measure_at = kForeverAgo;
+
+  const std::string& name() const { return connection.sync.name; }
+  bool stopped() const { return !blocked.empty() || !state.stopped_reason.empty(); }
+  std::uint64_t ready() const {
+    return plan.ready(Direction::add) + plan.ready(Direction::remove) + plan.ready_to_compare();
+  }
+  std::uint64_t ready(Direction direction) const { return plan.ready(direction) + plan.ready_to_compare(); }
+  // The next batch's id, counted on in `next`. Some platforms want it unique per account, so it carries the
+  // sync's name; it stays below 2^53, which JSON numbers hold exactly.
+  std::uint64_t take_batch_id(SyncState& next) const {
+    constexpr std::uint64_t kCounterBits = 32;
+    const std::uint64_t counter = next.next_batch_id++ & ((1ull << kCounterBits) - 1);
+    return (hash64(name()) >> 43 << kCounterBits) | counter;
+  }
+  void record_latency(const Item& item, Time acknowledged_at) {
+    if (item.live) latencies.record(acknowledged_at - item.membership.received_at);
+  }
+};
+
+}  // namespace tailrace::delivery
