@@ -26,15 +26,16 @@ namespace tailrace::destinations {
 // from this.
 struct Setting {
   enum class Scope : unsigned char { destination, sync };
-  std::string_view name;
+  std::string_view name = {};
   Scope scope = Scope::destination;
   bool required = false;
   bool secret = false;  // only by reference (env or file), only in `credentials`
-  std::string_view default_value;
-  std::string_view about;
+  std::string_view default_value = {};
+  std::string_view about = {};
 };
 
 // Platform limits are defaults; a destination's settings of the same names override them.
+// A batch's records are counted with Destination::records.
 struct Limits {
   std::uint32_t batch_records_max = 1;
   std::uint32_t batch_bytes_max = 0;      // 0: not known
@@ -56,7 +57,8 @@ struct Normalised {
   UploadIdentifier upload;
 };
 
-// Settings with defaults filled in, and resolved secrets. Never printed.
+// Settings with defaults filled in, and resolved secrets. Never printed. A credential the workspace names but
+// whose value is not at hand (a check on another machine) is in `secrets` with an empty value.
 struct Config {
   std::map<std::string, std::string> settings;  // of the destination and of the sync, merged
   std::map<std::string, std::string> secrets;
@@ -135,6 +137,9 @@ class Destination {
   virtual std::span<const Setting> settings() const = 0;
   virtual std::span<const IdentifierKind> identifiers() const = 0;  // it can match on
   virtual Limits limits() const = 0;
+  // How many records of Limits::batch_records_max a member takes in a request. More than one where a person
+  // has several identifiers of a kind and a record of the platform has room for one.
+  virtual std::size_t records(const Member& member) const;
   // Problems of a configuration beyond what the settings table can say. Empty: fine.
   virtual std::vector<std::string> check(const Config& config) const = 0;
 
@@ -163,6 +168,13 @@ class Destination {
 // All destinations, in the order of registry.cc.
 std::span<const Destination* const> registry();
 const Destination* find(std::string_view type);
+
+// Gives every setting that is absent its default.
+void fill_defaults(const Destination& destination, Config& config);
+
+// The same request fit to be shown or logged: "***" for every secret of the configuration, however it is
+// written in the request, for Authorization headers, signatures, and tokens or proofs in a query or a form.
+HttpRequest masked(const HttpRequest& request, const Config& config);
 
 // A settings-described page of docs/destinations/.
 std::string reference_markdown(const Destination& destination);

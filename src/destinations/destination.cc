@@ -1,0 +1,180 @@
+#include "destinations/destination.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "destinations/text.h"
+#include "model/json.h"
+
+namespace tailrace::destinations {
+namespace {
+
+constexpr std::string_view kMask = "***";
+
+// What carries a token or proves knowledge of a secret, by name.
+constexpr std::array<std::string_view, 4> kMaskedHeaders{"authorization", "proxy-authorization", "cookie",
+                                                         "webhook-signature"};
+constexpr std::array<std::string_view, 7> kMaskedParameters{
+    "access_token", "appsecret_proof", "client_secret", "refresh_token", "assertion", "token", "key"};
+
+const std::string& value_or_empty(const std::map<std::string, std::string>& values, const std::string& name) {
+  static const std::string kEmpty;
+  const auto found = values.find(name);
+  return found == values.end() ? kEmpty : found->second;
+}
+
+std::string json_escaped(std::string_view text) {
+  std::string quoted;
+  append_json_string(quoted, text);
+  return quoted.substr(1, quoted.size() - 2);
+}
+
+// Every way a secret may be written in a request, longest first: a short secret may be part of a long one.
+std::vector<std::string> secret_spellings(const Config& config) {
+  std::vector<std::string> spellings;
+  const auto add = [&](std::string_view secret) {
+    spellings.emplace_back(secret);
+    spellings.push_back(percent_encoded(secret));
+    spellings.push_back(json_escaped(secret));
+  };
+  for (const auto& [name, value] : config.secrets) {
+    add(value);
+    for (const std::string_view part : split_at_blanks(value)) add(part);
+  }
+  std::erase(spellings, "");
+  std::sort(spellings.begin(), spellings.end(), [](const std::string& a, const std::string& b) {
+    return a.size() != b.size() ? a.size() > b.size() : a < b;
+  });
+  spellings.erase(std::unique(spellings.begin(), spellings.end()), spellings.end());
+  return spellings;
+}
+
+void replace_all(std::string& text, std::string_view what) {
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + kMask.size()))
+    text.replace(at, what.size(), kMask);
+}
+
+void mask_parameter(std::string& text, std::string_view name) {
+  const std::string key = std::string(name) + "=";
+  for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + key.size())) {
+    const bool whole_name = at == 0 || text[at - 1] == '?' || text[at - 1] == '&';
+    if (!whole_name) continue;
+    const std::size_t begin = at + key.size();
+    const std::size_t end = std::min(text.find_first_of("&#", begin), text.size());
+    text.replace(begin, end - begin, kMask);
+  }
+}
+
+bool is_form(const HttpRequest& request) {
+  const auto type = request.headers.get("content-type");
+  return type && type->starts_with("application/x-www-form-urlencoded");
+}
+
+std::string table_cell(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+void append_settings_table(std::string& out, std::span<const Setting> settings) {
+  out += "| name | set on | required | default | meaning |\n|---|---|---|---|---|\n";
+  for (const Setting& setting : settings) {
+    if (setting.secret) continue;
+    out += fmt::format("| `{}` | {} | {} | {} | {} |\n", setting.name,
+                       setting.scope == Setting::Scope::destination ? "destination" : "sync",
+                       setting.required ? "yes" : "no",
+                       setting.default_value.empty() ? std::string("none")
+                                                     : fmt::format("`{}`", table_cell(setting.default_value)),
+                       table_cell(setting.about));
+  }
+}
+
+void append_credentials_table(std::string& out, std::span<const Setting> settings) {
+  out += "| name | required | meaning |\n|---|---|---|\n";
+  for (const Setting& setting : settings) {
+    if (!setting.secret) continue;
+    out += fmt::format("| `{}` | {} | {} |\n", setting.name, setting.required ? "yes" : "no",
+                       table_cell(setting.about));
+  }
+}
+
+std::string limit_text(std::uint32_t limit) { return limit == 0 ? "not limited" : fmt::format("{}", limit); }
+
+}  // namespace
+
+const std::string& Config::setting(const std::string& name) const { return value_or_empty(settings, name); }
+const std::string& Config::secret(const std::string& name) const { return value_or_empty(secrets, name); }
+
+std::size_t Destination::records(const Member&) const { return 1; }
+
+std::optional<HttpRequest> Destination::encode_token(const Config&, Time) const { return std::nullopt; }
+Result<Token> Destination::decode_token(const HttpResponse&, Time) const {
+  return invalid("this destination has no token to fetch");
+}
+std::optional<HttpRequest> Destination::encode_create(const Context&) const { return std::nullopt; }
+Result<std::string> Destination::decode_create(const HttpResponse&) const {
+  return invalid("this destination has no audiences to create");
+}
+std::optional<HttpRequest> Destination::encode_measure(const std::string&, const Context&) const {
+  return std::nullopt;
+}
+Result<Measurement> Destination::decode_measure(const HttpResponse&) const {
+  return invalid("this destination cannot be measured");
+}
+
+void fill_defaults(const Destination& destination, Config& config) {
+  for (const Setting& setting : destination.settings()) {
+    if (!setting.secret && !setting.default_value.empty())
+      config.settings.try_emplace(std::string(setting.name), setting.default_value);
+  }
+}
+
+HttpRequest masked(const HttpRequest& request, const Config& config) {
+  HttpRequest shown = request;
+  for (auto& [name, value] : shown.headers) {
+    for (const std::string_view hidden : kMaskedHeaders) {
+      if (equal_ignoring_case(name, hidden)) value = kMask;
+    }
+  }
+  for (const std::string_view name : kMaskedParameters) {
+    mask_parameter(shown.url, name);
+    if (is_form(request)) mask_parameter(shown.body, name);
+  }
+  for (const std::string& secret : secret_spellings(config)) {
+    replace_all(shown.url, secret);
+    replace_all(shown.body, secret);
+    for (auto& header : shown.headers) replace_all(header.second, secret);
+  }
+  return shown;
+}
+
+std::string reference_markdown(const Destination& destination) {
+  std::string out = fmt::format(
+      "# {}\n\n<!-- Generated from src/destinations/{}/. Do not edit: the test `Reference` rewrites it with "
+      "TAILRACE_UPDATE_GOLDEN=1. -->\n\nType: `{}`\n\n",
+      destination.title(), destination.type(), destination.type());
+  out += destination.about();
+  out += "\n## Settings\n\n";
+  append_settings_table(out, destination.settings());
+  out +=
+      "\n## Credentials\n\nBy reference only (an environment variable or a file), under `credentials` of the "
+      "destination.\n\n";
+  append_credentials_table(out, destination.settings());
+  out += "\n## Identifiers\n\n";
+  for (const IdentifierKind kind : destination.identifiers()) out += fmt::format("- `{}`\n", to_string(kind));
+  const Limits limits = destination.limits();
+  out += fmt::format(
+      "\n## Limits\n\n| limit | value |\n|---|---|\n| records in a request | {} |\n| bytes in a request | {} "
+      "|\n| "
+      "requests per minute | {} |\n",
+      limit_text(limits.batch_records_max), limit_text(limits.batch_bytes_max),
+      limit_text(limits.requests_per_minute));
+  return out;
+}
+
+}  // namespace tailrace::destinations

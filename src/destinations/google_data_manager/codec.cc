@@ -1,0 +1,397 @@
+#include "destinations/google_data_manager/codec.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "destinations/answer.h"
+#include "destinations/text.h"
+#include "model/json.h"
+
+namespace tailrace::destinations::google_codec {
+namespace {
+
+constexpr std::string_view kReference = "audience";
+// Google asks every client to wait so long after a 429 and after a 5xx at least.
+constexpr Millis kQuotaWaitMin{30'000};
+constexpr Millis kServerWaitMin{1'000};
+// A spent day's quota comes back at midnight in California. The answer does not say when that is; asking every
+// hour costs little.
+constexpr Millis kDailyQuotaWait = kHour;
+constexpr std::int64_t kSecondsPerDay = 86'400;
+
+std::string setting(const Context& context, std::string_view name) {
+  return context.config.setting(std::string(name));
+}
+
+std::string account_path(const Context& context, std::string_view id_setting) {
+  return fmt::format("accountTypes/{}/accounts/{}", percent_encoded(setting(context, kAccountType)),
+                     percent_encoded(without_dashes(setting(context, id_setting))));
+}
+
+HttpRequest request(const Context& context, std::string method, const std::string& path) {
+  HttpRequest result;
+  result.method = std::move(method);
+  result.url = fmt::format("{}/v1/{}", without_trailing_slash(setting(context, kBaseUrl)), path);
+  result.headers = {{"Authorization", "Bearer " + std::string(context.access_token)}};
+  return result;
+}
+
+// Calls for lists name the account one logs in with in a header, calls for members in the body.
+HttpRequest list_request(const Context& context, std::string method, const std::string& list_path) {
+  HttpRequest result =
+      request(context, std::move(method), account_path(context, kOperatingAccountId) + "/" + list_path);
+  if (!setting(context, kLoginAccountId).empty())
+    result.headers.emplace_back("login-account", account_path(context, kLoginAccountId));
+  return result;
+}
+
+void set_json(HttpRequest& to, std::string body) {
+  to.headers.emplace_back("Content-Type", "application/json");
+  to.body = std::move(body);
+}
+
+bool validates_only(const Context& context) { return setting(context, kValidateOnly) == "true"; }
+
+void append_account(std::string& out, const Context& context, std::string_view id_setting) {
+  out += R"({"accountType":)";
+  append_json_string(out, setting(context, kAccountType));
+  out += R"(,"accountId":)";
+  append_json_string(out, without_dashes(setting(context, id_setting)));
+  out += '}';
+}
+
+void append_destination(std::string& out, const Batch& batch, const Context& context) {
+  out += R"("destinations":[{"reference":)";
+  append_json_string(out, kReference);
+  out += R"(,"operatingAccount":)";
+  append_account(out, context, kOperatingAccountId);
+  if (!setting(context, kLoginAccountId).empty()) {
+    out += R"(,"loginAccount":)";
+    append_account(out, context, kLoginAccountId);
+  }
+  out += R"(,"productDestinationId":)";
+  append_json_string(out, batch.audience_id);
+  out += "}]";
+}
+
+void append_identifier(std::string& out, const UploadIdentifier& identifier) {
+  out += identifier.kind == IdentifierKind::phone ? R"({"phoneNumber":)" : R"({"emailAddress":)";
+  append_json_string(out, identifier.value);
+  out += '}';
+}
+
+void append_members(std::string& out, const Batch& batch) {
+  out += R"("audienceMembers":[)";
+  bool first_entry = true;
+  for (const Member& person : batch.members) {
+    for (std::size_t i = 0; i < person.identifiers.size(); ++i) {
+      if (i % kIdentifiersPerMemberMax == 0) {
+        if (i > 0) out += "]}},";
+        if (i == 0 && !first_entry) out += ',';
+        first_entry = false;
+        out += R"({"userData":{"userIdentifiers":[)";
+      } else {
+        out += ',';
+      }
+      append_identifier(out, person.identifiers[i]);
+    }
+    if (!person.identifiers.empty()) out += "]}}";
+  }
+  out += ']';
+}
+
+void append_consent(std::string& out, const Context& context) {
+  out += R"("consent":{"adUserData":)";
+  append_json_string(out, setting(context, kAdUserData));
+  out += R"(,"adPersonalization":)";
+  append_json_string(out, setting(context, kAdPersonalization));
+  out += R"(},"termsOfService":{"customerMatchTermsOfServiceStatus":"ACCEPTED"})";
+}
+
+// What an error answer says, brought together from its parts.
+struct ApiError {
+  int status = 0;
+  std::string name;         // "INVALID_ARGUMENT"
+  std::string reason;       // of ErrorInfo, or of the first violation
+  std::string quota_limit;  // the bucket that ran out
+  std::optional<Millis> retry_delay;
+  struct Violation {
+    std::optional<std::size_t> entry;  // index of the member in the request
+    std::string reason;
+  };
+  std::vector<Violation> violations;
+};
+
+// "audience_members.audience_members[3].user_data", "audienceMembers[3].userData": 3.
+std::optional<std::size_t> entry_of(std::string_view field) {
+  for (const std::string_view name : {"audience_members[", "audienceMembers["}) {
+    const std::size_t found = field.find(name);
+    if (found == std::string_view::npos) continue;
+    const std::string_view digits = field.substr(found + name.size());
+    std::size_t index = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+    if (error == std::errc() && end != digits.data() + digits.size() && *end == ']') return index;
+  }
+  return std::nullopt;
+}
+
+// "30s", "1.5s".
+std::optional<Millis> read_delay(std::string_view text) {
+  std::int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || seconds < 0 || !text.ends_with('s')) return std::nullopt;
+  const bool fraction = *end == '.';
+  return kSecond * std::min(seconds + (fraction ? 1 : 0), kRetryAfterMax.count / kSecond.count);
+}
+
+void read_detail(const Value& detail, ApiError& error) {
+  const std::string_view type = text_member(&detail, "@type");
+  if (type.ends_with("ErrorInfo")) {
+    error.reason = code_word(text_member(&detail, "reason"));
+    error.quota_limit = std::string(text_member(member(&detail, "metadata"), "quota_limit"));
+  } else if (type.ends_with("RetryInfo")) {
+    error.retry_delay = read_delay(text_member(&detail, "retryDelay"));
+  } else if (const Value* violations = member(&detail, "fieldViolations"); violations != nullptr) {
+    for (const Value& violation : violations->list)
+      error.violations.push_back(
+          {entry_of(text_member(&violation, "field")), code_word(text_member(&violation, "reason"))});
+  }
+}
+
+std::optional<ApiError> read_error(const HttpResponse& response) {
+  const auto answer = json_object(response);
+  const Value* body = answer ? member(&*answer, "error") : nullptr;
+  if (body == nullptr || body->kind != Value::Kind::object) return std::nullopt;
+  ApiError error;
+  error.status = response.status;
+  if (response.status < 400)
+    error.status = static_cast<int>(std::clamp<std::int64_t>(integer_member(body, "code").value_or(0), 0, 599));
+  error.name = code_word(text_member(body, "status"));
+  if (const Value* details = member(body, "details"); details != nullptr) {
+    for (const Value& detail : details->list) read_detail(detail, error);
+  }
+  return error;
+}
+
+std::string described(const ApiError& error) {
+  std::string text = fmt::format("HTTP {}", error.status);
+  if (!error.name.empty()) text += " " + error.name;
+  if (!error.reason.empty()) text += ", " + error.reason;
+  return text;
+}
+
+std::string code_of(const ApiError& error) {
+  if (!error.name.empty()) return error.name;
+  return fmt::format("{}", error.status);
+}
+
+// batch.members index of every member of the request.
+std::vector<std::size_t> people_of_entries(const Batch& batch) {
+  std::vector<std::size_t> people;
+  for (std::size_t i = 0; i < batch.members.size(); ++i)
+    people.insert(people.end(), entries(batch.members[i]), i);
+  return people;
+}
+
+// The violations that name members of the request, as outcomes; empty when none does.
+std::vector<Outcome> culprits(const Batch& batch, const ApiError& error) {
+  const auto people = people_of_entries(batch);
+  std::vector<Outcome> outcomes;
+  for (const ApiError::Violation& violation : error.violations) {
+    if (!violation.entry || *violation.entry >= people.size()) continue;
+    outcomes.resize(batch.members.size());
+    Outcome& outcome = outcomes[people[*violation.entry]];
+    if (outcome.kind == Outcome::Kind::rejected) continue;
+    outcome.kind = Outcome::Kind::rejected;
+    outcome.reason = fmt::format("the platform refuses the record ({})",
+                                 violation.reason.empty() ? "no reason given" : violation.reason);
+  }
+  return outcomes;
+}
+
+bool blames_a_record(const ApiError& error) {
+  constexpr std::array<std::string_view, 7> kOfRecords{
+      "INVALID_AUDIENCE_MEMBER", "INVALID_HEX_ENCODING",      "INVALID_SHA256_FORMAT",   "INVALID_USER_IDENTIFIER",
+      "NO_IDENTIFIERS_PROVIDED", "TOO_MANY_AUDIENCE_MEMBERS", "TOO_MANY_USER_IDENTIFIERS"};
+  const auto of_record = [&](std::string_view reason) {
+    return std::find(kOfRecords.begin(), kOfRecords.end(), reason) != kOfRecords.end();
+  };
+  return of_record(error.reason) || std::any_of(error.violations.begin(), error.violations.end(),
+                                                [&](const auto& v) { return of_record(v.reason); });
+}
+
+// The platform processes nothing of a request with one bad record.
+Reply judge_invalid(const Batch& batch, const ApiError& error) {
+  auto outcomes = culprits(batch, error);
+  if (!outcomes.empty()) {
+    const bool all = std::all_of(outcomes.begin(), outcomes.end(),
+                                 [](const Outcome& o) { return o.kind == Outcome::Kind::rejected; });
+    Reply reply;
+    reply.verdict = all ? Reply::Verdict::done : Reply::Verdict::split;
+    reply.outcomes = std::move(outcomes);
+    reply.reason = all ? "" : fmt::format("the platform refuses records ({})", described(error));
+    reply.code = code_of(error);
+    return reply;
+  }
+  if (blames_a_record(error))
+    return split(batch, fmt::format("the platform refuses a record ({})", described(error)), code_of(error));
+  std::string reason = described(error);
+  for (const ApiError::Violation& violation : error.violations) {
+    if (!violation.reason.empty() && reason.find(violation.reason) == std::string::npos)
+      reason += ", " + violation.reason;
+  }
+  return stop(fmt::format("the platform refuses the request ({})", reason), code_of(error));
+}
+
+Reply judge_quota(const HttpResponse& response, const ApiError& error) {
+  const bool of_the_day = error.quota_limit.find("PerDay") != std::string::npos;
+  Millis wait = std::max(retry_after(response).value_or(kQuotaWaitMin), error.retry_delay.value_or(kQuotaWaitMin));
+  wait = std::max(wait, of_the_day ? kDailyQuotaWait : kQuotaWaitMin);
+  const std::string_view reason =
+      of_the_day ? "the project's quota of the day is spent; it returns at midnight Pacific time, asking again every hour"
+                 : "the project's quota of the minute is spent";
+  return retry(std::string(reason), code_of(error), wait);
+}
+
+Reply judge_error(const Batch& batch, const HttpResponse& response, const ApiError& error) {
+  const std::string what = described(error);
+  const std::string code = code_of(error);
+  switch (error.status) {
+    case 400:
+      return judge_invalid(batch, error);
+    case 401:
+      return reauthorise(fmt::format("the token is not accepted ({})", what), code);
+    case 403:
+      return stop(fmt::format("the account may not use this list, or there is none ({})", what), code);
+    case 404:
+      return stop(fmt::format("the list does not exist ({})", what), code);
+    case 413:
+      return split(batch, fmt::format("the request is too large ({})", what), code);
+    case 408:
+    case 429:
+      return judge_quota(response, error);
+    default:
+      break;
+  }
+  if (error.status >= 500 || error.status < 400) {
+    const Millis wait = std::max(retry_after(response).value_or(kServerWaitMin),
+                                 error.retry_delay.value_or(kServerWaitMin));
+    return retry(fmt::format("the platform failed ({})", what), code, wait);
+  }
+  return stop(fmt::format("the platform refuses the request ({})", what), code);
+}
+
+// An answer of ours names the request; one of `validateOnly` may be empty.
+bool is_acknowledgement(const Value& answer) {
+  return answer.members.empty() || !text_member(&answer, "requestId").empty();
+}
+
+Result<Value> read_object(const HttpResponse& response, std::string_view what) {
+  const auto answer = json_object(response);
+  const bool good =
+      answer && response.status >= 200 && response.status < 300 && member(&*answer, "error") == nullptr;
+  if (good) return *answer;
+  return failed(what, decode(Batch{}, response));
+}
+
+std::string size_detail(const Value* sizes, std::optional<std::int64_t>& largest) {
+  struct Network {
+    std::string_view field, name;
+  };
+  constexpr std::array<Network, 4> kNetworks{{{"displayNetworkMembersCount", "display"},
+                                              {"searchNetworkMembersCount", "search"},
+                                              {"youtubeMembersCount", "YouTube"},
+                                              {"gmailMembersCount", "Gmail"}}};
+  std::string detail;
+  for (const Network& network : kNetworks) {
+    const auto count = integer_member(sizes, network.field);
+    if (!count || *count < 0) continue;
+    largest = std::max(largest.value_or(0), *count);
+    detail += fmt::format("{}{} {}", detail.empty() ? "" : ", ", network.name, *count);
+  }
+  return detail;
+}
+
+}  // namespace
+
+std::size_t entries(const Member& member) {
+  return (member.identifiers.size() + kIdentifiersPerMemberMax - 1) / kIdentifiersPerMemberMax;
+}
+
+HttpRequest encode(const Batch& batch, const Context& context) {
+  const bool adding = batch.kind == BatchKind::add;
+  HttpRequest result = request(context, "POST", adding ? "audienceMembers:ingest" : "audienceMembers:remove");
+  std::string body = "{";
+  append_destination(body, batch, context);
+  body += ',';
+  append_members(body, batch);
+  if (adding) {
+    body += ',';
+    append_consent(body, context);
+  }
+  body += R"(,"encoding":"HEX","validateOnly":)";
+  body += validates_only(context) ? "true" : "false";
+  body += '}';
+  set_json(result, std::move(body));
+  return result;
+}
+
+Reply decode(const Batch& batch, const HttpResponse& response) {
+  if (const auto error = read_error(response)) return judge_error(batch, response, *error);
+  if (response.status == 429) {
+    ApiError quota;
+    quota.status = response.status;
+    return judge_quota(response, quota);
+  }
+  if (response.status < 200 || response.status >= 300) return judge_status(batch, response);
+  const auto answer = json_object(response);
+  if (!answer || !is_acknowledgement(*answer))
+    return retry("the answer cannot be read: no requestId", "unreadable");
+  return accepted(batch);
+}
+
+HttpRequest encode_create(const Context& context) {
+  HttpRequest result =
+      list_request(context, "POST", validates_only(context) ? "userLists?validateOnly=true" : "userLists");
+  std::int64_t days = 0;
+  const std::string text = setting(context, kMembershipDurationDays);
+  std::from_chars(text.data(), text.data() + text.size(), days);
+  std::string body = R"({"displayName":)";
+  append_json_string(body, context.config.audience_name);
+  body += R"(,"description":)";
+  append_json_string(body, context.config.audience_description);
+  body += fmt::format(R"(,"membershipDuration":"{}s")", days * kSecondsPerDay);
+  body += R"(,"ingestedUserListInfo":{"uploadKeyTypes":["CONTACT_ID"],)";
+  body += R"("contactIdInfo":{"dataSourceType":"DATA_SOURCE_TYPE_FIRST_PARTY"}}})";
+  set_json(result, std::move(body));
+  return result;
+}
+
+Result<std::string> decode_create(const HttpResponse& response) {
+  const Value answer = TRY(read_object(response, "creating the list"));
+  if (const std::string_view id = text_member(&answer, "id"); !id.empty()) return std::string(id);
+  const std::string_view name = text_member(&answer, "name");  // accountTypes/.../userLists/987
+  const std::size_t slash = name.rfind("userLists/");
+  if (slash != std::string_view::npos && name.size() > slash + 10) return std::string(name.substr(slash + 10));
+  return fail(Error::Code::unavailable,
+              "creating the list: the answer names no id (with validate_only, no list is created)");
+}
+
+HttpRequest encode_measure(const std::string& audience_id, const Context& context) {
+  return list_request(context, "GET", "userLists/" + percent_encoded(audience_id));
+}
+
+Result<Measurement> decode_measure(const HttpResponse& response) {
+  const Value answer = TRY(read_object(response, "measuring the list"));
+  Measurement result;
+  result.detail = size_detail(member(&answer, "sizeInfo"), result.size);
+  const Value* contact = member(member(&answer, "ingestedUserListInfo"), "contactIdInfo");
+  const auto percent = integer_member(contact, "matchRatePercentage");
+  if (percent && *percent >= 0 && *percent <= 100) result.match_rate = static_cast<double>(*percent) / 100.0;
+  return result;
+}
+
+}  // namespace tailrace::destinations::google_codec

@@ -1,0 +1,37 @@
+// Requests and answers of Google's Data Manager API for Customer Match lists. Pure.
+//
+// A member of a request has room for ten identifiers; someone with more takes several members. Answers name
+// members of the request by their index, which decode brings back to people.
+#pragma once
+
+#include <string>
+
+#include "destinations/destination.h"
+
+namespace tailrace::destinations::google_codec {
+
+inline constexpr std::string_view kBaseUrl = "base_url";
+inline constexpr std::string_view kTokenUrl = "token_url";
+inline constexpr std::string_view kOperatingAccountId = "operating_account_id";
+inline constexpr std::string_view kLoginAccountId = "login_account_id";
+inline constexpr std::string_view kAccountType = "account_type";
+inline constexpr std::string_view kAdUserData = "ad_user_data";
+inline constexpr std::string_view kAdPersonalization = "ad_personalization";
+inline constexpr std::string_view kMembershipDurationDays = "membership_duration_days";
+inline constexpr std::string_view kValidateOnly = "validate_only";
+
+inline constexpr std::size_t kIdentifiersPerMemberMax = 10;
+
+// Members of a request that a person takes.
+std::size_t entries(const Member& member);
+
+HttpRequest encode(const Batch& batch, const Context& context);
+Reply decode(const Batch& batch, const HttpResponse& response);
+
+HttpRequest encode_create(const Context& context);
+Result<std::string> decode_create(const HttpResponse& response);
+
+HttpRequest encode_measure(const std::string& audience_id, const Context& context);
+Result<Measurement> decode_measure(const HttpResponse& response);
+
+}  // namespace tailrace::destinations::google_codec

@@ -1,0 +1,26 @@
+// Access tokens for Google's APIs: from a user's refresh token, or from a service account's key (a signed
+// assertion, RFC 7523). Pure: the signature (RSA with PKCS #1 v1.5 padding) is deterministic.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "destinations/destination.h"
+
+namespace tailrace::destinations::google_token {
+
+inline constexpr std::string_view kClientId = "client_id";
+inline constexpr std::string_view kClientSecret = "client_secret";
+inline constexpr std::string_view kRefreshToken = "refresh_token";
+inline constexpr std::string_view kServiceAccountJson = "service_account_json";
+
+// Problems of the credentials, without their values.
+std::vector<std::string> check(const Config& config);
+
+// Missing when the credentials cannot give a token, which `check` reports.
+std::optional<HttpRequest> encode(const Config& config, Time now);
+
+// Errors: invalid_argument when a person must authorise again; unavailable when trying again may help.
+Result<Token> decode(const HttpResponse& response, Time now);
+
+}  // namespace tailrace::destinations::google_token

@@ -1,0 +1,370 @@
+#include "destinations/meta_custom_audiences/codec.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "destinations/answer.h"
+#include "destinations/text.h"
+#include "model/json.h"
+
+namespace tailrace::destinations::meta_codec {
+namespace {
+
+struct Column {
+  IdentifierKind kind;
+  std::string_view key;
+};
+constexpr std::array<Column, 3> kColumns{{{IdentifierKind::external_id, "EXTERN_ID"},
+                                          {IdentifierKind::email, "EMAIL"},
+                                          {IdentifierKind::phone, "PHONE"}}};
+
+constexpr std::uint64_t kSessionIdEnd = 1'000'000'000'000'000'000;  // 18 digits: exact in every JSON reader of ours
+constexpr int kSessionsMeasured = 100;
+
+std::string setting(const Context& context, std::string_view name) {
+  return context.config.setting(std::string(name));
+}
+
+std::size_t count(const Member& member, IdentifierKind kind) {
+  return static_cast<std::size_t>(std::count_if(member.identifiers.begin(), member.identifiers.end(),
+                                                [&](const auto& id) { return id.kind == kind; }));
+}
+
+// The n-th identifier of a kind; nullptr where there are fewer.
+const UploadIdentifier* nth(const Member& member, IdentifierKind kind, std::size_t n) {
+  for (const UploadIdentifier& identifier : member.identifiers) {
+    if (identifier.kind == kind && n-- == 0) return &identifier;
+  }
+  return nullptr;
+}
+
+std::vector<Column> columns_present(const Batch& batch) {
+  std::vector<Column> present;
+  for (const Column& column : kColumns) {
+    const bool any = std::any_of(batch.members.begin(), batch.members.end(),
+                                 [&](const Member& member) { return count(member, column.kind) > 0; });
+    if (any) present.push_back(column);
+  }
+  return present;
+}
+
+void append_row(std::string& out, const Member& member, std::size_t row, const std::vector<Column>& columns) {
+  out += '[';
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (i > 0) out += ',';
+    const UploadIdentifier* identifier = nth(member, columns[i].kind, row);
+    if (identifier == nullptr && columns[i].kind == IdentifierKind::external_id)
+      identifier = nth(member, columns[i].kind, 0);
+    append_json_string(out, identifier == nullptr ? std::string_view() : identifier->value);
+  }
+  out += ']';
+}
+
+std::string payload_json(const Batch& batch) {
+  const auto columns = columns_present(batch);
+  std::string out = R"({"schema":[)";
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (i > 0) out += ',';
+    append_json_string(out, columns[i].key);
+  }
+  out += R"(],"data":[)";
+  bool first = true;
+  for (const Member& person : batch.members) {
+    const std::size_t row_count = rows(person);
+    for (std::size_t row = 0; row < row_count; ++row) {
+      if (!first) out += ',';
+      first = false;
+      append_row(out, person, row, columns);
+    }
+  }
+  out += "]}";
+  return out;
+}
+
+std::size_t rows(const Batch& batch) {
+  std::size_t total = 0;
+  for (const Member& person : batch.members) total += meta_codec::rows(person);
+  return total;
+}
+
+// The payload is part of it: a store begun anew counts its batches from one again, and must not meet an old
+// session.
+std::uint64_t session_id(const Batch& batch, std::string_view payload) {
+  const std::string source = fmt::format("{}\n{}\n{}", batch.audience_id, batch.id, payload);
+  const std::uint64_t even = hash64(source) % (kSessionIdEnd / 2) * 2;
+  return batch.kind == BatchKind::add ? std::max<std::uint64_t>(even, 2) : even + 1;
+}
+
+bool is_session_of_additions(std::int64_t id) { return id > 0 && id % 2 == 0; }
+
+// The path below base_url with the proof that the app's secret is known, where it is configured.
+HttpRequest request(const Context& context, std::string method, const std::string& path, std::string query = "") {
+  HttpRequest result;
+  result.method = std::move(method);
+  const std::string base = setting(context, kBaseUrl);
+  const std::string& token = context.config.secret(std::string(kAccessToken));
+  if (const std::string& app_secret = context.config.secret(std::string(kAppSecret)); !app_secret.empty()) {
+    const Sha256 proof = hmac_sha256(app_secret, token);
+    query += query.empty() ? "" : "&";
+    query += "appsecret_proof=" + to_hex({reinterpret_cast<const char*>(proof.data()), proof.size()});
+  }
+  result.url = fmt::format("{}/{}{}{}", without_trailing_slash(base), path, query.empty() ? "" : "?", query);
+  result.headers = {{"Authorization", "Bearer " + token}};
+  return result;
+}
+
+void set_json(HttpRequest& to, std::string body) {
+  to.headers.emplace_back("Content-Type", "application/json");
+  to.body = std::move(body);
+}
+
+struct Usage {
+  std::optional<double> percent;
+  std::optional<Millis> regain;
+};
+
+// {"<account>":[{"type":"custom_audience","call_count":28,"total_cputime":25,"total_time":25,
+//                "estimated_time_to_regain_access":0}]}: percentages, and minutes.
+Usage read_usage(const HttpResponse& response) {
+  Usage usage;
+  const auto header = response.headers.get("x-business-use-case-usage");
+  if (!header) return usage;
+  const auto accounts = parse_json(*header);
+  if (!accounts || accounts->kind != Value::Kind::object) return usage;
+  for (const auto& [account, entries] : accounts->members) {
+    for (const Value& entry : entries.list) {
+      if (text_member(&entry, "type") != "custom_audience") continue;
+      for (const std::string_view name : {"call_count", "total_cputime", "total_time"}) {
+        if (const auto percent = number_member(&entry, name); percent && *percent >= 0)
+          usage.percent = std::max(usage.percent.value_or(0), *percent);
+      }
+      const auto minutes = integer_member(&entry, "estimated_time_to_regain_access");
+      if (minutes && *minutes > 0) {
+        const Millis wait = kMinute * std::min<std::int64_t>(*minutes, kRetryAfterMax.count / kMinute.count);
+        usage.regain = std::max(usage.regain.value_or(Millis{0}), wait);
+      }
+    }
+  }
+  return usage;
+}
+
+constexpr std::array<std::int64_t, 12> kThrottleCodes{4,     17,    32,    341,   613,   80000,
+                                                      80001, 80002, 80003, 80004, 80005, 80006};
+
+bool is_one_of(std::int64_t code, std::span<const std::int64_t> codes) {
+  return std::find(codes.begin(), codes.end(), code) != codes.end();
+}
+
+struct GraphError {
+  std::int64_t code = 0;
+  std::int64_t subcode = 0;
+  bool transient = false;
+  bool of_schema = false;
+};
+
+GraphError read_error(const Value& error) {
+  GraphError result;
+  result.code = integer_member(&error, "code").value_or(0);
+  result.subcode = integer_member(&error, "error_subcode").value_or(0);
+  const Value* transient = member(&error, "is_transient");
+  result.transient = transient != nullptr && transient->kind == Value::Kind::boolean && transient->boolean;
+  result.of_schema = text_member(&error, "message").find("schema") != std::string_view::npos;
+  return result;
+}
+
+std::string_view meaning(const GraphError& error) {
+  switch (error.subcode) {
+    case 1713230:
+      return "uploads to this audience are blocked by Meta until an appeal";
+    case 460:
+      return "the token ended with a change of password";
+    case 463:
+      return "the token has expired";
+    case 467:
+      return "the token is not valid";
+    default:
+      break;
+  }
+  switch (error.code) {
+    case 3:
+    case 10:
+      return "the app lacks a permission";
+    case 100:
+      return error.subcode == 33 ? "the audience or account does not exist, or the token may not use it"
+                                 : "a parameter is not accepted";
+    case 102:
+    case 190:
+      return "the token is not accepted";
+    case 105:
+      return "too many parameters";
+    case 294:
+      return "the token lacks ads_management";
+    case 368:
+      return "blocked for a policy violation";
+    case 2650:
+      return "the audience could not be updated";
+    case 2654:
+    case 2655:
+      return "the Custom Audience terms are not accepted";
+    case 1487301:
+      return "the audience is not shared with this account";
+    case 1487366:
+      return "the audience was deleted";
+    default:
+      return error.code >= 200 && error.code <= 299 ? "the token lacks a permission" : "the platform refuses";
+  }
+}
+
+std::string code_text(const GraphError& error) {
+  return error.subcode == 0 ? fmt::format("{}", error.code) : fmt::format("{}/{}", error.code, error.subcode);
+}
+
+bool asks_for_new_token(std::int64_t code) {
+  constexpr std::int64_t kNeedsAdsManagement = 294;
+  const bool permission = code >= 200 && code <= 299 && code != kNeedsAdsManagement;
+  return code == 102 || code == 190 || code == 10 || code == 3 || permission;
+}
+
+Reply judge_error(const Batch& batch, const HttpResponse& response, const GraphError& error) {
+  const std::string code = code_text(error);
+  if (is_one_of(error.code, kThrottleCodes)) return retry(fmt::format("throttled ({})", code), code);
+  const std::string reason = fmt::format("{} ({})", meaning(error), code);
+  if (asks_for_new_token(error.code)) return reauthorise(reason, code);
+  const bool service = error.code == 1 || error.code == 2;
+  if (service || error.transient || response.status >= 500)
+    return retry(fmt::format("the platform failed ({})", code), code);
+  // Graph writes code 0 or none where the status says it all.
+  if (error.code == 0 && response.status >= 400) return judge_status(batch, response);
+  const bool names_a_cause = error.subcode == 33 || error.subcode == 1713230;
+  if (error.code == 100 && error.of_schema && !names_a_cause)
+    return split(batch, fmt::format("a record does not match the schema ({})", code), code);
+  return stop(reason, code);
+}
+
+Reply judge_success(const Batch& batch, const Value& answer) {
+  const auto received = integer_member(&answer, "num_received");
+  if (!received) return retry("the answer cannot be read: no num_received", "unreadable");
+  const auto sent = static_cast<std::int64_t>(rows(batch));
+  // Setting a set twice does no harm, so what the platform counted as invalid is found by halving.
+  const std::int64_t invalid = integer_member(&answer, "num_invalid_entries").value_or(0);
+  if (invalid >= sent && sent > 0)
+    return rejected(batch, "the platform counts the record as invalid", "num_invalid_entries");
+  if (invalid > 0) return split(batch, "the platform counts records as invalid", "num_invalid_entries");
+  if (*received < sent && batch.members.size() > 1)
+    return split(batch, "the platform received fewer records than were sent", "num_received");
+  if (*received < sent) return retry("the platform received fewer records than were sent", "num_received");
+  return accepted(batch);
+}
+
+Reply judge(const Batch& batch, const HttpResponse& response) {
+  const auto answer = json_object(response);
+  if (answer) {
+    if (const Value* error = member(&*answer, "error"); error != nullptr && error->present())
+      return judge_error(batch, response, read_error(*error));
+    if (response.status >= 200 && response.status < 300) return judge_success(batch, *answer);
+    return judge_status(batch, response);
+  }
+  // A page of HTML, or half an answer: Meta's front doors do that when they are busy.
+  const bool status_is_clear = response.status == 401 || response.status == 403 || response.status == 413 ||
+                               response.status == 429 || response.status >= 500 ||
+                               (response.status >= 300 && response.status < 400);
+  if (status_is_clear) return judge_status(batch, response);
+  return retry(fmt::format("the answer cannot be read (HTTP {})", response.status), "unreadable");
+}
+
+// For exchanges without a batch: what a batch of nothing would have been told.
+Result<Value> read_object(const HttpResponse& response, std::string_view what) {
+  const auto answer = json_object(response);
+  const bool good = answer && response.status >= 200 && response.status < 300 &&
+                    (member(&*answer, "error") == nullptr || !member(&*answer, "error")->present());
+  if (good) return *answer;
+  return failed(what, decode(Batch{}, response));
+}
+
+std::optional<double> match_rate(const Value& answer) {
+  const Value* sessions = member(member(&answer, "sessions"), "data");
+  if (sessions == nullptr) return std::nullopt;
+  double received = 0;
+  double matched = 0;
+  for (const Value& session : sessions->list) {
+    const auto id = integer_member(&session, "session_id");
+    const auto session_received = integer_member(&session, "num_received");
+    const auto session_matched = integer_member(&session, "num_matched");
+    if (!id || !is_session_of_additions(*id) || !session_received || !session_matched) continue;
+    if (*session_matched < 0 || *session_received < *session_matched) continue;
+    received += static_cast<double>(*session_received);
+    matched += static_cast<double>(*session_matched);
+  }
+  if (received <= 0) return std::nullopt;
+  return matched / received;
+}
+
+}  // namespace
+
+std::size_t rows(const Member& member) {
+  std::size_t most = 1;
+  for (const Column& column : kColumns) most = std::max(most, count(member, column.kind));
+  return most;
+}
+
+HttpRequest encode(const Batch& batch, const Context& context) {
+  HttpRequest result = request(context, batch.kind == BatchKind::add ? "POST" : "DELETE",
+                               percent_encoded(batch.audience_id) + "/users");
+  const std::string payload = payload_json(batch);
+  set_json(result, fmt::format(R"({{"session":{{"session_id":{},"batch_seq":1,"last_batch_flag":true,)"
+                               R"("estimated_num_total":{}}},"payload":{}}})",
+                               session_id(batch, payload), rows(batch), payload));
+  return result;
+}
+
+Reply decode(const Batch& batch, const HttpResponse& response) {
+  Reply reply = judge(batch, response);
+  const Usage usage = read_usage(response);
+  reply.usage_percent = usage.percent;
+  if (usage.regain) reply.retry_after = std::max(reply.retry_after.value_or(Millis{0}), *usage.regain);
+  return reply;
+}
+
+HttpRequest encode_create(const Context& context) {
+  std::string account = setting(context, kAdAccountId);
+  if (account.starts_with("act_")) account.erase(0, 4);
+  HttpRequest result = request(context, "POST", fmt::format("act_{}/customaudiences", percent_encoded(account)));
+  Value body = Value::with(Value::Kind::object);
+  body.members.emplace_back("name", Value::of(context.config.audience_name));
+  body.members.emplace_back("subtype", Value::of("CUSTOM"));
+  body.members.emplace_back("description", Value::of(context.config.audience_description));
+  body.members.emplace_back("customer_file_source", Value::of(setting(context, kCustomerFileSource)));
+  set_json(result, to_json(body));
+  return result;
+}
+
+Result<std::string> decode_create(const HttpResponse& response) {
+  const Value answer = TRY(read_object(response, "creating the audience"));
+  const std::string_view id = text_member(&answer, "id");
+  if (id.empty()) return fail(Error::Code::unavailable, "creating the audience: the answer names no id");
+  return std::string(id);
+}
+
+HttpRequest encode_measure(const std::string& audience_id, const Context& context) {
+  const std::string fields = fmt::format(
+      "approximate_count_lower_bound,approximate_count_upper_bound,"
+      "sessions.limit({}){{session_id,num_received,num_matched}}",
+      kSessionsMeasured);
+  return request(context, "GET", percent_encoded(audience_id), "fields=" + percent_encoded(fields));
+}
+
+Result<Measurement> decode_measure(const HttpResponse& response) {
+  const Value answer = TRY(read_object(response, "measuring the audience"));
+  Measurement result;
+  const auto lower = integer_member(&answer, "approximate_count_lower_bound");
+  const auto upper = integer_member(&answer, "approximate_count_upper_bound");
+  if (lower && *lower >= 0) result.size = *lower;
+  if (lower && upper && *lower >= 0 && *upper >= *lower) result.detail = fmt::format("{}-{}", *lower, *upper);
+  result.match_rate = match_rate(answer);
+  return result;
+}
+
+}  // namespace tailrace::destinations::meta_codec

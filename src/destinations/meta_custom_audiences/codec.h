@@ -1,0 +1,35 @@
+// Requests and answers of Meta's customer-file custom audiences (Graph API). Pure.
+//
+// A batch is one session of one request: session_id is derived from the batch, so a resend is the same
+// session. It has at most 18 digits, and is even for an addition and odd for a removal: so the match rate,
+// which Meta gives per session only, can be taken over additions alone.
+//
+// A row has room for one identifier of a kind. Someone with two e-mails takes two rows, which share the first
+// EXTERN_ID.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "destinations/destination.h"
+
+namespace tailrace::destinations::meta_codec {
+
+inline constexpr std::string_view kBaseUrl = "base_url";
+inline constexpr std::string_view kAdAccountId = "ad_account_id";
+inline constexpr std::string_view kCustomerFileSource = "customer_file_source";
+inline constexpr std::string_view kAccessToken = "access_token";
+inline constexpr std::string_view kAppSecret = "app_secret";
+
+std::size_t rows(const Member& member);
+
+HttpRequest encode(const Batch& batch, const Context& context);
+Reply decode(const Batch& batch, const HttpResponse& response);
+
+HttpRequest encode_create(const Context& context);
+Result<std::string> decode_create(const HttpResponse& response);
+
+HttpRequest encode_measure(const std::string& audience_id, const Context& context);
+Result<Measurement> decode_measure(const HttpResponse& response);
+
+}  // namespace tailrace::destinations::meta_codec

@@ -1,0 +1,131 @@
+#include <array>
+
+#include "destinations/checks.h"
+#include "destinations/identifiers/identifiers.h"
+#include "destinations/meta_custom_audiences/codec.h"
+#include "destinations/text.h"
+
+namespace tailrace::destinations {
+namespace {
+
+namespace codec = meta_codec;
+
+constexpr std::array<std::string_view, 3> kSources{"USER_PROVIDED_ONLY", "PARTNER_PROVIDED_ONLY",
+                                                   "BOTH_USER_AND_PARTNER_PROVIDED"};
+
+constexpr std::array<Setting, 7> kSettings{{
+    {.name = codec::kAdAccountId,
+     .required = true,
+     .about = "The ad account that owns the audiences: `1234567890` or `act_1234567890`."},
+    {.name = codec::kBaseUrl,
+     .default_value = "https://graph.facebook.com/v26.0",
+     .about = "The Graph API with its version. For the sandbox: `http://127.0.0.1:9090/meta/v26.0`."},
+    {.name = codec::kCustomerFileSource,
+     .default_value = "USER_PROVIDED_ONLY",
+     .about = "Where the data is from, told to Meta when an audience is created: `USER_PROVIDED_ONLY`, "
+              "`PARTNER_PROVIDED_ONLY` or `BOTH_USER_AND_PARTNER_PROVIDED`."},
+    kBatchRecordsMax,
+    kRequestsPerMinute,
+    {.name = codec::kAccessToken,
+     .required = true,
+     .secret = true,
+     .about = "Token of a system user who is admin of the ad account, with `ads_management`."},
+    {.name = codec::kAppSecret,
+     .secret = true,
+     .about = "The app's secret; with it every request carries `appsecret_proof`."},
+}};
+
+constexpr std::array kIdentifiers{IdentifierKind::external_id, IdentifierKind::email, IdentifierKind::phone};
+
+constexpr std::string_view kAbout =
+    R"(Keeps customer-file custom audiences: people are added with `POST /{audience}/users` and removed with
+`DELETE /{audience}/users`. A sync without an audience id creates its audience first.
+
+**Identifiers.** E-mail: trimmed, lower case, SHA-256; dots and `+` tags stay. Phone: with country code, digits
+only, no `+`, no leading zeros, SHA-256. External id: as it is, not hashed (`EXTERN_ID`). A value that is a
+SHA-256 in hexadecimal already is passed in lower case. Someone with two e-mails takes two rows of a request.
+
+**Sessions.** A batch is one session; its id is derived from the batch, so a resend is the same session. It is
+even for additions and odd for removals.
+
+**Errors.** Meta counts invalid records without naming them. As adding and removing are set operations, the
+batch is halved until the invalid record stands alone; it is then rejected with its reason. Throttling
+(codes 4, 17, 32, 341, 613, 80000 and after) waits as long as `X-Business-Use-Case-Usage` says, else backs off.
+A token that is not accepted (102, 190, permissions) stops the sync: there is no token to fetch.
+
+**Measurement.** The size is Meta's lower bound; the range is shown beside it. Meta gives no match rate of an
+audience, so it is computed: matched by received over the additions among the 100 latest sessions the platform
+returns. It counts uploads, not people (someone uploaded twice counts twice), and Meta often withholds
+`num_matched`; then no rate is shown. That sessions are read as a field of the audience, with their counts,
+follows Graph's general rule for edges and is not confirmed by Meta's page on audiences.
+)";
+
+class MetaCustomAudiences final : public Destination {
+ public:
+  std::string_view type() const override { return "meta_custom_audiences"; }
+  std::string_view title() const override { return "Meta Custom Audiences"; }
+  std::string_view about() const override { return kAbout; }
+  std::span<const Setting> settings() const override { return kSettings; }
+  std::span<const IdentifierKind> identifiers() const override { return kIdentifiers; }
+  Limits limits() const override { return {.batch_records_max = 10'000}; }
+  std::size_t records(const Member& member) const override { return codec::rows(member); }
+
+  std::vector<std::string> check(const Config& config) const override {
+    Problems problems;
+    check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);
+    check_account(config, problems);
+    check_choice(config, std::string(codec::kCustomerFileSource), kSources, problems);
+    check_limits(config, limits(), problems);
+    check_token(config, std::string(codec::kAccessToken), problems);
+    return problems;
+  }
+
+  Result<Normalised> normalise(IdentifierKind kind, std::string_view raw, const Config& config) const override {
+    if (kind == IdentifierKind::external_id) return plain_identifier(kind, TRY(normalise_opaque(raw)));
+    const std::string_view value = trimmed(raw);
+    const bool hashable = kind == IdentifierKind::email || kind == IdentifierKind::phone;
+    if (!hashable) return invalid(std::string(kNotAccepted));
+    if (is_sha256_hex(value)) return already_hashed(kind, value);
+    if (kind == IdentifierKind::email)
+      return hashed_identifier(kind, TRY(normalise_email(value, GmailDots::keep)));
+    const std::string e164 = TRY(normalise_phone(value, config.default_region));
+    return hashed_identifier(kind, e164.substr(1));
+  }
+
+  std::optional<HttpRequest> encode_create(const Context& context) const override {
+    return codec::encode_create(context);
+  }
+  Result<std::string> decode_create(const HttpResponse& response) const override {
+    return codec::decode_create(response);
+  }
+  HttpRequest encode(const Batch& batch, const Context& context) const override {
+    return codec::encode(batch, context);
+  }
+  Reply decode(const Batch& batch, const HttpResponse& response) const override {
+    return codec::decode(batch, response);
+  }
+  std::optional<HttpRequest> encode_measure(const std::string& audience_id,
+                                            const Context& context) const override {
+    return codec::encode_measure(audience_id, context);
+  }
+  Result<Measurement> decode_measure(const HttpResponse& response) const override {
+    return codec::decode_measure(response);
+  }
+
+ private:
+  static void check_account(const Config& config, Problems& problems) {
+    std::string_view account = config.setting(std::string(codec::kAdAccountId));
+    if (account.starts_with("act_")) account.remove_prefix(4);
+    if (account.find_first_not_of("0123456789") != std::string_view::npos)
+      problems.emplace_back("ad_account_id must be a number, such as 1234567890 or act_1234567890");
+  }
+};
+
+}  // namespace
+
+const Destination& meta_custom_audiences() {
+  static const MetaCustomAudiences kDestination;
+  return kDestination;
+}
+
+}  // namespace tailrace::destinations
