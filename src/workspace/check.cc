@@ -30,10 +30,28 @@ const Setting* find_setting(const Destination& type, std::string_view name) {
   return found == type.settings().end() ? nullptr : &*found;
 }
 
-std::vector<std::string> setting_names(const Destination& type, Setting::Scope scope, bool secret) {
+// Every audience has these, whatever the destination: they are no settings of its own.
+constexpr std::string_view kAudienceSettings[] = {"audience_name", "audience_description"};
+
+bool is_audience_setting(std::string_view name, Setting::Scope scope) {
+  return scope == Setting::Scope::sync &&
+         std::ranges::find(kAudienceSettings, name) != std::end(kAudienceSettings);
+}
+
+// The settings that may be written in the text of a destination or a sync.
+std::vector<std::string> setting_names(const Destination& type, Setting::Scope scope) {
+  std::vector<std::string> names;
+  if (scope == Setting::Scope::sync) names.assign(std::begin(kAudienceSettings), std::end(kAudienceSettings));
+  for (const Setting& setting : type.settings()) {
+    if (setting.scope == scope && !setting.secret) names.emplace_back(setting.name);
+  }
+  return names;
+}
+
+std::vector<std::string> credential_names(const Destination& type) {
   std::vector<std::string> names;
   for (const Setting& setting : type.settings()) {
-    if (setting.scope == scope && setting.secret == secret) names.emplace_back(setting.name);
+    if (setting.secret) names.emplace_back(setting.name);
   }
   return names;
 }
@@ -58,11 +76,9 @@ class ReferenceCheck {
                          const Spot& whole);
   void identifiers(const Destination& type, const SyncConfig& config, const SyncSite& site);
   void shared_audience(const SyncConfig& config, const SyncSite& site);
-  void whole_configuration(const Destination& type, const DestinationConfig& destination,
-                           const SyncConfig& config, const SyncSite& site);
-  const DestinationSite& site_of(const DestinationConfig& config) const {
-    return draft_.destinations[static_cast<std::size_t>(&config - workspace_.destinations.data())];
-  }
+  void whole_configuration(const Destination& type, const DestinationConfig& given, const Settings& of_sync,
+                           std::string_view audience, const std::map<std::string, Spot>& sites,
+                           const Spot& whole);
 
   const Draft& draft_;
   const Workspace& workspace_;
@@ -100,10 +116,11 @@ void ReferenceCheck::words() {
 void ReferenceCheck::given_settings(const Destination& type, Setting::Scope scope,
                                     const std::map<std::string, Spot>& sites) {
   for (const auto& [name, spot] : sites) {
+    if (is_audience_setting(name, scope)) continue;
     const Setting* setting = find_setting(type, name);
     if (setting == nullptr) {
       problems_.error(spot, fmt::format("{} has no setting {}", type.title(), in_quotes(name)),
-                      suggest(name, setting_names(type, scope, false)));
+                      suggest(name, setting_names(type, scope)));
     } else if (setting->secret) {
       problems_.error(spot, fmt::format("{} is a secret, and stands in the text", in_quotes(name)),
                       fmt::format("move it: `credentials: {{{}: {{env: NAME}}}}`", name));
@@ -143,9 +160,8 @@ void ReferenceCheck::destination(const DestinationConfig& config, const Destinat
     const Setting* setting = find_setting(*type, name);
     if (setting != nullptr && setting->secret) continue;
     problems_.error(spot, fmt::format("{} has no credential {}", type->title(), in_quotes(name)),
-                    setting != nullptr
-                        ? "it is no secret: move it to `settings`"
-                        : suggest(name, setting_names(*type, Setting::Scope::destination, true)));
+                    setting != nullptr ? "it is no secret: move it to `settings`"
+                                       : suggest(name, credential_names(*type)));
   }
   for (const Setting& setting : type->settings()) {
     const std::string name(setting.name);
@@ -155,6 +171,7 @@ void ReferenceCheck::destination(const DestinationConfig& config, const Destinat
         fmt::format("{} needs the credential {}: {}", type->title(), in_quotes(name), setting.about),
         fmt::format("add `{}: {{env: NAME}}` or `{}: {{file: path}}` to its `credentials`", name, name));
   }
+  whole_configuration(*type, config, {}, config.name, site.settings, site.whole);
 }
 
 void ReferenceCheck::identifiers(const Destination& type, const SyncConfig& config, const SyncSite& site) {
@@ -183,34 +200,28 @@ void ReferenceCheck::shared_audience(const SyncConfig& config, const SyncSite& s
   }
 }
 
-// What the destination itself finds wrong. It speaks of the whole configuration: the problem is placed at the
-// setting it names, else at the sync.
-void ReferenceCheck::whole_configuration(const Destination& type, const DestinationConfig& destination_config,
-                                         const SyncConfig& config, const SyncSite& site) {
-  destinations::Config whole;
+// What the destination itself finds wrong with the settings together. It speaks of the whole configuration:
+// the problem is placed at the setting it names.
+void ReferenceCheck::whole_configuration(const Destination& type, const DestinationConfig& given,
+                                         const Settings& of_sync, std::string_view audience,
+                                         const std::map<std::string, Spot>& sites, const Spot& whole) {
+  destinations::Config config;
   for (const Setting& setting : type.settings()) {
     if (!setting.secret && !setting.default_value.empty()) {
-      whole.settings.emplace(setting.name, setting.default_value);
+      config.settings.emplace(setting.name, setting.default_value);
     }
   }
-  for (const auto& [name, value] : destination_config.settings) whole.settings[name] = value;
-  for (const auto& [name, value] : config.settings) whole.settings[name] = value;
-  whole.audience_name = config.name;
-  whole.default_region = workspace_.default_region;
-  const DestinationSite& destination_site = site_of(destination_config);
-  for (const std::string& message : type.check(whole)) {
-    const auto names_setting = [&](const auto& entry) {
-      return message.find(entry.first) != std::string::npos;
-    };
-    const auto of_destination = std::ranges::find_if(destination_site.settings, names_setting);
-    const auto of_sync = std::ranges::find_if(site.settings, names_setting);
-    const bool shared = of_destination != destination_site.settings.end() && of_sync == site.settings.end();
-    // Every sync to the destination would repeat it.
-    if (shared && !said_of_whole_.insert(destination_config.name + '\n' + message).second) continue;
-    problems_.error(shared                           ? of_destination->second
-                    : of_sync != site.settings.end() ? of_sync->second
-                                                     : site.destination,
-                    message);
+  for (const auto& [name, value] : given.settings) config.settings[name] = value;
+  for (const auto& [name, value] : of_sync) config.settings[name] = value;
+  for (const auto& [name, secret] : given.credentials) config.secrets[name];  // named, its value not at hand
+  config.audience_name = audience;
+  config.default_region = workspace_.default_region;
+  for (const std::string& message : type.check(config)) {
+    // A sync's own settings must not repeat what was said of its destination.
+    if (!said_of_whole_.insert(given.name + '\n' + message).second) continue;
+    const auto named = std::ranges::find_if(
+        sites, [&](const auto& site) { return message.find(site.first) != std::string::npos; });
+    problems_.error(named == sites.end() ? whole : named->second, message);
   }
 }
 
@@ -257,7 +268,10 @@ void ReferenceCheck::sync(const SyncConfig& config, const SyncSite& site) {
   identifiers(*type, config, site);
   given_settings(*type, Setting::Scope::sync, site.settings);
   required_settings(*type, Setting::Scope::sync, config.settings, site.whole);
-  whole_configuration(*type, *destination_config, config, site);
+  if (!site.settings.empty()) {
+    whole_configuration(*type, *destination_config, config.settings, config.name, site.settings,
+                        site.destination);
+  }
 }
 
 struct Group {

@@ -336,8 +336,9 @@ Result<void> check_again(Workspace& workspace) {
     errors +=
         fmt::format("{}: {}", in_quotes(named[index].name), language::render(problem, named[index].text));
   });
-  if (!errors.empty()) return invalid(std::move(errors));
-  return {};
+  if (errors.empty()) return {};
+  errors.pop_back();
+  return invalid(std::move(errors));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "workspace/check.h"
 
@@ -165,18 +166,15 @@ Loaded load(const std::string& folder) {
 
 std::string render(const std::string& folder, const FileProblem& problem) {
   const language::Problem& what = problem.problem;
-  std::string out =
-      fmt::format("{}:{}:{}: {}: {}\n", problem.file, what.span.line, what.span.column,
-                  what.severity == language::Problem::Severity::error ? "error" : "warning", what.message);
-  const std::optional<std::string> text = read_text(fs::path(folder) / problem.file);
-  if (text && what.span.length > 0) {
-    const std::size_t begin = offset_of(*text, what.span.line, 1);
-    std::string line = text->substr(begin, text->find_first_of("\r\n", begin) - begin);
-    std::ranges::replace(line, '\t', ' ');  // so that the caret stands below its place
-    out += fmt::format("    {}\n    {}^{}\n", line, std::string(what.span.column - 1, ' '),
-                       std::string(what.span.length - 1, '~'));
-  }
-  if (!what.mend.empty()) out += fmt::format("  {}\n", what.mend);
+  const bool is_error = what.severity == language::Problem::Severity::error;
+  std::string out = fmt::format("{}:{}:{}: {}: {}", problem.file, what.span.line, what.span.column,
+                                is_error ? "error" : "warning", what.message);
+  // The language draws the line, the caret and the mend; its heading is replaced by ours.
+  const language::Problem without_message{language::Problem::Severity::error, what.span, "", what.mend};
+  const std::string drawn =
+      language::render(without_message, read_text(fs::path(folder) / problem.file).value_or(""));
+  const std::size_t heading_end = drawn.find('\n');
+  if (heading_end != std::string::npos) out += drawn.substr(heading_end);
   return out;
 }
 
@@ -231,10 +229,11 @@ Result<language::ExprPtr> resolve_segment(const Workspace& workspace, std::strin
   if (!tree) return invalid(language::render(tree.error(), name_or_expression));
   language::Checked checked = language::check(*tree, names_of(workspace), language::Place::who);
   if (checked.expr != nullptr) return std::move(checked.expr);
-  std::string message;
-  for (const language::Problem& problem : checked.problems)
-    message += language::render(problem, name_or_expression);
-  return invalid(std::move(message));
+  std::vector<std::string> rendered;
+  for (const language::Problem& problem : checked.problems) {
+    rendered.push_back(language::render(problem, name_or_expression));
+  }
+  return invalid(fmt::format("{}", fmt::join(rendered, "\n")));
 }
 
 }  // namespace tailrace::workspace
