@@ -1,2 +1,0 @@
-// Keeps the library non-empty until the first builder arrives.
-namespace tailrace::testing {}
