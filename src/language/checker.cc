@@ -497,7 +497,7 @@ class Checker {
       if (!fits(property, Type::number) && property != Type::time)
         error(span, fmt::format("`{}` needs a number or a time, and `{}` is {}", word, aggregate.property,
                                 with_article(property)));
-      return property;
+      return fits(property, Type::number) || property == Type::time ? property : Type::any;
     }
     return aggregate.op == Op::distinct ? Type::number : property;
   }

@@ -628,8 +628,8 @@ Value to_value(const Expr& expr) {
 
 Result<ExprPtr> from_value(const Value& value) {
   ExprPtr expr = TRY(Reader().expression(value, "$"));
-  // The text is the measure of what there is: a property outside `where`, a window inside it, or a nesting no
-  // text may have is refused here with the parser's own words.
+  // The text is the measure of what there is: a window inside `where`, or a nesting no text may have, is
+  // refused here with the parser's own words.
   const std::string text = print(*expr);
   const auto parsed = parse(text);
   if (!parsed) return invalid(render(parsed.error(), text));
