@@ -13,7 +13,12 @@
 namespace tailrace::server {
 namespace {
 
-// A secret by its reference. Errors name the reference, never the value.
+delivery::Delivery::Origin origin_of(std::string_view source) {
+  return source.find('#') == std::string_view::npos ? delivery::Delivery::Origin::live : delivery::Delivery::Origin::backfill;
+}
+
+}  // namespace
+
 Result<std::string> resolve_secret(const workspace::SecretReference& reference, const std::string& folder) {
   switch (reference.kind) {
     case workspace::SecretReference::Kind::none: return std::string();
@@ -37,12 +42,6 @@ Result<std::string> resolve_secret(const workspace::SecretReference& reference, 
   }
   return std::string();
 }
-
-delivery::Delivery::Origin origin_of(std::string_view source) {
-  return source.find('#') == std::string_view::npos ? delivery::Delivery::Origin::live : delivery::Delivery::Origin::backfill;
-}
-
-}  // namespace
 
 bool held_out(const workspace::SyncConfig& sync, PersonId person) {
   if (sync.holdout_per_million == 0) return false;

@@ -115,6 +115,9 @@ class Core final : public delivery::ProfileSource {
   std::thread thread_;
 };
 
+// A secret by its reference; file paths are relative to `folder`. Errors name the reference, never the value.
+Result<std::string> resolve_secret(const workspace::SecretReference& reference, const std::string& folder);
+
 // Is this person held out of the sync's audience? A keyed hash of (salt, person): the same answer at every replay.
 bool held_out(const workspace::SyncConfig& sync, PersonId person);
 

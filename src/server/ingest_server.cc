@@ -1,0 +1,171 @@
+#include "server/ingest_server.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "base/hash.h"
+#include "server/metrics.h"
+#include "sources/segment.h"
+
+namespace tailrace::server {
+namespace {
+
+HttpResponse answer(int status, std::string body, HttpHeaders headers = {}) {
+  headers.emplace_back("Content-Type", "application/json");
+  return {.status = status, .headers = std::move(headers), .body = std::move(body)};
+}
+
+HttpResponse refuse(int status, std::string_view error, HttpHeaders headers = {}) {
+  std::string body = "{\"success\":false,\"error\":";
+  body += '"';
+  for (const char c : error) {
+    if (c == '"' || c == '\\') body += '\\';
+    body += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  body += "\"}";
+  return answer(status, std::move(body), std::move(headers));
+}
+
+// For browsers: the page's origin may be any, the write key is in the request.
+void allow_browsers(HttpResponse& response) {
+  response.headers.emplace_back("Access-Control-Allow-Origin", "*");
+}
+
+std::uint64_t fresh_entropy() {
+  std::uint64_t value = 0;
+  if (::getrandom(&value, sizeof value, 0) != static_cast<ssize_t>(sizeof value)) std::abort();
+  return value;
+}
+
+}  // namespace
+
+class IngestServer::Body {
+ public:
+  Body(Core& core, IngestOptions options) : core_(core), options_(std::move(options)), entropy_(fresh_entropy()) {}
+
+  Result<void> start() {
+    server_ = TRY(io::HttpServer::start(options_.listen, [this](HttpRequest& request, std::unique_ptr<io::Responder> responder) {
+      handle(request, std::move(responder));
+    }));
+    return {};
+  }
+  std::uint16_t port() const { return server_->port(); }
+  void stop(Millis grace) { server_->stop(grace); }
+
+ private:
+  void handle(HttpRequest& request, std::unique_ptr<io::Responder> responder) {
+    metrics().http_requests.add();
+    const std::string_view target = std::string_view(request.url).substr(0, request.url.find('?'));
+    if (target == "/healthz") {
+      const bool well = !core_.failed();
+      return responder->respond(answer(well ? 200 : 503, well ? R"({"status":"ok"})" : R"({"status":"failed"})"));
+    }
+    if (target == "/metrics") return write_metrics(core_, std::move(responder));
+    const auto call = sources::segment_call(request.url);
+    if (!call) return responder->respond(refuse(404, "no such path; see docs/sources.md for /v1/batch and its kin"));
+    if (request.method == "OPTIONS") {
+      HttpResponse response{.status = 204, .headers = {}, .body = {}};
+      allow_browsers(response);
+      response.headers.emplace_back("Access-Control-Allow-Methods", "POST, OPTIONS");
+      response.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Retry-Count");
+      response.headers.emplace_back("Access-Control-Max-Age", "86400");
+      return responder->respond(std::move(response));
+    }
+    if (request.method != "POST") return responder->respond(refuse(405, "use POST", {{"Allow", "POST, OPTIONS"}}));
+    take(*call, request, std::move(responder));
+  }
+
+  void take(sources::SegmentCall call, HttpRequest& request, std::unique_ptr<io::Responder> responder) {
+    const auto encoding = request.headers.get("Content-Encoding");
+    if (encoding && equal_ignoring_case(*encoding, "gzip")) {
+      auto inflated = sources::gunzip(request.body, options_.inflated_bytes_max);
+      if (!inflated) {
+        const bool large = inflated.error().message.find("larger") != std::string::npos;
+        return responder->respond(refuse(large ? 413 : 400, inflated.error().message));
+      }
+      request.body = std::move(*inflated);
+    } else if (encoding && !encoding->empty() && !equal_ignoring_case(*encoding, "identity")) {
+      return responder->respond(refuse(415, "only gzip is understood as Content-Encoding"));
+    }
+    request.body.reserve(request.body.size() + 64);  // the JSON parser reads a little beyond the end
+
+    const auto key = sources::write_key(request.headers.get("Authorization"), request.body);
+    const auto source = key ? options_.sources.find(sha256_hex(*key)) : options_.sources.end();
+    if (source == options_.sources.end()) {
+      metrics().http_unauthorised.add();
+      return responder->respond(refuse(401, key ? "unknown write key" : "no write key: send it as the user name of Basic authentication",
+                                       {{"WWW-Authenticate", "Basic realm=\"write key\""}}));
+    }
+    auto records = sources::read_segment(
+        request.body,
+        {.call = call, .source = source->second, .now = core_.now(), .entropy = entropy_.fetch_add(1) * 0x9e3779b97f4a7c15ull},
+        {});
+    if (!records) {
+      metrics().http_refused.add();
+      return responder->respond(refuse(400, records.error().message));
+    }
+    const auto strict = request.headers.get("X-Strict-Mode");
+    if (records->rejected > 0 && strict && *strict == "1") {
+      return responder->respond(refuse(400, records->reasons.front()));
+    }
+    metrics().messages.add(records->ends.size());
+    metrics().messages_rejected.add(records->rejected);
+    if (records->ends.empty()) return done(*responder);
+    // The responder goes to the log's thread, or comes back here with the refusal.
+    auto shared = std::make_shared<std::unique_ptr<io::Responder>>(std::move(responder));
+    const auto submitted = core_.submit(std::move(records->bytes), std::move(records->ends), [shared](Result<log::CommittedRange> range) {
+      if (range) return done(**shared);
+      (*shared)->respond(refuse(503, range.error().message, {{"Retry-After", "5"}}));
+    });
+    if (submitted) return;
+    if (submitted.error().code == Error::Code::unavailable) {
+      metrics().http_throttled.add();
+      return (*shared)->respond(refuse(429, submitted.error().message, {{"Retry-After", "1"}}));
+    }
+    const bool input = submitted.error().code == Error::Code::invalid_argument;
+    (*shared)->respond(refuse(input ? 413 : 503, submitted.error().message, {{"Retry-After", "5"}}));
+  }
+
+  static void done(io::Responder& responder) {
+    HttpResponse response = answer(200, R"({"success":true})");
+    allow_browsers(response);
+    responder.respond(std::move(response));
+  }
+
+  Core& core_;
+  IngestOptions options_;
+  std::atomic<std::uint64_t> entropy_;
+  std::unique_ptr<io::HttpServer> server_;
+};
+
+IngestServer::IngestServer(std::unique_ptr<Body> body) : body_(std::move(body)) {}
+IngestServer::~IngestServer() = default;
+
+Result<std::unique_ptr<IngestServer>> IngestServer::start(Core& core, IngestOptions options) {
+  auto body = std::make_unique<Body>(core, std::move(options));
+  TRY(body->start());
+  return std::unique_ptr<IngestServer>(new IngestServer(std::move(body)));
+}
+
+std::uint16_t IngestServer::port() const { return body_->port(); }
+void IngestServer::stop(Millis grace) { body_->stop(grace); }
+
+Result<std::map<std::string, std::string>> read_write_keys(const workspace::Workspace& workspace, const std::string& secrets_folder) {
+  std::map<std::string, std::string> sources;
+  std::string problems;
+  for (const auto& key : workspace.write_keys) {
+    auto secret = resolve_secret(key.secret, secrets_folder);
+    if (secret && !secret->empty()) {
+      sources[sha256_hex(*secret)] = key.name;
+    } else {
+      problems += fmt::format("  write key \"{}\": {}\n", key.name, secret ? "no reference to where it stands" : secret.error().message);
+    }
+  }
+  if (!problems.empty()) return invalid("write keys are missing:\n" + problems + "set them where `tailrace serve` runs");
+  return sources;
+}
+
+}  // namespace tailrace::server

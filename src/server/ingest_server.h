@@ -1,0 +1,43 @@
+// The HTTP API of `tailrace serve`: the Segment-style calls, /healthz and /metrics.
+//
+//   200 {"success":true}     every message is on disk (fsync) or kept as rejected; see `tailrace status`
+//   400 / 413                the body is not JSON, or too large: nothing of it was taken
+//   401                      no write key, or a wrong one
+//   429, Retry-After: 1      too much waits; send again
+//   503, Retry-After: 5      the store has failed
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "io/http_server.h"
+#include "server/core.h"
+
+namespace tailrace::server {
+
+struct IngestOptions {
+  io::ListenOptions listen;
+  std::size_t inflated_bytes_max = 4u << 20;  // of a gzip body
+  // SHA-256 of a write key -> source. Keys are compared by their digest, so that time tells nothing of them.
+  std::map<std::string, std::string> sources;
+};
+
+// Reads the keys by their references. Errors: invalid_argument, naming all that are missing.
+Result<std::map<std::string, std::string>> read_write_keys(const workspace::Workspace& workspace, const std::string& secrets_folder);
+
+class IngestServer {
+ public:
+  static Result<std::unique_ptr<IngestServer>> start(Core& core, IngestOptions options);
+  ~IngestServer();
+  std::uint16_t port() const;
+  void stop(Millis grace);
+
+ private:
+  class Body;
+  explicit IngestServer(std::unique_ptr<Body> body);
+  std::unique_ptr<Body> body_;
+};
+
+}  // namespace tailrace::server
