@@ -1,0 +1,133 @@
+#include "cli/command.h"
+
+#include <CLI/CLI.hpp>
+
+#include "base/time.h"
+
+namespace tailrace::cli {
+
+Exit exit_code(const Error& error) {
+  switch (error.code) {
+    case Error::Code::invalid_argument: return kInvalid;
+    case Error::Code::not_found: return kNotFound;
+    case Error::Code::conflict: return kConflict;
+    case Error::Code::unavailable: return kUnavailable;
+    case Error::Code::io:
+    case Error::Code::corrupt:
+    case Error::Code::unsupported: return kFailed;
+  }
+  return kFailed;
+}
+
+int Run::fail(const Error& error) const {
+  console.err(error.message + (error.message.ends_with('\n') ? "" : "\n"));
+  return exit_code(error);
+}
+
+std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
+  Command command;
+  std::string format = "text";
+  CLI::App app("Tailrace: events in, exact segments, audiences out.", "tailrace");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", TAILRACE_VERSION);
+
+  const auto on_workspace = [&](CLI::App* sub) {
+    sub->add_option("-w,--workspace", command.workspace, "the workspace's folder")->required()->type_name("DIR");
+    return sub;
+  };
+  const auto on_store = [&](CLI::App* sub) {
+    on_workspace(sub);
+    sub->add_option("--data", command.data, "the store (default: DIR/.tailrace)")->type_name("DIR");
+    sub->add_option("--format", format, "text, json or csv")->check(CLI::IsMember({"text", "json", "csv"}));
+    return sub;
+  };
+  const std::string segment_help = "a segment's name, or an expression";
+
+  auto* init = app.add_subcommand("init", "write a commented starter workspace");
+  init->add_option("directory", command.directory, "where")->required()->type_name("DIR");
+  on_workspace(app.add_subcommand("check", "show all errors of a workspace at once"));
+  on_store(app.add_subcommand("plan", "what would change: members per segment and sync"));
+  on_store(app.add_subcommand("apply", "make the folder's workspace live"));
+  auto* serve = on_store(app.add_subcommand("serve", "HTTP API, engine and delivery"));
+  serve->add_flag("--apply", command.apply, "apply the folder's workspace first");
+  serve->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:8080)")->type_name("ADDRESS:PORT");
+  auto* import = on_store(app.add_subcommand("import", "JSONL (one Segment-style call per line) or CSV files; .gz too"));
+  import->add_option("files", command.files, "the files")->required()->type_name("FILE");
+  import->add_option("--mapping", command.mapping, "how a CSV row becomes a call (YAML)")->type_name("FILE");
+  import->add_option("--now", command.now, "stamp records as received at this instant")->type_name("TIME");
+  import->add_option("--shift-to", command.shift_to, "move all event times so that the newest falls on this instant")->type_name("TIME");
+  auto* members = on_store(app.add_subcommand("members", "the people in a segment"));
+  members->add_option("segment", command.segment, segment_help)->required();
+  members->add_option("--at", command.at, "at this instant (default: now)")->type_name("TIME");
+  auto* explain = on_store(app.add_subcommand("explain", "why a person is in or out, and until when"));
+  explain->add_option("person", command.person, "an identifier of the person")->required();
+  explain->add_option("segment", command.segment, segment_help + "; without it, all segments");
+  explain->add_option("--at", command.at, "at this instant (default: now)")->type_name("TIME");
+  auto* transitions = on_store(app.add_subcommand("transitions", "every entry and exit with its exact time"));
+  transitions->add_option("segment", command.segment, segment_help)->required();
+  transitions->add_option("--from", command.from, "after this instant (default: the beginning)")->type_name("TIME");
+  transitions->add_option("--to", command.to, "up to this instant (default: now)")->type_name("TIME");
+  auto* preview = on_store(app.add_subcommand("preview", "the requests that would be sent, as JSON lines, sending nothing"));
+  preview->add_option("--sync", command.sync, "the sync")->required()->type_name("NAME");
+  preview->add_option("--add", command.add, "people to add, one identifier or JSON object per line; default: what is pending")->type_name("FILE");
+  preview->add_option("--remove", command.remove, "people to remove, likewise")->type_name("FILE");
+  on_store(app.add_subcommand("status", "syncs, lag, match rate, failures, quarantine"));
+  auto* sandbox = app.add_subcommand("sandbox", "a stand-in for the ad platforms, on this machine");
+  sandbox->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:9090)")->type_name("ADDRESS:PORT");
+  sandbox->add_option("--known-share", command.known_share, "share of identifiers it can match")->check(CLI::Range(0.0, 1.0));
+  sandbox->add_option("--seed", command.seed, "which identifiers those are");
+  sandbox->add_option("--token", command.token, "the access token it accepts (default: sandbox-token)");
+
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(std::move(reversed));
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out;
+    std::ostringstream problem;
+    const int code = app.exit(error, out, problem);
+    return std::unexpected(Stop{code == 0 ? kDone : kUsage, out.str() + problem.str()});
+  }
+  command.name = app.get_subcommands().front()->get_name();
+  command.format = format == "json" ? Format::json : format == "csv" ? Format::csv : Format::text;
+  return command;
+}
+
+Result<Time> instant(const std::string& text, Time otherwise) {
+  if (text.empty()) return otherwise;
+  return parse_time(text);
+}
+
+Result<workspace::Workspace> load_folder(const std::string& folder) {
+  auto loaded = workspace::load(folder);
+  if (loaded.ok()) return std::move(loaded.workspace);
+  std::string problems;
+  for (const auto& problem : loaded.problems) {
+    if (problem.problem.severity == language::Problem::Severity::error) problems += workspace::render(folder, problem) + "\n";
+  }
+  return invalid(problems);
+}
+
+Result<workspace::Workspace> applied_workspace(server::Core& core) {
+  return core.call([](engine::Engine& engine) -> Result<workspace::Workspace> {
+    if (engine.workspace() == nullptr) {
+      return fail(Error::Code::not_found, "no workspace was applied to this store yet: run `tailrace apply -w DIR`");
+    }
+    return *engine.workspace();
+  });
+}
+
+int run_on_store(const Command& command, server::Core& core, server::Console& console, const std::string& folder) {
+  const Run run{.command = command, .core = core, .console = console, .folder = folder};
+  if (command.name == "plan") return run_plan(run);
+  if (command.name == "apply") return run_apply(run);
+  if (command.name == "import") return run_import(run);
+  if (command.name == "members") return run_members(run);
+  if (command.name == "transitions") return run_transitions(run);
+  if (command.name == "explain") return run_explain(run);
+  if (command.name == "preview") return run_preview(run);
+  if (command.name == "status") return run_status(run);
+  console.err("`" + command.name + "` is not a command on a store\n");
+  return kUsage;
+}
+
+}  // namespace tailrace::cli

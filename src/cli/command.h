@@ -1,0 +1,88 @@
+// The command line as data, parsed the same way by the program and by a running `serve` that is sent a command.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "server/admin_socket.h"
+#include "server/core.h"
+
+namespace tailrace::cli {
+
+// Exit codes, documented in docs/cli.md.
+enum Exit : int {
+  kDone = 0,
+  kFailed = 1,       // the disk, the network, a damaged store
+  kUsage = 2,        // the command line
+  kInvalid = 3,      // the workspace, an expression, a file has errors
+  kNotFound = 4,     // no such person, segment, sync, file
+  kConflict = 5,     // the store is in use, the folder differs from what is applied, a resume that does not fit
+  kUnavailable = 6,  // try again later
+};
+Exit exit_code(const Error& error);
+
+enum class Format : unsigned char { text, json, csv };
+
+struct Command {
+  std::string name;
+  std::string workspace;
+  std::string data;  // empty: WORKSPACE/.tailrace
+  Format format = Format::text;
+  std::string segment, person, sync;
+  std::string at, from, to;
+  std::vector<std::string> files;
+  std::string mapping, now, shift_to;
+  std::string add, remove;
+  std::string listen;
+  bool apply = false;
+  double known_share = 0.6;
+  std::uint64_t seed = 1;
+  std::string token;
+  std::string directory;  // init
+};
+
+struct Stop {
+  int code = 0;
+  std::string message;  // help or a usage error
+};
+std::expected<Command, Stop> parse(const std::vector<std::string>& arguments);
+
+// Where a command runs: its store, its words, and what its relative paths are relative to.
+struct Run {
+  const Command& command;
+  server::Core& core;
+  server::Console& console;
+  std::string folder;
+
+  std::string path(const std::string& relative) const {
+    return relative.empty() || relative.starts_with('/') ? relative : folder + "/" + relative;
+  }
+  int fail(const Error& error) const;
+};
+
+// Commands on a store, in the process that owns it.
+int run_on_store(const Command& command, server::Core& core, server::Console& console, const std::string& folder);
+int run_plan(const Run& run);
+int run_apply(const Run& run);
+int run_import(const Run& run);
+int run_members(const Run& run);
+int run_transitions(const Run& run);
+int run_explain(const Run& run);
+int run_preview(const Run& run);
+int run_status(const Run& run);
+
+// Commands without one.
+int run_init(const Command& command, server::Console& console);
+int run_check(const Command& command, server::Console& console);
+int run_serve(const Command& command, server::Console& console);
+int run_sandbox(const Command& command, server::Console& console);
+
+// An instant of the command line, or now.
+Result<Time> instant(const std::string& text, Time otherwise);
+// The workspace in the folder. Error: invalid_argument, with all its problems rendered.
+Result<workspace::Workspace> load_folder(const std::string& folder);
+// The applied workspace. Error: not_found, with what to do.
+Result<workspace::Workspace> applied_workspace(server::Core& core);
+
+}  // namespace tailrace::cli

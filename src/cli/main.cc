@@ -1,0 +1,83 @@
+// The one binary. Commands on a store run in the process that owns it: in a running `tailrace serve`, through its admin
+// socket, or else here, with the store opened under its lock.
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+
+#include "cli/command.h"
+#include "io/posix_disk.h"
+#include "io/system_clock.h"
+
+namespace tailrace::cli {
+namespace {
+
+class StandardConsole final : public server::Console {
+ public:
+  void out(std::string_view text) override {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+  void err(std::string_view text) override {
+    std::fflush(stdout);
+    std::fwrite(text.data(), 1, text.size(), stderr);
+  }
+  bool terminal() const override { return ::isatty(STDERR_FILENO) == 1; }
+};
+
+int run_here(const Command& command, server::Console& console, const std::string& folder, const std::string& data) {
+  const auto disk = io::posix_disk();
+  auto core = server::Core::start(*disk, {.store = {.directory = data, .log = {}}, .deliver = false, .secrets_folder = command.workspace},
+                                  io::system_now);
+  if (!core) {
+    console.err(core.error().message + "\n");
+    return exit_code(core.error());
+  }
+  if (const auto& note = (*core)->store().opened().note; !note.empty()) console.err("note: " + note + "\n");
+  const int code = run_on_store(command, **core, console, folder);
+  if (auto stopped = (*core)->stop({0}); !stopped) {
+    console.err("no snapshot was saved: " + stopped.error().message + "\n");
+  }
+  return code;
+}
+
+int run(const std::vector<std::string>& arguments) {
+  std::signal(SIGPIPE, SIG_IGN);
+  StandardConsole console;
+  auto command = parse(arguments);
+  if (!command) {
+    (command.error().code == kDone ? std::cout : std::cerr) << command.error().message;
+    return command.error().code;
+  }
+  if (command->name == "init") return run_init(*command, console);
+  if (command->name == "check") return run_check(*command, console);
+  if (command->name == "serve") return run_serve(*command, console);
+  if (command->name == "sandbox") return run_sandbox(*command, console);
+
+  const std::string folder = std::filesystem::current_path().string();
+  const std::string data = command->data.empty() ? command->workspace + "/.tailrace" : command->data;
+  if (!std::filesystem::is_directory(command->workspace)) {
+    console.err(fmt::format("there is no folder {}: `tailrace init {}` writes a workspace\n", command->workspace, command->workspace));
+    return kNotFound;
+  }
+  if (const auto code = server::run_remotely(data, {.arguments = arguments, .folder = folder, .terminal = console.terminal()}, console)) {
+    return *code;
+  }
+  return run_here(*command, console, folder, data);
+}
+
+}  // namespace
+}  // namespace tailrace::cli
+
+int main(int argc, char** argv) {
+  // Structured logs, one JSON object per line, to standard error.
+  auto logger = spdlog::stderr_logger_mt("tailrace");
+  logger->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%v"})", spdlog::pattern_time_type::utc);
+  spdlog::set_default_logger(logger);
+  return tailrace::cli::run({argv + 1, argv + argc});
+}

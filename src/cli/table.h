@@ -1,0 +1,28 @@
+// A table as text, JSON or CSV.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "model/value.h"
+
+namespace tailrace::cli {
+
+class Table {
+ public:
+  explicit Table(std::vector<std::string> columns) : columns_(std::move(columns)) {}
+  // One value per column. Missing values print as "-" in text, null in JSON, nothing in CSV.
+  void add(std::vector<Value> row) { rows_.push_back(std::move(row)); }
+  // JSON: a list of objects, one per line.
+  std::string print(Format format) const;
+
+ private:
+  std::vector<std::string> columns_;
+  std::vector<std::vector<Value>> rows_;
+};
+
+// 1234567 -> "1,234,567".
+std::string grouped(std::uint64_t number);
+
+}  // namespace tailrace::cli
