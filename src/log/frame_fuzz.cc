@@ -14,6 +14,7 @@ namespace tailrace::log {
 namespace {
 
 constexpr const char* kDirectory = "log";
+constexpr Options kOptions{.file_bytes = 65536, .preallocate_bytes = 1024};
 
 std::uint64_t read_all(const Log& log) {
   auto reader = log.read_from(Position{});
@@ -31,13 +32,13 @@ std::uint64_t read_all(const Log& log) {
 
 void open_and_go_on(Disk& disk) {
   const auto verified = verify(disk, kDirectory);
-  const auto log = Log::open(disk, kDirectory, {});
+  const auto log = Log::open(disk, kDirectory, kOptions);
   if (!log) return;
   TR_ASSERT(verified.has_value());
   const std::uint64_t records = read_all(**log);
   TR_ASSERT((*log)->append(std::string(kRecordBytesMin, '\1'), Time{}).has_value());
   TR_ASSERT((*log)->commit().has_value());
-  const auto again = Log::open(disk, kDirectory, {});
+  const auto again = Log::open(disk, kDirectory, kOptions);
   TR_ASSERT(again.has_value());
   TR_ASSERT(read_all(**again) == records + 1);
 }
