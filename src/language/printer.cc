@@ -98,8 +98,8 @@ class Printer {
   void write(const Definition& definition) { out_ += written_path(definition.name); }
   void write(const Consent& consent) {
     // A purpose is one word, never a path.
-    const bool dotted = consent.purpose.find('.') != std::string::npos;
-    out_ += "consent." + (dotted ? "`" + consent.purpose + "`" : written_path(consent.purpose));
+    const bool path_like = is_plain_path(consent.purpose) && consent.purpose.find('.') != std::string::npos;
+    out_ += "consent." + (path_like ? fmt::format("`{}`", consent.purpose) : written_path(consent.purpose));
   }
 
   void write(const Not& negation) {

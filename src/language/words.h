@@ -14,7 +14,7 @@ namespace tailrace::language {
 
 // Trees are walked by recursion, so both the nesting and the chains that nest leftwards are bounded.
 constexpr int kNestingMax = 100;
-constexpr int kArithmeticMax = 500;
+constexpr int kArithmeticMax = 200;
 constexpr std::size_t kTextBytesMax = 1'000'000;
 constexpr std::uint64_t kTimesMax = 1'000'000'000'000;
 
