@@ -160,9 +160,11 @@ Reply judge_status(const Batch& batch, const HttpResponse& response) {
   if (status == 408) return retry("the platform waited too long for the request (HTTP 408)", code);
   if (status == 413) return split(batch, "the request is too large (HTTP 413)", code);
   if (status == 429) return retry("throttled (HTTP 429)", code, retry_after(response));
-  if (status >= 500) return retry(fmt::format("the platform failed (HTTP {})", status), code, retry_after(response));
+  if (status >= 500)
+    return retry(fmt::format("the platform failed (HTTP {})", status), code, retry_after(response));
   if (status >= 400) return stop(fmt::format("the platform refuses the request (HTTP {})", status), code);
-  if (status >= 300) return stop(fmt::format("the platform answers with a redirect (HTTP {}): mend the URL", status), code);
+  if (status >= 300)
+    return stop(fmt::format("the platform answers with a redirect (HTTP {}): mend the URL", status), code);
   return retry(fmt::format("the answer cannot be read (HTTP {})", status), code);
 }
 

@@ -21,7 +21,8 @@ bool is_visible_ascii(std::string_view text) {
 bool is_this_machine(std::string_view authority) {
   constexpr std::array<std::string_view, 3> kLocal{"127.0.0.1", "localhost", "[::1]"};
   return std::any_of(kLocal.begin(), kLocal.end(), [&](std::string_view host) {
-    return authority == host || (authority.starts_with(host) && authority.substr(host.size()).starts_with(':'));
+    return authority == host ||
+           (authority.starts_with(host) && authority.substr(host.size()).starts_with(':'));
   });
 }
 
@@ -33,7 +34,8 @@ std::string_view problem_of_url(std::string_view url, Query query) {
   const std::string_view authority = rest.substr(0, std::min(rest.find_first_of("/?#"), rest.size()));
   if (authority.empty() || authority.starts_with(':')) return "names no host";
   if (authority.find('@') != std::string_view::npos) return "must not hold a user name or password";
-  if (!secure && !is_this_machine(authority)) return "must begin with https:// unless the host is this machine";
+  if (!secure && !is_this_machine(authority))
+    return "must begin with https:// unless the host is this machine";
   if (rest.find('#') != std::string_view::npos) return "must not hold a fragment (#)";
   if (query == Query::refused && rest.find('?') != std::string_view::npos) return "must not hold a query (?)";
   return "";

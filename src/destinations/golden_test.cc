@@ -8,17 +8,19 @@
 //     crm-1 email=Ada@Example.com phone=+442079460018 at 2026-03-01T10:00:00Z
 //   remove from 2384 as batch 7
 //   create | measure 2384 | token          prints the request
-//   answer to add of 3                     then an HTTP answer; prints what it means for three people who have
+//   answer to add of 3                     then an HTTP answer; prints what it means for three people who
+//   have
 //                                          one e-mail each (`answer to add of 3x2`: two each)
 //   answer to create | measure | token
 //   normalise email  Ada@Example.com       prints what is hashed and what is uploaded, or the reason
+#include "support/golden.h"
+
 #include <sstream>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "destinations/destination.h"
-#include "support/golden.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -79,9 +81,9 @@ std::string print(const Reply& reply) {
 }
 
 std::string print(const Measurement& measured) {
-  return fmt::format("size {}, match rate {}, detail \"{}\"",
-                     measured.size ? fmt::format("{}", *measured.size) : "unknown",
-                     measured.match_rate ? fmt::format("{:.4f}", *measured.match_rate) : "unknown", measured.detail);
+  return fmt::format(
+      "size {}, match rate {}, detail \"{}\"", measured.size ? fmt::format("{}", *measured.size) : "unknown",
+      measured.match_rate ? fmt::format("{:.4f}", *measured.match_rate) : "unknown", measured.detail);
 }
 
 std::string print(const Error& error) {

@@ -65,7 +65,8 @@ std::string print(const GoldenFile& file) {
   std::string text = file.preface.empty() ? "" : file.preface + "\n\n";
   for (std::size_t i = 0; i < file.cases.size(); ++i) {
     const Case& golden = file.cases[i];
-    text += "### " + golden.title + "\n" + golden.input + "\n----\n" + golden.output + "\n";
+    text += "### " + golden.title + "\n" + golden.input + "\n----\n" + golden.output;
+    if (!golden.output.empty()) text += "\n";
     if (i + 1 < file.cases.size()) text += "\n";
   }
   return text;

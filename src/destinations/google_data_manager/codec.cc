@@ -17,8 +17,8 @@ constexpr std::string_view kReference = "audience";
 // Google asks every client to wait so long after a 429 and after a 5xx at least.
 constexpr Millis kQuotaWaitMin{30'000};
 constexpr Millis kServerWaitMin{1'000};
-// A spent day's quota comes back at midnight in California. The answer does not say when that is; asking every
-// hour costs little.
+// A spent day's quota comes back at midnight in California. The answer does not say when that is; asking
+// every hour costs little.
 constexpr Millis kDailyQuotaWait = kHour;
 constexpr std::int64_t kSecondsPerDay = 86'400;
 
@@ -168,7 +168,8 @@ std::optional<ApiError> read_error(const HttpResponse& response) {
   ApiError error;
   error.status = response.status;
   if (response.status < 400)
-    error.status = static_cast<int>(std::clamp<std::int64_t>(integer_member(body, "code").value_or(0), 0, 599));
+    error.status =
+        static_cast<int>(std::clamp<std::int64_t>(integer_member(body, "code").value_or(0), 0, 599));
   error.name = code_word(text_member(body, "status"));
   if (const Value* details = member(body, "details"); details != nullptr) {
     for (const Value& detail : details->list) read_detail(detail, error);
@@ -179,7 +180,7 @@ std::optional<ApiError> read_error(const HttpResponse& response) {
 std::string described(const ApiError& error) {
   std::string text = fmt::format("HTTP {}", error.status);
   if (!error.name.empty()) text += " " + error.name;
-  if (!error.reason.empty()) text += ", " + error.reason;
+  if (!error.reason.empty() && error.reason != error.name) text += ", " + error.reason;
   return text;
 }
 
@@ -214,8 +215,9 @@ std::vector<Outcome> culprits(const Batch& batch, const ApiError& error) {
 
 bool blames_a_record(const ApiError& error) {
   constexpr std::array<std::string_view, 7> kOfRecords{
-      "INVALID_AUDIENCE_MEMBER", "INVALID_HEX_ENCODING",      "INVALID_SHA256_FORMAT",   "INVALID_USER_IDENTIFIER",
-      "NO_IDENTIFIERS_PROVIDED", "TOO_MANY_AUDIENCE_MEMBERS", "TOO_MANY_USER_IDENTIFIERS"};
+      "INVALID_AUDIENCE_MEMBER",  "INVALID_HEX_ENCODING",    "INVALID_SHA256_FORMAT",
+      "INVALID_USER_IDENTIFIER",  "NO_IDENTIFIERS_PROVIDED", "TOO_MANY_AUDIENCE_MEMBERS",
+      "TOO_MANY_USER_IDENTIFIERS"};
   const auto of_record = [&](std::string_view reason) {
     return std::find(kOfRecords.begin(), kOfRecords.end(), reason) != kOfRecords.end();
   };
@@ -248,11 +250,12 @@ Reply judge_invalid(const Batch& batch, const ApiError& error) {
 
 Reply judge_quota(const HttpResponse& response, const ApiError& error) {
   const bool of_the_day = error.quota_limit.find("PerDay") != std::string::npos;
-  Millis wait = std::max(retry_after(response).value_or(kQuotaWaitMin), error.retry_delay.value_or(kQuotaWaitMin));
+  Millis wait =
+      std::max(retry_after(response).value_or(kQuotaWaitMin), error.retry_delay.value_or(kQuotaWaitMin));
   wait = std::max(wait, of_the_day ? kDailyQuotaWait : kQuotaWaitMin);
-  const std::string_view reason =
-      of_the_day ? "the project's quota of the day is spent; it returns at midnight Pacific time, asking again every hour"
-                 : "the project's quota of the minute is spent";
+  const std::string_view reason = of_the_day ? "the project's quota of the day is spent; it returns at "
+                                               "midnight Pacific time, asking again every hour"
+                                             : "the project's quota of the minute is spent";
   return retry(std::string(reason), code_of(error), wait);
 }
 
@@ -277,8 +280,8 @@ Reply judge_error(const Batch& batch, const HttpResponse& response, const ApiErr
       break;
   }
   if (error.status >= 500 || error.status < 400) {
-    const Millis wait = std::max(retry_after(response).value_or(kServerWaitMin),
-                                 error.retry_delay.value_or(kServerWaitMin));
+    const Millis wait =
+        std::max(retry_after(response).value_or(kServerWaitMin), error.retry_delay.value_or(kServerWaitMin));
     return retry(fmt::format("the platform failed ({})", what), code, wait);
   }
   return stop(fmt::format("the platform refuses the request ({})", what), code);
@@ -375,7 +378,8 @@ Result<std::string> decode_create(const HttpResponse& response) {
   if (const std::string_view id = text_member(&answer, "id"); !id.empty()) return std::string(id);
   const std::string_view name = text_member(&answer, "name");  // accountTypes/.../userLists/987
   const std::size_t slash = name.rfind("userLists/");
-  if (slash != std::string_view::npos && name.size() > slash + 10) return std::string(name.substr(slash + 10));
+  if (slash != std::string_view::npos && name.size() > slash + 10)
+    return std::string(name.substr(slash + 10));
   return fail(Error::Code::unavailable,
               "creating the list: the answer names no id (with validate_only, no list is created)");
 }

@@ -24,7 +24,8 @@ constexpr std::array<Setting, 15> kSettings{{
      .required = true,
      .about = "The account that owns the lists: `1234567890` or `123-456-7890`."},
     {.name = codec::kLoginAccountId,
-     .about = "The manager account through which the credentials reach it, where they do not reach it directly."},
+     .about =
+         "The manager account through which the credentials reach it, where they do not reach it directly."},
     {.name = codec::kAccountType,
      .default_value = "GOOGLE_ADS",
      .about = "`GOOGLE_ADS`, `DISPLAY_VIDEO_PARTNER` or `DISPLAY_VIDEO_ADVERTISER`."},
@@ -37,10 +38,12 @@ constexpr std::array<Setting, 15> kSettings{{
      .about = "The same for personalised advertising."},
     {.name = codec::kMembershipDurationDays,
      .default_value = "540",
-     .about = "Longest stay of a member in a list that Tailrace creates, 1 to 540 days; an addition renews it."},
+     .about =
+         "Longest stay of a member in a list that Tailrace creates, 1 to 540 days; an addition renews it."},
     {.name = codec::kValidateOnly,
      .default_value = "false",
-     .about = "`true`: Google checks every request and stores nothing. What it accepts counts as delivered here, so "
+     .about = "`true`: Google checks every request and stores nothing. What it accepts counts as delivered "
+              "here, so "
               "use a store of its own (`--data`)."},
     {.name = codec::kBaseUrl,
      .default_value = "https://datamanager.googleapis.com",
@@ -50,7 +53,9 @@ constexpr std::array<Setting, 15> kSettings{{
      .about = "Where access tokens are fetched. For the sandbox: `http://127.0.0.1:9090/google/token`."},
     kBatchRecordsMax,
     kRequestsPerMinute,
-    {.name = token::kClientId, .secret = true, .about = "OAuth client; with `client_secret` and `refresh_token`."},
+    {.name = token::kClientId,
+     .secret = true,
+     .about = "OAuth client; with `client_secret` and `refresh_token`."},
     {.name = token::kClientSecret, .secret = true, .about = "The client's secret."},
     {.name = token::kRefreshToken,
      .secret = true,
@@ -107,7 +112,8 @@ class GoogleDataManager final : public Destination {
     return problems;
   }
 
-  Result<Normalised> normalise(IdentifierKind kind, std::string_view raw, const Config& config) const override {
+  Result<Normalised> normalise(IdentifierKind kind, std::string_view raw,
+                               const Config& config) const override {
     const bool taken = kind == IdentifierKind::email || kind == IdentifierKind::phone;
     if (!taken) return invalid(std::string(kNotAccepted));
     const std::string_view value = trimmed(raw);

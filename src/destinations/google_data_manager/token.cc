@@ -91,7 +91,8 @@ std::optional<std::string> assertion(const ServiceAccount& account, const std::s
   claims.members.emplace_back("scope", Value::of(std::string(kScope)));
   claims.members.emplace_back("aud", Value::of(audience));
   claims.members.emplace_back("iat", Value::of(Number::integer(issued)));
-  claims.members.emplace_back("exp", Value::of(Number::integer(issued + kAssertionLife.count / kSecond.count)));
+  claims.members.emplace_back("exp",
+                              Value::of(Number::integer(issued + kAssertionLife.count / kSecond.count)));
   const std::string content = base64url(to_json(header)) + "." + base64url(to_json(claims));
   const auto signature = sign(account.key.get(), content);
   if (!signature) return std::nullopt;
@@ -124,7 +125,8 @@ bool is_header_safe(std::string_view token) {
 
 std::vector<std::string> check(const Config& config) {
   std::vector<std::string> problems;
-  const bool refresh = names(config, kRefreshToken) || names(config, kClientId) || names(config, kClientSecret);
+  const bool refresh =
+      names(config, kRefreshToken) || names(config, kClientId) || names(config, kClientSecret);
   const bool whole = names(config, kRefreshToken) && names(config, kClientId) && names(config, kClientSecret);
   const bool service = names(config, kServiceAccountJson);
   if (!refresh && !service)
@@ -169,7 +171,8 @@ Result<Token> decode(const HttpResponse& response, Time now) {
     const auto seconds = integer_member(body, "expires_in");
     if (!is_header_safe(token) || !seconds || *seconds <= 0)
       return fail(Error::Code::unavailable, "fetching a token: the answer cannot be read");
-    return Token{std::string(token), now + kSecond * std::min<std::int64_t>(*seconds, kDay.count / kSecond.count)};
+    return Token{std::string(token),
+                 now + kSecond * std::min<std::int64_t>(*seconds, kDay.count / kSecond.count)};
   }
   const std::string word = error_word(text_member(body, "error"));
   const std::string detail =

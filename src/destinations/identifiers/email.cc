@@ -75,8 +75,8 @@ bool lower_unicode(std::string_view text, std::string& lowered) {
   UErrorCode status = U_ZERO_ERROR;
   lowered.clear();
   icu::StringByteSink<std::string> sink(&lowered);
-  icu::CaseMap::utf8ToLower("", 0, icu::StringPiece(text.data(), static_cast<std::int32_t>(text.size())), sink,
-                            nullptr, status);
+  icu::CaseMap::utf8ToLower("", 0, icu::StringPiece(text.data(), static_cast<std::int32_t>(text.size())),
+                            sink, nullptr, status);
   return U_SUCCESS(status);
 }
 

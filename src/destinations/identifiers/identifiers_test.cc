@@ -73,8 +73,9 @@ TEST(Email, is_refused_with_a_reason_that_can_be_counted) {
   EXPECT_EQ(email("<ada@example.com>"), refused(kEmailLocal));
   EXPECT_EQ(email("mailto:ada@example.com"), refused(kEmailLocal));
   EXPECT_EQ(email("\"ada\"@example.com"), refused(kEmailLocal));
-  for (const auto* domain : {"", "localhost", ".com", "example.", "example..com", "-a.com", "a-.com", "exa_mple.com",
-                             "[127.0.0.1]", "127.0.0.1", "example.com.", "exa,mple.com", "example.com>"})
+  for (const auto* domain :
+       {"", "localhost", ".com", "example.", "example..com", "-a.com", "a-.com", "exa_mple.com",
+        "[127.0.0.1]", "127.0.0.1", "example.com.", "exa,mple.com", "example.com>"})
     EXPECT_EQ(email("ada@"s + domain), refused(kEmailDomain)) << domain;
 }
 
@@ -191,7 +192,8 @@ class PublishedPhones : public ::testing::Test {
 
 TEST_F(PublishedPhones, are_read_as_the_reference_implementation_reads_them) {
   const auto lines = lines_of(folder() + "/identifiers/phone_libphonenumber_cases.csv.gz");
-  if (lines.empty()) GTEST_SKIP() << "no published cases: set TAILRACE_SHARED_DATA to the folder that holds identifiers/";
+  if (lines.empty())
+    GTEST_SKIP() << "no published cases: set TAILRACE_SHARED_DATA to the folder that holds identifiers/";
   std::size_t wrong = 0;
   for (std::size_t i = 1; i < lines.size(); ++i) {
     const auto cells = cells_of(lines[i]);

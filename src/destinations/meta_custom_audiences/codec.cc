@@ -21,7 +21,8 @@ constexpr std::array<Column, 3> kColumns{{{IdentifierKind::external_id, "EXTERN_
                                           {IdentifierKind::email, "EMAIL"},
                                           {IdentifierKind::phone, "PHONE"}}};
 
-constexpr std::uint64_t kSessionIdEnd = 1'000'000'000'000'000'000;  // 18 digits: exact in every JSON reader of ours
+constexpr std::uint64_t kSessionIdEnd =
+    1'000'000'000'000'000'000;  // 18 digits: exact in every JSON reader of ours
 constexpr int kSessionsMeasured = 100;
 
 std::string setting(const Context& context, std::string_view name) {
@@ -101,7 +102,8 @@ std::uint64_t session_id(const Batch& batch, std::string_view payload) {
 bool is_session_of_additions(std::int64_t id) { return id > 0 && id % 2 == 0; }
 
 // The path below base_url with the proof that the app's secret is known, where it is configured.
-HttpRequest request(const Context& context, std::string method, const std::string& path, std::string query = "") {
+HttpRequest request(const Context& context, std::string method, const std::string& path,
+                    std::string query = "") {
   HttpRequest result;
   result.method = std::move(method);
   const std::string base = setting(context, kBaseUrl);
@@ -252,6 +254,8 @@ Reply judge_success(const Batch& batch, const Value& answer) {
   const std::int64_t invalid = integer_member(&answer, "num_invalid_entries").value_or(0);
   if (invalid >= sent && sent > 0)
     return rejected(batch, "the platform counts the record as invalid", "num_invalid_entries");
+  // Of a person's several rows some are in the audience now: counted as accepted, so that a removal is sent.
+  if (invalid > 0 && batch.members.size() == 1) return accepted(batch);
   if (invalid > 0) return split(batch, "the platform counts records as invalid", "num_invalid_entries");
   if (*received < sent && batch.members.size() > 1)
     return split(batch, "the platform received fewer records than were sent", "num_received");
@@ -331,7 +335,8 @@ Reply decode(const Batch& batch, const HttpResponse& response) {
 HttpRequest encode_create(const Context& context) {
   std::string account = setting(context, kAdAccountId);
   if (account.starts_with("act_")) account.erase(0, 4);
-  HttpRequest result = request(context, "POST", fmt::format("act_{}/customaudiences", percent_encoded(account)));
+  HttpRequest result =
+      request(context, "POST", fmt::format("act_{}/customaudiences", percent_encoded(account)));
   Value body = Value::with(Value::Kind::object);
   body.members.emplace_back("name", Value::of(context.config.audience_name));
   body.members.emplace_back("subtype", Value::of("CUSTOM"));

@@ -80,7 +80,8 @@ class MetaCustomAudiences final : public Destination {
     return problems;
   }
 
-  Result<Normalised> normalise(IdentifierKind kind, std::string_view raw, const Config& config) const override {
+  Result<Normalised> normalise(IdentifierKind kind, std::string_view raw,
+                               const Config& config) const override {
     if (kind == IdentifierKind::external_id) return plain_identifier(kind, TRY(normalise_opaque(raw)));
     const std::string_view value = trimmed(raw);
     const bool hashable = kind == IdentifierKind::email || kind == IdentifierKind::phone;

@@ -25,12 +25,13 @@ constexpr std::array<Setting, 4> kSettings{{
     {.name = codec::kSecret,
      .required = true,
      .secret = true,
-     .about = "`whsec_` and the base64 of 24 to 64 random bytes. While it is being replaced: the old and the new "
-              "one, parted by a blank; requests then carry both signatures."},
+     .about =
+         "`whsec_` and the base64 of 24 to 64 random bytes. While it is being replaced: the old and the new "
+         "one, parted by a blank; requests then carry both signatures."},
 }};
 
-constexpr std::array kIdentifiers{IdentifierKind::external_id, IdentifierKind::anonymous_id, IdentifierKind::email,
-                                  IdentifierKind::phone};
+constexpr std::array kIdentifiers{IdentifierKind::external_id, IdentifierKind::anonymous_id,
+                                  IdentifierKind::email, IdentifierKind::phone};
 
 constexpr std::string_view kAbout =
     R"(Posts every change of membership to a URL of yours, signed as [Standard Webhooks](https://www.standardwebhooks.com)

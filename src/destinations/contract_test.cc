@@ -1,0 +1,395 @@
+// What holds for every destination in the registry.
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "destinations/destination.h"
+#include "model/json.h"
+#include "support/golden.h"
+
+namespace tailrace::destinations {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr Time kNow{1'772'359'200'000};  // 2026-03-01T10:00:00Z
+constexpr std::string_view kToken = "fetched-example-token";
+// No status of a server makes a destination show these.
+constexpr std::string_view kRawEmail = "ada.lovelace@example.com";
+constexpr std::string_view kRawPhone = "+442079460018";
+
+// A value for every setting that must be given, and every secret, by name: a new destination adds its own.
+const std::map<std::string, std::string>& example_values() {
+  static const std::map<std::string, std::string> kValues{
+      {"ad_account_id", "1234567890"},
+      {"operating_account_id", "1234567890"},
+      {"url", "https://hooks.example.com/tailrace"},
+      {"access_token", "secret-access-token"},
+      {"app_secret", "secret-app-secret"},
+      {"client_id", "secret-client-id"},
+      {"client_secret", "secret client&secret"},
+      {"refresh_token", "1//secret-refresh"},
+      {"secret", "whsec_YW4gZXhhbXBsZSBzZWNyZXQgb2YgMzIgYnl0ZXMhISE="},
+  };
+  return kValues;
+}
+
+class Contract : public ::testing::TestWithParam<const Destination*> {
+ protected:
+  Contract() : destination_(*GetParam()) {
+    for (const Setting& setting : destination_.settings()) {
+      const auto value = example_values().find(std::string(setting.name));
+      if (value == example_values().end()) {
+        EXPECT_FALSE(setting.required) << "example_values() lacks " << setting.name;
+      } else {
+        (setting.secret ? config_.secrets : config_.settings)[value->first] = value->second;
+      }
+    }
+    fill_defaults(destination_, config_);
+    config_.audience_name = "VIP";
+    config_.audience_description = "the best";
+  }
+
+  Context context() const { return {config_, kToken, kNow}; }
+
+  Member person(std::size_t number) const {
+    Member member;
+    member.person = fmt::format("crm-{}", number);
+    member.changed_at = kNow - kSecond;
+    for (const IdentifierKind kind : destination_.identifiers()) {
+      const auto value = kind == IdentifierKind::phone   ? std::string(kRawPhone)
+                         : kind == IdentifierKind::email ? std::string(kRawEmail)
+                                                         : fmt::format("id-{}", number);
+      member.identifiers.push_back(destination_.normalise(kind, value, config_).value().upload);
+    }
+    return member;
+  }
+
+  std::vector<Member> people(std::size_t count) const {
+    std::vector<Member> result;
+    for (std::size_t i = 0; i < count; ++i) result.push_back(person(i));
+    return result;
+  }
+
+  static Batch batch_of(const std::vector<Member>& members, BatchKind kind = BatchKind::add) {
+    return {.kind = kind, .audience_id = "2384", .id = 7, .members = members};
+  }
+
+  // A Reply keeps the promises of its header whatever the answer was.
+  static void expect_well_formed(const Reply& reply, const Batch& batch, const std::string& what) {
+    switch (reply.verdict) {
+      case Reply::Verdict::done:
+        EXPECT_EQ(reply.outcomes.size(), batch.members.size()) << what;
+        break;
+      case Reply::Verdict::split:
+        EXPECT_GT(batch.members.size(), 1u) << what << ": a batch of one cannot be halved";
+        EXPECT_TRUE(reply.outcomes.empty() || reply.outcomes.size() == batch.members.size()) << what;
+        EXPECT_NE(reply.reason, "") << what;
+        break;
+      case Reply::Verdict::retry:
+      case Reply::Verdict::reauthorise:
+      case Reply::Verdict::stop:
+        EXPECT_TRUE(reply.outcomes.empty()) << what;
+        EXPECT_NE(reply.reason, "") << what;
+        break;
+    }
+    for (const Outcome& outcome : reply.outcomes)
+      EXPECT_EQ(outcome.reason.empty(), outcome.kind == Outcome::Kind::accepted) << what;
+    if (reply.retry_after) {
+      EXPECT_GE(*reply.retry_after, Millis{0}) << what;
+      EXPECT_LE(*reply.retry_after, kDay) << what;
+    }
+  }
+
+  Reply decode(const Batch& batch, int status, const std::string& body, HttpHeaders headers = {}) const {
+    const Reply reply = destination_.decode(batch, {status, std::move(headers), body});
+    expect_well_formed(reply, batch, fmt::format("HTTP {}: {}", status, body.substr(0, 80)));
+    return reply;
+  }
+
+  const Destination& destination_;
+  Config config_;
+};
+
+TEST_P(Contract, is_found_by_its_type_and_has_names_that_differ) {
+  EXPECT_EQ(find(destination_.type()), &destination_);
+  EXPECT_NE(destination_.title(), "");
+  std::set<std::string_view> names;
+  for (const Setting& setting : destination_.settings()) {
+    EXPECT_TRUE(names.insert(setting.name).second) << setting.name;
+    EXPECT_NE(setting.about, "") << setting.name;
+    EXPECT_TRUE(!setting.secret || setting.default_value.empty()) << setting.name;
+  }
+}
+
+TEST_P(Contract, its_defaults_and_examples_are_free_of_problems) {
+  EXPECT_EQ(destination_.check(config_), std::vector<std::string>());
+}
+
+TEST_P(Contract, checks_without_the_values_of_secrets) {
+  for (auto& [name, value] : config_.secrets) value.clear();
+  EXPECT_EQ(destination_.check(config_), std::vector<std::string>());
+}
+
+TEST_P(Contract, refuses_urls_that_would_send_tokens_in_the_clear_or_hold_them) {
+  for (const Setting& setting : destination_.settings()) {
+    if (!setting.name.ends_with("url")) continue;
+    std::string& url = config_.settings[std::string(setting.name)];
+    for (const auto* good : {"https://example.com", "https://example.com:8443/a/",
+                             "http://127.0.0.1:9090/meta", "http://localhost/x", "http://[::1]:9090"}) {
+      url = good;
+      EXPECT_EQ(destination_.check(config_), std::vector<std::string>()) << good;
+    }
+    for (const auto* bad : {"http://example.com", "http://127.0.0.1.example.com",
+                            "http://localhost@example.com", "ftp://example.com", "https://", "https://:443/",
+                            "https://user:word@example.com", "https://example.com/a b",
+                            "https://example.com/\r\nHost: x", "https://example.com/#a", "example.com"}) {
+      url = bad;
+      EXPECT_EQ(destination_.check(config_).size(), 1u) << bad;
+    }
+    url = "https://example.com";
+  }
+}
+
+TEST_P(Contract, takes_lower_limits_only) {
+  if (destination_.limits().batch_records_max == 0) return;
+  for (const auto* bad : {"0", "-1", "10001", "many", "1e3", "99999999999999"}) {
+    config_.settings["batch_records_max"] = bad;
+    EXPECT_EQ(destination_.check(config_).size(), 1u) << bad;
+  }
+  config_.settings["batch_records_max"] = "1";
+  EXPECT_TRUE(destination_.check(config_).empty());
+}
+
+TEST_P(Contract, encodes_the_same_bytes_twice) {
+  const auto members = people(3);
+  for (const BatchKind kind : {BatchKind::add, BatchKind::remove}) {
+    const HttpRequest once = destination_.encode(batch_of(members, kind), context());
+    const HttpRequest twice = destination_.encode(batch_of(members, kind), context());
+    EXPECT_EQ(once.method, twice.method);
+    EXPECT_EQ(once.url, twice.url);
+    EXPECT_EQ(once.headers, twice.headers);
+    EXPECT_EQ(once.body, twice.body);
+  }
+}
+
+TEST_P(Contract, a_resend_later_has_the_same_body) {
+  const auto members = people(2);
+  const Context later{config_, "another-token", kNow + kHour};
+  EXPECT_EQ(destination_.encode(batch_of(members), context()).body,
+            destination_.encode(batch_of(members), later).body);
+}
+
+TEST_P(Contract, its_body_is_json_and_fits_its_limits_when_full) {
+  const Limits limits = destination_.limits();
+  ASSERT_GT(limits.batch_records_max, 0u);
+  const auto members = people(limits.batch_records_max);
+  for (const BatchKind kind : {BatchKind::add, BatchKind::remove}) {
+    const HttpRequest request = destination_.encode(batch_of(members, kind), context());
+    EXPECT_TRUE(parse_json(request.body).has_value());
+    EXPECT_EQ(request.headers.get("content-type"), "application/json");
+    if (limits.batch_bytes_max > 0) {
+      EXPECT_LE(request.body.size(), limits.batch_bytes_max);
+    }
+  }
+}
+
+TEST_P(Contract, an_ordinary_person_is_one_record) { EXPECT_EQ(destination_.records(person(1)), 1u); }
+
+TEST_P(Contract, uploads_hashes_and_nothing_raw_where_it_hashes) {
+  const auto email = destination_.normalise(IdentifierKind::email, kRawEmail, config_).value();
+  const auto phone = destination_.normalise(IdentifierKind::phone, kRawPhone, config_).value();
+  EXPECT_EQ(email.upload.hashed, phone.upload.hashed);
+  const std::string body = destination_.encode(batch_of(people(2)), context()).body;
+  EXPECT_THAT(body, HasSubstr(email.upload.value));
+  EXPECT_THAT(body, HasSubstr(phone.upload.value));
+  if (!email.upload.hashed) return;
+  EXPECT_THAT(email.upload.value, ::testing::MatchesRegex("[0-9a-f]+"));
+  EXPECT_EQ(email.upload.value.size(), 64u);
+  for (const std::string_view raw : {kRawEmail, kRawPhone, kRawPhone.substr(1),
+                                     std::string_view("example.com\""), std::string_view("crm-")})
+    EXPECT_THAT(body, Not(HasSubstr(std::string(raw))));
+}
+
+TEST_P(Contract, normalises_an_already_hashed_value_by_passing_it_in_lower_case) {
+  if (!destination_.normalise(IdentifierKind::email, kRawEmail, config_)->upload.hashed) return;
+  for (const IdentifierKind kind : {IdentifierKind::email, IdentifierKind::phone}) {
+    const auto result = destination_.normalise(kind, " " + std::string(64, 'A') + " ", config_).value();
+    EXPECT_EQ(result.upload.value, std::string(64, 'a'));
+    EXPECT_TRUE(result.upload.hashed);
+  }
+}
+
+TEST_P(Contract, refuses_identifiers_without_repeating_them) {
+  for (const auto kind : {IdentifierKind::external_id, IdentifierKind::anonymous_id, IdentifierKind::email,
+                          IdentifierKind::phone}) {
+    for (const std::string& raw : {std::string(), std::string(" "), std::string("zq\xff@example.com"),
+                                   std::string(3 << 20, 'z'), std::string("zq\0zq", 5)}) {
+      const auto result = destination_.normalise(kind, raw, config_);
+      ASSERT_FALSE(result.has_value()) << to_string(kind);
+      EXPECT_EQ(result.error().code, Error::Code::invalid_argument);
+      EXPECT_THAT(result.error().message, Not(HasSubstr("zq")));
+      EXPECT_LT(result.error().message.size(), 80u);
+    }
+  }
+}
+
+TEST_P(Contract, an_audience_id_cannot_leave_its_place_in_the_url) {
+  const auto members = people(1);
+  Batch batch = batch_of(members);
+  batch.audience_id = "../me?fields=id#x y\r\nHost: example.org";
+  for (const std::string& url : {destination_.encode(batch, context()).url,
+                                 destination_.encode_measure(batch.audience_id, context())
+                                     .value_or(HttpRequest{"GET", "https://example.com", {}, ""})
+                                     .url}) {
+    EXPECT_THAT(url, Not(HasSubstr("../me")));
+    EXPECT_EQ(url.find_first_of(" \r\n#"), std::string::npos) << url;
+  }
+}
+
+TEST_P(Contract, judges_answers_by_their_status) {
+  const auto members = people(4);
+  const Batch batch = batch_of(members);
+  using Verdict = Reply::Verdict;
+  for (const std::string body : {"", "<html>no</html>", "{", "[]", "null", "\"x\"", "{\"error\":"}) {
+    for (const int status : {408, 429, 500, 502, 503, 504, 599}) {
+      // A 408 in HTML says that the platform's front is busy; every destination tries again.
+      EXPECT_EQ(decode(batch, status, body).verdict, Verdict::retry) << status << " " << body;
+    }
+    EXPECT_THAT(decode(batch, 401, body).verdict, ::testing::AnyOf(Verdict::reauthorise, Verdict::stop));
+    EXPECT_EQ(decode(batch, 403, body).verdict, Verdict::stop);
+    EXPECT_EQ(decode(batch, 302, body).verdict, Verdict::stop);
+    EXPECT_EQ(decode(batch, 413, body).verdict, Verdict::split);
+    EXPECT_EQ(decode(batch, 0, body).verdict, Verdict::retry);
+  }
+}
+
+TEST_P(Contract, follows_retry_after_within_reason) {
+  const auto members = people(2);
+  const auto wait = [&](const std::string& value) {
+    return decode(batch_of(members), 503, "", {{"Retry-After", value}}).retry_after;
+  };
+  EXPECT_EQ(wait("90"), kSecond * 90);
+  EXPECT_EQ(wait("99999999999"), kDay);
+  EXPECT_EQ(wait("-5"), Millis{0});
+  EXPECT_EQ(wait("soon"), std::nullopt);
+}
+
+TEST_P(Contract, survives_answers_that_make_no_sense) {
+  const auto members = people(3);
+  const std::string deep = std::string(5000, '[') + std::string(5000, ']');
+  for (const std::string& body :
+       {std::string("{\"error\":null}"), std::string("{\"error\":[]}"),
+        std::string("{\"error\":{\"code\":\"x\"}}"),
+        std::string("{\"error\":{\"code\":1e300,\"error_subcode\":-1,\"details\":7}}"),
+        std::string("{\"error\":{\"details\":[null,{\"@type\":5,\"fieldViolations\":{}},{\"fieldViolations\":"
+                    "[0]}]}}"),
+        std::string("{\"num_received\":-1,\"num_invalid_entries\":-1}"),
+        std::string("{\"num_received\":9e18,\"num_invalid_entries\":9e18}"), std::string("{\"requestId\":7}"),
+        std::string("{\"id\":{}}"), std::string("{\"sessions\":{\"data\":[1,{\"session_id\":2}]}}"), deep,
+        std::string("\0\xff\xfe", 3)}) {
+    for (const int status : {-1, 0, 100, 200, 204, 299, 400, 404, 418, 499, 500, 1000}) {
+      for (const std::size_t count : {0u, 1u, 3u}) {
+        Batch batch = batch_of(members);
+        batch.members = batch.members.first(count);
+        decode(batch, status, body,
+               {{"X-Business-Use-Case-Usage", body}, {"Retry-After", body}, {"Date", body}});
+      }
+      const HttpResponse response{status, {}, body};
+      const auto created = destination_.decode_create(response);
+      EXPECT_NE(created.value_or("none"), "");
+      const auto measured = destination_.decode_measure(response);
+      if (measured && measured->match_rate) {
+        EXPECT_GE(*measured->match_rate, 0.0);
+        EXPECT_LE(*measured->match_rate, 1.0);
+      }
+      const auto token = destination_.decode_token(response, kNow);
+      EXPECT_GT(token.value_or(Token{"", kNever}).expires_at, kNow);
+    }
+  }
+}
+
+TEST_P(Contract, repeats_nothing_of_an_answer_that_may_be_an_identifier_or_a_secret) {
+  const auto members = people(2);
+  const std::string words = fmt::format("{} {} {}", kRawEmail, kRawPhone, kToken);
+  const std::string body = fmt::format(
+      R"({{"error":{{"code":100,"message":"schema {0}","status":"{0}","error_user_msg":"{0}","details":[)"
+      R"({{"@type":"ErrorInfo","reason":"{0}","metadata":{{"quota_limit":"{0}"}}}},)"
+      R"({{"fieldViolations":[{{"field":"audience_members[0] {0}","reason":"{0}","description":"{0}"}}]}}]}}}})",
+      words);
+  for (const int status : {200, 400, 401, 403, 404, 429, 500}) {
+    const Reply reply = decode(batch_of(members), status, body);
+    std::string shown = reply.reason + reply.code;
+    for (const Outcome& outcome : reply.outcomes) shown += outcome.reason;
+    const HttpResponse response{status, {}, body};
+    if (const auto created = destination_.decode_create(response); !created) shown += created.error().message;
+    if (const auto measured = destination_.decode_measure(response); !measured)
+      shown += measured.error().message;
+    if (const auto token = destination_.decode_token(response, kNow); !token) shown += token.error().message;
+    for (const std::string_view hidden : {kRawEmail, kRawPhone, kToken})
+      EXPECT_THAT(shown, Not(HasSubstr(std::string(hidden)))) << status;
+  }
+}
+
+TEST_P(Contract, masked_requests_hold_no_secret) {
+  const auto members = people(1);
+  std::vector<HttpRequest> requests{destination_.encode(batch_of(members), context())};
+  if (auto request = destination_.encode_create(context())) requests.push_back(*request);
+  if (auto request = destination_.encode_measure("2384", context())) requests.push_back(*request);
+  if (auto request = destination_.encode_token(config_, kNow)) requests.push_back(*request);
+  for (const HttpRequest& request : requests) {
+    const HttpRequest shown = masked(request, config_);
+    std::string text = shown.url + "\n" + shown.body;
+    for (const auto& [name, value] : shown.headers) text += "\n" + name + ": " + value;
+    EXPECT_THAT(text, Not(HasSubstr("secret-")));
+    EXPECT_THAT(text, Not(HasSubstr("secret%20")));
+    EXPECT_THAT(text, Not(HasSubstr(std::string(kToken))));
+    EXPECT_THAT(text, Not(HasSubstr("v1,")));
+    EXPECT_THAT(text, Not(::testing::ContainsRegex("appsecret_proof=[0-9a-f]")));
+    EXPECT_THAT(text, HasSubstr("***"));
+    EXPECT_EQ(shown.method, request.method);
+    EXPECT_EQ(shown.headers.size(), request.headers.size());
+  }
+}
+
+TEST(Masked, hides_every_spelling_of_a_secret_and_keeps_the_rest) {
+  Config config;
+  config.secrets = {
+      {"a", "to\"ken/1"}, {"b", "first-part second-part"}, {"c", ""}, {"d", "to\"ken/1-longer"}};
+  HttpRequest request{"POST",
+                      "https://example.com/to%22ken%2F1?x=1&access_token=abc&keyword=kept#end",
+                      {{"AUTHORIZATION", "Bearer unknown"}, {"X-Other", "second-part!"}, {"X-Kept", "kept"}},
+                      R"({"t":"to\"ken/1-longer","e":"kept","assertion=kept":1})"};
+  const HttpRequest shown = masked(request, config);
+  EXPECT_EQ(shown.url, "https://example.com/***?x=1&access_token=***&keyword=kept#end");
+  EXPECT_EQ(shown.body, R"({"t":"***","e":"kept","assertion=kept":1})");
+  EXPECT_EQ(shown.headers, (HttpHeaders{{"AUTHORIZATION", "***"}, {"X-Other", "***!"}, {"X-Kept", "kept"}}));
+}
+
+TEST(Masked, ends_even_when_a_secret_is_the_mask) {
+  Config config;
+  config.secrets = {{"a", "*"}};
+  EXPECT_EQ(masked({"GET", "https://example.com/*", {}, ""}, config).url, "https://example.com/***");
+}
+
+TEST(Registry, knows_no_other) { EXPECT_EQ(find("facebook"), nullptr); }
+
+class Reference : public ::testing::TestWithParam<const Destination*> {};
+
+TEST_P(Reference, page_is_what_the_description_says) {
+  testing::expect_file(fmt::format("{}/docs/destinations/{}.md", TAILRACE_SOURCE_DIR, GetParam()->type()),
+                       reference_markdown(*GetParam()));
+}
+
+const auto kTypeOf = [](const auto& test) { return std::string(test.param->type()); };
+INSTANTIATE_TEST_SUITE_P(Destinations, Contract, ::testing::ValuesIn(registry().begin(), registry().end()),
+                         kTypeOf);
+INSTANTIATE_TEST_SUITE_P(Destinations, Reference, ::testing::ValuesIn(registry().begin(), registry().end()),
+                         kTypeOf);
+
+}  // namespace
+}  // namespace tailrace::destinations
