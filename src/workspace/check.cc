@@ -294,6 +294,16 @@ language::ExprPtr unreadable(NamedList list) {
   return std::make_shared<const language::Expr>(std::move(expr));
 }
 
+// A sync that names no identifiers uses all its destination can match by.
+void fill_identifiers(Workspace& workspace, Catalogue catalogue) {
+  for (SyncConfig& sync : workspace.syncs) {
+    const DestinationConfig* config = workspace.find_destination(sync.destination);
+    const Destination* type = config == nullptr ? nullptr : find_type(catalogue, config->type);
+    if (!sync.identifiers.empty() || type == nullptr) continue;
+    sync.identifiers.assign(type->identifiers().begin(), type->identifiers().end());
+  }
+}
+
 }  // namespace
 
 void check_references(const Draft& draft, Catalogue catalogue, Problems& problems) {
@@ -364,6 +374,7 @@ Loaded load_files(std::span<const SourceFile> files, Catalogue catalogue) {
   Problems problems;
   Draft draft = read_files(files, problems);
   check_references(draft, catalogue, problems);
+  fill_identifiers(draft.workspace, catalogue);
   check_expressions(draft, problems);
   return {std::move(draft.workspace), problems.take_sorted()};
 }

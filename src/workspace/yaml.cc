@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <unicode/utf8.h>
 #include <yaml-cpp/yaml.h>
 
 namespace tailrace::workspace {
@@ -54,6 +55,19 @@ std::optional<std::vector<std::size_t>> align(std::string_view raw, std::size_t 
   }
   places.push_back(at);
   return places;
+}
+
+// Where the text ceases to be UTF-8.
+std::optional<std::size_t> first_broken_byte(std::string_view text) {
+  const char* bytes = text.data();
+  const auto size = static_cast<std::int32_t>(text.size());  // at most kFileBytesMax
+  for (std::int32_t at = 0; at < size;) {
+    const std::int32_t begin = at;
+    UChar32 code_point = 0;
+    U8_NEXT(bytes, at, size, code_point);
+    if (code_point < 0) return static_cast<std::size_t>(begin);
+  }
+  return std::nullopt;
 }
 
 class Converter {
@@ -126,6 +140,10 @@ class Converter {
 std::optional<YamlNode> read_yaml(const SourceFile& file, Problems& problems) {
   if (file.text.size() > kFileBytesMax) {
     problems.error_in(file.name, fmt::format("the file is larger than {} MiB", kFileBytesMax >> 20));
+    return std::nullopt;
+  }
+  if (const auto broken = first_broken_byte(file.text)) {
+    problems.error({&file, *broken, 1}, "the file is not UTF-8 from here on", "save it as UTF-8");
     return std::nullopt;
   }
   try {
