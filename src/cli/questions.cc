@@ -1,0 +1,112 @@
+// members, transitions, explain: questions to the engine about now and the past.
+#include <fmt/format.h>
+
+#include "cli/command.h"
+#include "cli/table.h"
+#include "model/record.h"
+
+namespace tailrace::cli {
+namespace {
+
+struct Question {
+  workspace::Workspace workspace;
+  language::ExprPtr expr;
+};
+
+Result<Question> read_question(const Run& run) {
+  Question question;
+  question.workspace = TRY(applied_workspace(run.core));
+  question.expr = TRY(workspace::resolve_segment(question.workspace, run.command.segment));
+  return question;
+}
+
+Result<Table> members(const Run& run) {
+  const Question question = TRY(read_question(run));
+  const Time at = TRY(instant(run.command.at, run.core.now()));
+  return run.core.call([&](engine::Engine& engine) -> Result<Table> {
+    Table table({"person"});
+    for (const PersonId person : TRY(engine.members_at(question.workspace, question.expr, at))) {
+      table.add({Value::of(engine.golden_id(person))});
+    }
+    return table;
+  });
+}
+
+Result<Table> transitions(const Run& run) {
+  const Question question = TRY(read_question(run));
+  const Time from = TRY(instant(run.command.from, kTimeMin));
+  const Time to = TRY(instant(run.command.to, run.core.now()));
+  if (to < from) return invalid("--to is before --from");
+  return run.core.call([&](engine::Engine& engine) -> Result<Table> {
+    Table table({"at", "person", "change"});
+    for (const auto& transition : TRY(engine.transitions(question.workspace, question.expr, from, to))) {
+      table.add({Value::of(format_time(transition.at)), Value::of(engine.golden_id(transition.person)),
+                 Value::of(transition.change == Change::entered ? "entered" : "left")});
+    }
+    return table;
+  });
+}
+
+std::string until_text(Time until) { return until >= kNever ? "" : format_time(until); }
+
+// What decided, in words: "2 times; event of 2026-..., message order-1".
+std::string evidence_text(server::Store& store, const segments::Evidence& evidence) {
+  std::string text = evidence.value;
+  if (evidence.time) text += fmt::format("; {} of {}", evidence.position ? "event" : "stated", format_time(*evidence.time));
+  if (evidence.position) {
+    std::string bytes;
+    if (const auto record = store.record(*evidence.position, bytes)) text += fmt::format(", message {}", record->message_id);
+  }
+  return text;
+}
+
+void add_rows(server::Store& store, const segments::Explanation& part, int depth, Table& table) {
+  table.add({Value::of(part.holds ? "yes" : "no"), Value::of(std::string(static_cast<std::size_t>(depth) * 2, ' ') + part.text),
+             part.parts.empty() ? Value::of(evidence_text(store, part.evidence)) : Value(),
+             part.until >= kNever ? Value() : Value::of(until_text(part.until))});
+  for (const auto& inner : part.parts) add_rows(store, inner, depth + 1, table);
+}
+
+Result<Table> explain(const Run& run) {
+  const auto workspace = TRY(applied_workspace(run.core));
+  const Time at = TRY(instant(run.command.at, run.core.now()));
+  std::vector<std::pair<std::string, language::ExprPtr>> asked;
+  if (run.command.segment.empty()) {
+    for (const auto& segment : workspace.segments) asked.emplace_back(segment.name, segment.expr);
+  } else {
+    asked.emplace_back("", TRY(workspace::resolve_segment(workspace, run.command.segment)));
+  }
+  return run.core.call([&](engine::Engine& engine) -> Result<Table> {
+    const auto person = engine.find_person(run.command.person);
+    if (!person) return fail(Error::Code::not_found, fmt::format("nobody is known as `{}`", run.command.person));
+    Table table({"holds", "condition", "decided by", "next change"});
+    for (const auto& [name, expr] : asked) {
+      auto explanation = TRY(engine.explain(workspace, expr, *person, at));
+      if (!name.empty()) explanation.text = fmt::format("{}: {}", name, explanation.text);
+      add_rows(run.core.store(), explanation, 0, table);
+    }
+    return table;
+  });
+}
+
+int print(const Run& run, const Result<Table>& table) {
+  if (!table) return run.fail(table.error());
+  run.console.out(table->print(run.command.format));
+  return kDone;
+}
+
+}  // namespace
+
+int run_members(const Run& run) {
+  const auto table = members(run);
+  if (!table) return run.fail(table.error());
+  const std::string text = table->print(run.command.format == Format::text ? Format::csv : run.command.format);
+  // As text: one id a line and nothing else, ready for other programs.
+  run.console.out(run.command.format == Format::text ? text.substr(text.find('\n') + 1) : text);
+  return kDone;
+}
+
+int run_transitions(const Run& run) { return print(run, transitions(run)); }
+int run_explain(const Run& run) { return print(run, explain(run)); }
+
+}  // namespace tailrace::cli
