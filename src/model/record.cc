@@ -122,4 +122,10 @@ void make_tombstone(std::string& encoded, std::size_t offset, std::size_t length
   std::memset(encoded.data() + offset + kHeaderBytes, 0, length - kHeaderBytes);
 }
 
+void shift_time(std::string& encoded, std::size_t offset, Millis by) {
+  TR_ASSERT(offset + kHeaderBytes + 8 <= encoded.size());
+  const Time moved = Time{load_i64(encoded.data() + offset + kHeaderBytes)} + by;
+  std::memcpy(encoded.data() + offset + kHeaderBytes, &moved.ms, sizeof moved.ms);
+}
+
 }  // namespace tailrace

@@ -52,6 +52,9 @@ Result<void> encode_record(const RecordView& record, std::string& out);
 // Views into bytes. Errors: corrupt.
 Result<RecordView> decode_record(std::string_view bytes);
 
+// Moves the event time in encoded bytes (of a record that begins at offset and is no tombstone).
+void shift_time(std::string& encoded, std::size_t offset, Millis by);
+
 // Overwrites received_at in encoded bytes (the log stamps at append).
 void stamp_received_at(std::string& encoded, std::size_t offset, Time received_at);
 

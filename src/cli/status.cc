@@ -1,0 +1,126 @@
+#include <fmt/format.h>
+
+#include <map>
+
+#include "cli/command.h"
+#include "cli/table.h"
+
+namespace tailrace::cli {
+namespace {
+
+using delivery::SyncStatus;
+
+// Without a running `serve`: what the ledger and the segments say.
+std::vector<SyncStatus> resting_status(server::Core& core, const workspace::Workspace& workspace) {
+  std::vector<SyncStatus> result;
+  for (std::uint32_t i = 0; i < workspace.syncs.size(); ++i) {
+    const auto& sync = workspace.syncs[i];
+    const auto state = core.ledger().state(sync.name);
+    SyncStatus status;
+    status.sync = sync.name;
+    status.segment = sync.segment;
+    status.destination = sync.destination;
+    status.effect = sync.effect;
+    status.audience_id = state.audience_id;
+    status.sent = state.sent;
+    status.accepted = state.accepted;
+    status.rejected = state.rejected;
+    status.measured = state.measured;
+    status.measured_at = state.measured_at;
+    status.last_success_at = state.last_success_at;
+    status.state = state.stopped_reason.empty() ? "not running: start `tailrace serve`" : "stopped: " + state.stopped_reason;
+    std::map<std::uint32_t, bool> standing;  // person -> acknowledged member
+    core.ledger().for_each(sync.name, [&](PersonId person, const delivery::Membership& membership) {
+      standing[person.value] = membership.state == delivery::Membership::State::member;
+      status.delivered += membership.state == delivery::Membership::State::member;
+    });
+    core.call([&](engine::Engine& engine) {
+      for (const PersonId person : engine.members(engine.audience(SyncId(i)))) {
+        if (server::held_out(sync, person)) continue;
+        ++status.desired;
+        const auto known = standing.find(person.value);
+        status.pending += known == standing.end() || !known->second;
+      }
+      for (const auto& [person, member] : standing) {
+        status.pending += member && !engine.contains(engine.audience(SyncId(i)), PersonId(person));
+      }
+      return true;
+    });
+    result.push_back(std::move(status));
+  }
+  return result;
+}
+
+Value number(std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); }
+Value time_or_nothing(Time time) { return time.ms == 0 ? Value() : Value::of(format_time(time)); }
+Value millis_or_nothing(std::optional<Millis> millis) { return millis ? Value::of(Number::integer(millis->count)) : Value(); }
+
+}  // namespace
+
+int run_status(const Run& run) {
+  const auto workspace = applied_workspace(run.core);
+  if (!workspace) return run.fail(workspace.error());
+  std::vector<SyncStatus> syncs;
+  if (run.core.courier() != nullptr) {
+    syncs = run.core.courier()->call([](delivery::Delivery* delivery) {
+      return delivery == nullptr ? std::vector<SyncStatus>() : delivery->status();
+    });
+  }
+  if (syncs.empty()) syncs = resting_status(run.core, *workspace);
+
+  Table table({"audience", "segment", "effect", "destination", "members", "sent", "accepted", "rejected", "pending", "no identifier",
+               "size", "match rate", "last sync", "p50 ms", "p99 ms", "live", "state"});
+  for (const SyncStatus& sync : syncs) {
+    Value size;
+    Value match;
+    if (sync.measured && sync.measured->size) size = number(static_cast<std::uint64_t>(*sync.measured->size));
+    if (sync.measured && sync.measured->match_rate) match = Value::of(fmt::format("{:.0f} %", *sync.measured->match_rate * 100));
+    table.add({Value::of(sync.sync), Value::of(sync.segment),
+               Value::of(sync.effect == workspace::Effect::suppress ? "suppress" : "target"), Value::of(sync.destination),
+               number(sync.desired), number(sync.sent), number(sync.accepted), number(sync.rejected), number(sync.pending),
+               number(sync.without_identifier), size, match, time_or_nothing(sync.last_success_at), millis_or_nothing(sync.latency_p50),
+               millis_or_nothing(sync.latency_p99), number(sync.latency_count), Value::of(sync.state)});
+  }
+  run.console.out(table.print(run.command.format));
+  if (run.command.format != Format::text) return kDone;
+
+  struct Sums {
+    engine::Counts counts;
+    std::map<std::string, std::uint64_t> reasons;
+    double work = 1;
+  };
+  const auto sums = run.core.call([](engine::Engine& engine) {
+    Sums result{.counts = engine.counts(), .reasons = {}, .work = engine.work_done()};
+    for (const auto& item : engine.quarantine()) ++result.reasons[item.reason];
+    return result;
+  });
+  run.console.out(fmt::format("\n{} people, {} events, {} duplicates, {} records\n", grouped(sums.counts.people), grouped(sums.counts.events),
+                              grouped(sums.counts.duplicates), grouped(sums.counts.records)));
+  if (sums.work < 1) run.console.out(fmt::format("a new workspace is being filled: {:.0f} %\n", sums.work * 100));
+  if (!sums.reasons.empty()) {
+    run.console.out(fmt::format("\nQuarantine: {} records\n", grouped(sums.counts.quarantined)));
+    std::vector<std::pair<std::uint64_t, std::string>> by_count;
+    for (const auto& [reason, count] : sums.reasons) by_count.emplace_back(count, reason);
+    std::sort(by_count.rbegin(), by_count.rend());
+    constexpr std::size_t kReasonsShown = 20;
+    for (std::size_t i = 0; i < by_count.size() && i < kReasonsShown; ++i) {
+      run.console.out(fmt::format("  {:>8}  {}\n", grouped(by_count[i].first), by_count[i].second));
+    }
+    if (by_count.size() > kReasonsShown) run.console.out(fmt::format("  and {} other reasons\n", by_count.size() - kReasonsShown));
+  }
+  // Why records were rejected, without saying whose they are.
+  if (run.core.courier() != nullptr) {
+    const auto rejections = run.core.courier()->call([&](delivery::Delivery* delivery) {
+      std::map<std::string, std::uint64_t> reasons;
+      for (std::uint32_t i = 0; delivery != nullptr && i < syncs.size(); ++i) {
+        for (const auto& rejection : delivery->rejections(SyncId(i), 10'000)) ++reasons[syncs[i].sync + ": " + rejection.reason];
+      }
+      return reasons;
+    });
+    if (!rejections.empty()) run.console.out("\nRejected or not uploadable:\n");
+    for (const auto& [reason, count] : rejections) run.console.out(fmt::format("  {:>8}  {}\n", grouped(count), reason));
+  }
+  return kDone;
+}
+
+}  // namespace tailrace::cli
