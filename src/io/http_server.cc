@@ -166,6 +166,10 @@ class Session : public std::enable_shared_from_this<Session> {
     write(std::move(response));
   }
 
+  void hang_up(std::uint64_t serial) {
+    if (phase_ == Phase::handling && serial == serial_) close();
+  }
+
   // The server is going down: whoever has nothing under way is closed at once.
   void drain() {
     error_code ignored;
@@ -503,6 +507,14 @@ class SessionResponder final : public Responder {
     // elsewhere.
     loop_->run([session = session_, serial = serial_, response = std::move(response)]() mutable {
       if (const auto alive = session.lock()) alive->answer(serial, std::move(response));
+    });
+  }
+
+  void hang_up() override {
+    TR_ASSERT(!answered_);
+    answered_ = true;
+    loop_->run([session = session_, serial = serial_] {
+      if (const auto alive = session.lock()) alive->hang_up(serial);
     });
   }
 

@@ -36,6 +36,8 @@ class Responder {
   // Content-Length, Connection, Transfer-Encoding and Date are set by the server, whatever the response says.
   // Destroying a Responder that has not answered answers 500; an answer after stop() goes nowhere.
   virtual void respond(HttpResponse response) = 0;
+  // Closes the connection without an answer, as a platform does that dies. Instead of respond().
+  virtual void hang_up() = 0;
 };
 // request.body may be moved from. It carries at least 64 spare bytes of capacity beyond its size (simdjson's
 // padding).
