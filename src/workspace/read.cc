@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/calendar.h"
 #include "workspace/ecommerce.h"
 #include "workspace/values.h"
 
@@ -177,7 +178,7 @@ void Reader::tailrace_file(const YamlNode& root) {
                                         {"phone", IdentifierKind::phone}});
   if (const std::string zone = fields.text("time_zone"); !zone.empty()) {
     workspace_.time_zone = zone;
-    if (!is_time_zone(zone)) {
+    if (!Zone::named(zone)) {
       problems_.error(fields.spot_of("time_zone"), fmt::format("{} is no time zone", in_quotes(zone)),
                       "use a name of the IANA list, such as UTC or Europe/London");
     }

@@ -6,7 +6,6 @@
 #include <span>
 
 #include <fmt/format.h>
-#include <unicode/timezone.h>
 #include <unicode/uloc.h>
 
 namespace tailrace::workspace {
@@ -147,14 +146,6 @@ bool is_region(std::string_view code) {
     if (code == *country) return true;
   }
   return false;
-}
-
-bool is_time_zone(const std::string& name) {
-  // ICU also takes offsets such as GMT+1; the canonical id of those is no entry of the list.
-  UErrorCode status = U_ZERO_ERROR;
-  icu::UnicodeString canonical;
-  icu::TimeZone::getCanonicalID(icu::UnicodeString::fromUTF8(name), canonical, status);
-  return U_SUCCESS(status) != 0 && (name == "UTC" || !canonical.startsWith("GMT"));
 }
 
 std::optional<IdentifierKind> parse_identifier_kind(std::string_view text) {

@@ -20,9 +20,6 @@ Result<std::uint32_t> parse_share(std::string_view text);
 // Whether ISO 3166-1 assigns the two letters (upper case) to a country.
 bool is_region(std::string_view code);
 
-// Whether the IANA list of time zones has the name.
-bool is_time_zone(const std::string& name);
-
 std::optional<IdentifierKind> parse_identifier_kind(std::string_view text);
 Result<language::Type> parse_type(std::string_view text);
 std::string_view print_type(language::Type type);
