@@ -88,7 +88,7 @@ struct BatchBuilder::Difference {
     difference.none_usable = usable.identifiers.empty();
     if (!run.plan.extension_refused(person)) {
       difference.fresh =
-          membership.extending ? usable.identifiers : minus(usable.identifiers, membership.uploaded);
+          membership.unanswered ? usable.identifiers : minus(usable.identifiers, membership.uploaded);
     }
     if (!run.plan.reduction_refused(person)) difference.gone = minus(membership.uploaded, usable.identifiers);
     return difference;
@@ -204,7 +204,7 @@ Result<void> BatchBuilder::draft_changes(SyncRun& run, std::span<const PersonId>
         continue;
       }
       item.membership.uploaded = plus(item.membership.uploaded, difference.fresh);
-      item.membership.extending = true;
+      item.membership.unanswered = true;
       draft.changes.push_back({person, item.membership});
       ++draft.sent;
       draft.add(std::move(item), std::move(difference.fresh), profiles[i].golden_id);
@@ -242,9 +242,13 @@ Result<void> BatchBuilder::draft_removal(SyncRun& run, Item item, std::vector<Up
   item.membership.uploaded = plus(kept, to_send);
   if (item.kind == Item::Kind::whole) {
     item.membership.state = to_send.empty() ? Membership::State::left : Membership::State::removing;
-    item.membership.extending = false;
+    item.membership.unanswered = false;
     item.membership.reason.clear();
     if (to_send.empty()) item.membership.acknowledged_at = now;
+  }
+  if (item.kind == Item::Kind::identifiers && !to_send.empty()) {
+    item.was_unanswered = item.membership.unanswered;
+    item.membership.unanswered = true;
   }
   draft.changes.push_back({person, item.membership});
   if (!to_send.empty()) {

@@ -707,16 +707,19 @@ class Body final : public Delivery {
     membership.reason = accepted ? "" : outcome.reason.substr(0, kReasonBytesMax);
     if (batch.direction == Direction::add) {
       if (!accepted) membership.uploaded = minus(membership.uploaded, sent);
-      membership.extending = false;
+      membership.unanswered = false;
       if (!whole) return membership;
       if (accepted) membership.state = Membership::State::member;
       if (!accepted)
         membership.state =
             membership.uploaded.empty() ? Membership::State::rejected : Membership::State::removing;
       membership.acknowledged_at = now_;
+      return membership;
+    }
+    if (accepted) membership.uploaded = minus(membership.uploaded, sent);
+    if (!whole) {
+      membership.unanswered = item.was_unanswered;
     } else if (accepted) {
-      membership.uploaded = minus(membership.uploaded, sent);
-      if (!whole) return membership;
       membership.state = Membership::State::left;
       membership.acknowledged_at = now_;
     }

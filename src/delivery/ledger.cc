@@ -11,7 +11,7 @@
 //   person     = u32
 //   time       = u64
 //   text       = u32 length, that many bytes
-//   membership = u8 state, u8 extending, time changed, time received, time acknowledged,
+//   membership = u8 state, u8 unanswered, time changed, time received, time acknowledged,
 //                text reason, u32 count, that many identifiers
 //   identifier = u8 kind, u8 hashed, u16 normalisation version, text value
 //   state      = text audience id, u64 sent, u64 accepted, u64 rejected, u64 next batch id,
@@ -101,7 +101,7 @@ class Reader {
 std::string encode_membership(const Membership& membership) {
   std::string out;
   put(out, static_cast<std::uint8_t>(membership.state));
-  put(out, static_cast<std::uint8_t>(membership.extending));
+  put(out, static_cast<std::uint8_t>(membership.unanswered));
   put_time(out, membership.changed_at);
   put_time(out, membership.received_at);
   put_time(out, membership.acknowledged_at);
@@ -120,7 +120,7 @@ std::optional<Membership> decode_membership(std::string_view bytes) {
   Reader reader(bytes);
   Membership membership;
   membership.state = reader.choice(Membership::State::left);
-  membership.extending = reader.flag();
+  membership.unanswered = reader.flag();
   membership.changed_at = reader.time();
   membership.received_at = reader.time();
   membership.acknowledged_at = reader.time();

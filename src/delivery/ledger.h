@@ -32,8 +32,8 @@ struct Membership {
   };
   State state = State::adding;
   std::vector<destinations::UploadIdentifier> uploaded;  // what may stand at the platform for this person
-  bool extending = false;  // of a member: not all of `uploaded` is known to have arrived
-  Time changed_at;         // when the segment said so
+  bool unanswered = false;  // of a member: a request about some of `uploaded` has no answer
+  Time changed_at;          // when the segment said so
   Time received_at;  // received_at of the record that caused it; equal to changed_at when time alone did
   Time acknowledged_at;
   std::string reason;  // of a refusal; never holds an identifier

@@ -108,7 +108,10 @@ std::vector<PersonId> Plan::take_unverified(std::size_t people_max) {
   return out;
 }
 
-void Plan::start(PersonId person) { busy_.add(person.value); }
+void Plan::start(PersonId person) {
+  busy_.add(person.value);
+  changed_.remove(person.value);  // a change from now on is a new question
+}
 
 void Plan::start_adding(PersonId person) {
   busy_.add(person.value);

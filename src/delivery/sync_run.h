@@ -34,7 +34,8 @@ struct Item {
   PersonId person;
   Kind kind = Kind::whole;
   bool live = false;
-  Membership membership;  // as it stands in the ledger
+  Membership membership;        // as it stands in the ledger
+  bool was_unanswered = false;  // before this batch; of a member whose old identifiers are removed
 };
 
 // A batch from its intent in the ledger until every one of its people has an answer.

@@ -1,0 +1,202 @@
+#include "delivery/ledger.h"
+
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <rocksdb/db.h>
+
+#include "delivery/fake_platform.h"
+
+namespace tailrace::delivery {
+namespace {
+
+using State = Membership::State;
+constexpr PersonId kAda{1}, kBob{2};
+
+destinations::UploadIdentifier phone(std::string value) {
+  return {
+      .kind = IdentifierKind::phone, .value = std::move(value), .hashed = true, .normalisation_version = 3};
+}
+Membership membership(State state, std::vector<destinations::UploadIdentifier> uploaded = {}) {
+  Membership m;
+  m.state = state;
+  m.uploaded = std::move(uploaded);
+  m.changed_at = Time{-5};
+  m.received_at = Time{7};
+  m.acknowledged_at = Time{9};
+  m.reason = "because";
+  return m;
+}
+
+class LedgerTest : public testing::Test {
+ protected:
+  LedgerTest() { reopen(); }
+  void reopen() {
+    ledger.reset();
+    auto opened = Ledger::open(directory.path());
+    ASSERT_TRUE(opened) << opened.error().message;
+    ledger = std::move(*opened);
+  }
+  void put(PersonId person, const Membership& m, const std::string& sync = "s") {
+    const MembershipChange change{person, m};
+    ASSERT_TRUE(ledger->write(sync, {&change, 1}, {}));
+  }
+  // The bytes behind the ledger's back.
+  void overwrite(const std::string& key, const std::string& value) {
+    ledger.reset();
+    rocksdb::DB* db = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open({}, directory.path(), &db).ok());
+    ASSERT_TRUE(db->Put({}, key, value).ok());
+    delete db;
+  }
+  std::vector<PersonId> holders(std::string value) { return *ledger->holders("s", phone(std::move(value))); }
+  std::string entries() {
+    std::string text;
+    EXPECT_TRUE(ledger->for_each_entry(
+        "s", [&](PersonId person, Time at) { text += fmt::format("{}@{} ", person.value, at.ms); }));
+    return text;
+  }
+
+  TemporaryDirectory directory;
+  std::unique_ptr<Ledger> ledger;
+};
+
+TEST_F(LedgerTest, keeps_all_fields_over_a_restart) {
+  Membership m = membership(State::member, {phone("1"), phone("2")});
+  m.unanswered = true;
+  SyncState state;
+  state.audience_id = "aud";
+  state.sent = 1;
+  state.accepted = 2;
+  state.rejected = 3;
+  state.next_batch_id = 4;
+  state.last_success_at = Time{5};
+  state.stopped_reason = "no permission";
+  state.measured = destinations::Measurement{.size = 6, .match_rate = 0.7, .detail = "6-8"};
+  state.measured_at = Time{9};
+  const MembershipChange change{kAda, m};
+  ASSERT_TRUE(ledger->write("s", {&change, 1}, state));
+  reopen();
+  EXPECT_EQ(**ledger->find("s", kAda), m);
+  const SyncState read = *ledger->state("s");
+  EXPECT_EQ(std::tie(read.audience_id, read.sent, read.accepted, read.rejected, read.next_batch_id),
+            std::tie(state.audience_id, state.sent, state.accepted, state.rejected, state.next_batch_id));
+  EXPECT_EQ(read.last_success_at, Time{5});
+  EXPECT_EQ(read.stopped_reason, "no permission");
+  EXPECT_EQ(read.measured->size, 6);
+  EXPECT_EQ(read.measured->match_rate, 0.7);
+  EXPECT_EQ(read.measured->detail, "6-8");
+  EXPECT_EQ(read.measured_at, Time{9});
+}
+
+TEST_F(LedgerTest, syncs_do_not_see_one_another) {
+  put(kAda, membership(State::member, {phone("1")}), "s");
+  put(kBob, membership(State::member, {phone("1")}), "s2");
+  EXPECT_EQ(holders("1"), std::vector{kAda});
+  EXPECT_FALSE(*ledger->find("s", kBob));
+  EXPECT_EQ(ledger->state("never seen")->next_batch_id, 1u);
+}
+
+TEST_F(LedgerTest, holders_follow_the_state) {
+  const std::pair<State, bool> table[] = {{State::adding, true},   {State::member, true},
+                                          {State::removing, true}, {State::rejected, false},
+                                          {State::adding, true},   {State::left, false}};
+  for (const auto& [state, holds] : table) {
+    put(kAda, membership(state, {phone("1")}));
+    EXPECT_EQ(holders("1").size(), holds ? 1u : 0u) << static_cast<int>(state);
+  }
+}
+
+TEST_F(LedgerTest, holders_follow_the_identifiers) {
+  put(kAda, membership(State::member, {phone("1"), phone("2")}));
+  put(kBob, membership(State::member, {phone("2"), phone("3")}));
+  EXPECT_EQ(holders("2"), (std::vector{kAda, kBob}));
+  put(kAda, membership(State::member, {phone("1"), phone("3")}));
+  EXPECT_EQ(holders("2"), std::vector{kBob});
+  EXPECT_EQ(holders("3"), (std::vector{kAda, kBob}));
+  // A value that begins like another is another.
+  put(kAda, membership(State::member, {phone("22")}));
+  EXPECT_EQ(holders("2"), std::vector{kBob});
+}
+
+TEST_F(LedgerTest, a_person_named_twice_ends_as_named_last) {
+  const MembershipChange changes[] = {{kAda, membership(State::adding, {phone("1")})},
+                                      {kAda, membership(State::adding, {phone("2")})}};
+  ASSERT_TRUE(ledger->write("s", changes, {}));
+  EXPECT_EQ(holders("1"), std::vector<PersonId>{});
+  EXPECT_EQ(holders("2"), std::vector{kAda});
+}
+
+TEST_F(LedgerTest, an_entry_is_an_addition_that_follows_no_membership) {
+  for (const State state : {State::adding, State::member, State::member, State::removing, State::left})
+    put(kAda, membership(state));
+  EXPECT_EQ(entries(), "1@9 ");
+  Membership again = membership(State::member);
+  again.acknowledged_at = Time{20};
+  put(kAda, again);
+  EXPECT_EQ(entries(), "1@9 1@20 ");
+}
+
+TEST_F(LedgerTest, find_many_answers_in_order) {
+  put(kBob, membership(State::left));
+  const PersonId people[] = {kAda, kBob, kAda};
+  const auto found = *ledger->find_many("s", people);
+  EXPECT_FALSE(found[0]);
+  EXPECT_TRUE(found[1]);
+  EXPECT_FALSE(found[2]);
+}
+
+TEST_F(LedgerTest, a_store_from_a_newer_version_is_refused_with_the_mend) {
+  overwrite("version", std::string("\0\0\0\2", 4));
+  const auto opened = Ledger::open(directory.path());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Error::Code::unsupported);
+  EXPECT_NE(opened.error().message.find("newer"), std::string::npos);
+}
+
+TEST_F(LedgerTest, a_second_owner_is_refused) {
+  const auto second = Ledger::open(directory.path());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Error::Code::conflict);
+}
+
+// Every shorter value, a longer one and one with a state that there is not.
+TEST_F(LedgerTest, damaged_values_are_corrupt) {
+  put(kAda, membership(State::member, {phone("1")}));
+  ledger.reset();
+  rocksdb::DB* db = nullptr;
+  ASSERT_TRUE(rocksdb::DB::Open({}, directory.path(), &db).ok());
+  const std::string key("m\0\0\0\1s\0\0\0\1", 10);
+  std::string whole;
+  ASSERT_TRUE(db->Get({}, key, &whole).ok());
+  delete db;
+  std::vector<std::string> damaged{whole + "x", "\x7f" + whole.substr(1)};
+  for (std::size_t length = 0; length < whole.size(); length += 9) damaged.push_back(whole.substr(0, length));
+  for (const auto& bytes : damaged) {
+    overwrite(key, bytes);
+    reopen();
+    const auto found = ledger->find("s", kAda);
+    ASSERT_FALSE(found) << bytes.size();
+    EXPECT_EQ(found.error().code, Error::Code::corrupt);
+    EXPECT_FALSE(ledger->for_each("s", [](PersonId, const Membership&) {}));
+  }
+}
+
+TEST_F(LedgerTest, a_store_that_is_no_ledger_is_corrupt) {
+  TemporaryDirectory elsewhere;
+  rocksdb::DB* db = nullptr;
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  ASSERT_TRUE(rocksdb::DB::Open(options, elsewhere.path(), &db).ok());
+  ASSERT_TRUE(db->Put({}, "x", "y").ok());
+  delete db;
+  EXPECT_EQ(Ledger::open(elsewhere.path()).error().code, Error::Code::corrupt);
+}
+
+TEST_F(LedgerTest, a_directory_that_cannot_be_is_io) {
+  std::ofstream(directory.path() + "/file") << "x";
+  EXPECT_EQ(Ledger::open(directory.path() + "/file/ledger").error().code, Error::Code::io);
+}
+
+}  // namespace
+}  // namespace tailrace::delivery
