@@ -53,23 +53,23 @@ Result<std::vector<PersonProfile>> read_people(const Run& run, const std::string
 }
 
 // What the sync would do now: the audience as it should be, against the ledger.
-People pending_people(const Run& run, const workspace::SyncConfig& sync, SyncId id) {
-  return run.core.call([&](engine::Engine& engine) {
+Result<People> pending_people(const Run& run, const workspace::SyncConfig& sync, SyncId id) {
+  return run.core.call([&](engine::Engine& engine) -> Result<People> {
     People people;
     const auto audience = engine.audience(id);
     for (const PersonId person : engine.members(audience)) {
       if (server::held_out(sync, person)) continue;
-      const auto known = run.core.ledger().find(sync.name, person);
+      const auto known = TRY(run.core.ledger().find(sync.name, person));
       if (!known || known->state != delivery::Membership::State::member) people.add.push_back(engine.profile(person));
     }
-    run.core.ledger().for_each(sync.name, [&](PersonId person, const delivery::Membership& membership) {
+    TRY(run.core.ledger().for_each(sync.name, [&](PersonId person, const delivery::Membership& membership) {
       const bool standing = membership.state == delivery::Membership::State::member || membership.state == delivery::Membership::State::adding;
       if (standing && (!engine.contains(audience, person) || server::held_out(sync, person))) {
         PersonProfile profile = engine.profile(person);
         profile.id = person;
         people.remove.push_back(std::move(profile));
       }
-    });
+    }));
     return people;
   });
 }
@@ -99,14 +99,14 @@ class Printer {
     run_.console.out(to_json(line) + "\n");
   }
 
-  void batches(BatchKind kind, const std::vector<PersonProfile>& people, const std::string& audience_id, std::uint64_t& batch_id) {
+  Result<void> batches(BatchKind kind, const std::vector<PersonProfile>& people, const std::string& audience_id, std::uint64_t& batch_id) {
     const auto& destination = *connection_.destination;
     std::vector<Member> members;
     for (const PersonProfile& person : people) {
       Member member{.person = person.golden_id, .identifiers = {}, .changed_at = run_.core.now()};
       // A removal sends what was added, where the ledger knows it.
       if (kind == BatchKind::remove) {
-        const auto known = run_.core.ledger().find(connection_.sync.name, person.id);
+        const auto known = TRY(run_.core.ledger().find(connection_.sync.name, person.id));
         if (known) member.identifiers = known->uploaded;
       }
       if (member.identifiers.empty()) identify(person, member);
@@ -125,6 +125,7 @@ class Printer {
       request(destination.encode(batch, {.config = connection_.config, .access_token = "***", .now = run_.core.now()}), end - at);
       at = end;
     }
+    return {};
   }
 
  private:
@@ -158,13 +159,13 @@ Result<void> preview(const Run& run) {
   }
   People people;
   if (run.command.add.empty() && run.command.remove.empty()) {
-    people = pending_people(run, found->sync, SyncId(static_cast<std::uint32_t>(found - connections.begin())));
+    people = TRY(pending_people(run, found->sync, SyncId(static_cast<std::uint32_t>(found - connections.begin()))));
   }
   if (!run.command.add.empty()) people.add = TRY(read_people(run, run.command.add));
   if (!run.command.remove.empty()) people.remove = TRY(read_people(run, run.command.remove));
 
   Printer printer(run, *found);
-  const auto state = run.core.ledger().state(found->sync.name);
+  const auto state = TRY(run.core.ledger().state(found->sync.name));
   std::string audience_id = state.audience_id.empty() ? found->sync.audience_id : state.audience_id;
   if (audience_id.empty() && !people.add.empty()) {
     const destinations::Context context{.config = found->config, .access_token = "***", .now = run.core.now()};
@@ -175,9 +176,9 @@ Result<void> preview(const Run& run) {
   }
   std::uint64_t batch_id = state.next_batch_id;
   const bool adds_first = found->sync.effect == workspace::Effect::suppress;
-  if (adds_first) printer.batches(BatchKind::add, people.add, audience_id, batch_id);
-  printer.batches(BatchKind::remove, people.remove, audience_id, batch_id);
-  if (!adds_first) printer.batches(BatchKind::add, people.add, audience_id, batch_id);
+  if (adds_first) TRY(printer.batches(BatchKind::add, people.add, audience_id, batch_id));
+  TRY(printer.batches(BatchKind::remove, people.remove, audience_id, batch_id));
+  if (!adds_first) TRY(printer.batches(BatchKind::add, people.add, audience_id, batch_id));
   return {};
 }
 

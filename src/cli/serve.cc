@@ -57,7 +57,8 @@ Result<void> serve(const Command& command, server::Console& console) {
                                 : "the folder differs from the workspace that is applied: see `tailrace plan`, then start with --apply");
   }
   if (differs) {
-    const Command apply{.name = "apply", .workspace = command.workspace, .data = data};
+    Command apply = command;
+    apply.name = "apply";
     const Run run{.command = apply, .core = *core, .console = console, .folder = std::filesystem::current_path().string()};
     if (run_apply(run) != kDone) return invalid("the workspace could not be applied");
   }

@@ -11,11 +11,11 @@ namespace {
 using delivery::SyncStatus;
 
 // Without a running `serve`: what the ledger and the segments say.
-std::vector<SyncStatus> resting_status(server::Core& core, const workspace::Workspace& workspace) {
+Result<std::vector<SyncStatus>> resting_status(server::Core& core, const workspace::Workspace& workspace) {
   std::vector<SyncStatus> result;
   for (std::uint32_t i = 0; i < workspace.syncs.size(); ++i) {
     const auto& sync = workspace.syncs[i];
-    const auto state = core.ledger().state(sync.name);
+    const auto state = TRY(core.ledger().state(sync.name));
     SyncStatus status;
     status.sync = sync.name;
     status.segment = sync.segment;
@@ -30,10 +30,10 @@ std::vector<SyncStatus> resting_status(server::Core& core, const workspace::Work
     status.last_success_at = state.last_success_at;
     status.state = state.stopped_reason.empty() ? "not running: start `tailrace serve`" : "stopped: " + state.stopped_reason;
     std::map<std::uint32_t, bool> standing;  // person -> acknowledged member
-    core.ledger().for_each(sync.name, [&](PersonId person, const delivery::Membership& membership) {
+    TRY(core.ledger().for_each(sync.name, [&](PersonId person, const delivery::Membership& membership) {
       standing[person.value] = membership.state == delivery::Membership::State::member;
       status.delivered += membership.state == delivery::Membership::State::member;
-    });
+    }));
     core.call([&](engine::Engine& engine) {
       for (const PersonId person : engine.members(engine.audience(SyncId(i)))) {
         if (server::held_out(sync, person)) continue;
@@ -66,7 +66,11 @@ int run_status(const Run& run) {
       return delivery == nullptr ? std::vector<SyncStatus>() : delivery->status();
     });
   }
-  if (syncs.empty()) syncs = resting_status(run.core, *workspace);
+  if (syncs.empty()) {
+    auto resting = resting_status(run.core, *workspace);
+    if (!resting) return run.fail(resting.error());
+    syncs = std::move(*resting);
+  }
 
   Table table({"audience", "segment", "effect", "destination", "members", "sent", "accepted", "rejected", "pending", "no identifier",
                "size", "match rate", "last sync", "p50 ms", "p99 ms", "live", "state"});

@@ -64,7 +64,8 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
   if (engine.workspace() != nullptr) {
     engine::Output unused;
     for (const auto& sync : engine.workspace()->syncs) {
-      core->ledger_->for_each_entry(sync.name, [&](PersonId person, Time at) { engine.enter_sync(sync.name, person, at, unused); });
+      TRY(core->ledger_->for_each_entry(
+          sync.name, [&](PersonId person, Time at) { engine.enter_sync(sync.name, person, at, unused); }));
     }
     engine.advance(core->clock_(), unused);
     if (core->options_.deliver) TRY(connect(*engine.workspace(), core->options_.secrets_folder));

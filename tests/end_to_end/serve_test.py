@@ -1,0 +1,245 @@
+"""`tailrace serve` and the commands on its store, with and without it running."""
+
+import gzip
+import json
+import os
+import time
+import unittest
+import urllib.request
+from datetime import datetime, timedelta, timezone
+
+from support import Scene, eventually, hash_of
+
+
+def at(**ago):
+    return (datetime.now(timezone.utc) - timedelta(**ago)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def order(person, message_id, **ago):
+    return {"type": "track", "event": "Order Completed", "userId": person, "messageId": message_id, "timestamp": at(**ago),
+            "properties": {"order_id": message_id, "revenue": 20.5, "currency": "GBP"}}
+
+
+def view(person, message_id, **ago):
+    return {"type": "track", "event": "Product Viewed", "userId": person, "messageId": message_id, "timestamp": at(**ago),
+            "properties": {"product_id": "p1"}}
+
+
+def identify(person, **traits):
+    return {"type": "identify", "userId": person, "messageId": f"id-{person}-{time.monotonic_ns()}", "traits": traits}
+
+
+class Serving(unittest.TestCase):
+    def setUp(self):
+        self.scene = Scene()
+        self.scene.serve("--apply")
+
+    def tearDown(self):
+        self.scene.close()
+
+    def test_a_purchase_moves_a_person_from_retargeting_to_suppression(self):
+        scene = self.scene
+        scene.send(identify("u1", email="Ada@Example.com "), view("u1", "v1"), view("u1", "v2"))
+        ada = hash_of("ada@example.com")
+        eventually(lambda: ada in scene.platform_members("meta", "Product viewers on Meta"), "the viewer is retargeted")
+        self.assertEqual(scene.members("Product viewers"), ["u1"])
+        scene.send(order("u1", "o1"))
+        eventually(lambda: ada in scene.platform_members("meta", "Purchasers 30d on Meta"), "the buyer is suppressed")
+        eventually(lambda: ada not in scene.platform_members("meta", "Product viewers on Meta"), "the buyer is not retargeted")
+        eventually(lambda: ada in scene.platform_members("google", "Purchasers 30d on Google"), "at Google too")
+        self.assertEqual(scene.members("Product viewers"), [])
+
+    def test_a_removal_sends_what_was_added_even_after_the_email_changed_and_the_person_is_deleted(self):
+        scene = self.scene
+        scene.send(identify("u1", email="old@example.com"), order("u1", "o1"))
+        eventually(lambda: hash_of("old@example.com") in scene.platform_members("meta", "Purchasers 30d on Meta"), "added")
+        scene.send(identify("u1", email="new@example.com"))
+        eventually(lambda: scene.platform_members("meta", "Purchasers 30d on Meta") == {hash_of("new@example.com")}, "exchanged")
+        scene.send({"type": "delete", "userId": "u1", "messageId": "d1"})
+        eventually(lambda: scene.platform_members("meta", "Purchasers 30d on Meta") == set(), "gone")
+        self.assertEqual(scene.run("explain", "u1", code=4).stdout, "")
+        text = b"".join(open(os.path.join(scene.store, "log", f), "rb").read() for f in os.listdir(os.path.join(scene.store, "log")))
+        eventually(lambda: b"old@example.com" not in b"".join(
+            open(os.path.join(scene.store, "log", f), "rb").read() for f in os.listdir(os.path.join(scene.store, "log"))), "redacted")
+
+    def test_a_clean_stop_and_start_keeps_everything(self):
+        scene = self.scene
+        scene.send(identify("u1", email="a@example.com"), order("u1", "o1"), view("u2", "v1"), view("u2", "v2"))
+        eventually(lambda: scene.statuses()["Purchasers 30d on Meta"]["pending"] == 0 and scene.members("Purchasers 30d") == ["u1"], "delivered")
+        before = scene.platform_audiences()
+        self.assertEqual(scene.server.stop(), 0)
+        self.assertEqual(scene.members("Purchasers 30d"), ["u1"])  # without serve
+        self.assertEqual(scene.members("Product viewers"), ["u2"])
+        scene.serve()  # the folder is what is applied: no --apply needed
+        self.assertEqual(scene.members("Product viewers"), ["u2"])
+        self.assertEqual(set(scene.platform_audiences()), set(before))
+
+    def test_a_second_process_says_who_has_the_store(self):
+        self.assertIn("serves", self.scene.server.log())
+        second = self.scene.run("serve", "--listen", "127.0.0.1:0", code=5)
+        self.assertIn("in use by another", second.stderr)
+
+    def test_resent_messages_count_once(self):
+        scene = self.scene
+        for _ in range(3):
+            scene.send(order("u1", "o1"))
+        self.assertEqual(scene.members('count("Order Placed") = 1'), ["u1"])
+
+    def test_gzip_and_wrong_keys_and_broken_bodies(self):
+        scene = self.scene
+        body = json.dumps({"batch": [order("u1", "o1")]}).encode()
+        self.assertEqual(scene.post("/v1/batch", gzip.compress(body), headers={"Content-Encoding": "gzip"})[0], 200)
+        self.assertEqual(scene.post("/v1/batch", body, key="wrong")[0], 401)
+        for broken in (b"", b"{", b"[]", b"null", b'{"batch":1}', b'{"batch":[', b"\xff\xfe"):
+            self.assertEqual(scene.post("/v1/batch", broken)[0], 400, broken)
+        self.assertEqual(scene.post("/v1/batch", b"not gzip", headers={"Content-Encoding": "gzip"})[0], 400)
+        self.assertEqual(scene.post("/v1/batch", b" " * (5 << 20))[0], 413)
+        self.assertEqual(scene.post("/v1/nothing", b"{}")[0], 404)
+        self.assertEqual(scene.members('performed "Order Placed"'), ["u1"])
+
+    def test_bad_messages_are_kept_and_shown_and_stop_nobody(self):
+        scene = self.scene
+        scene.send({**order("u1", "o1"), "timestamp": "40000-01-01T00:00:00Z"}, {"type": "track", "event": "Order Completed"},
+                   {**order("u1", "o2"), "event": "No Such Event"}, {**order("u1", "o3"), "properties": {}},
+                   {**order("u1", "o4"), "properties": {"order_id": "x" * (1 << 20)}}, order("u2", "o5"))
+        self.assertEqual(scene.members('performed "Order Placed"'), ["u2"])
+        text = scene.run("status").stdout
+        for reason in ("unknown event \"No Such Event\"", "without required property `order_id`", "userId", "timestamp"):
+            self.assertIn(reason, text)
+        self.assertIn("Quarantine: 5 records", text)
+
+    def test_a_mended_taxonomy_readmits(self):
+        scene = self.scene
+        scene.send({**order("u1", "o1"), "event": "Bestellung"})
+        self.assertEqual(scene.members('performed "Order Placed"'), [])
+        path = os.path.join(scene.workspace, "taxonomy.yaml")
+        with open(path) as file:
+            text = file.read()
+        self.assertIn("Refunded", text)
+        scene.write("workspace/taxonomy.yaml", "use: [ecommerce]\nunknown_events: quarantine\nevents:\n  Order Placed:\n    aliases: [Bestellung]\n  Cart Started: {}\n")
+        scene.run("apply")
+        self.assertEqual(scene.members('performed "Order Placed"'), ["u1"])
+        eventually(lambda: "Bestellung" not in scene.run("status").stdout, "nothing is held back")
+
+    def test_health_and_metrics(self):
+        scene = self.scene
+        scene.send(order("u1", "o1"))
+        with urllib.request.urlopen(scene.server.url + "/healthz") as reply:
+            self.assertEqual(json.load(reply), {"status": "ok"})
+        with urllib.request.urlopen(scene.server.url + "/metrics") as reply:
+            text = reply.read().decode()
+        self.assertIn("tailrace_events_total 1\n", text)
+        self.assertIn('tailrace_segment_members{segment="Purchasers 30d"} 1', text)
+        self.assertIn("tailrace_sync_desired{", text)
+
+    def test_identifiers_and_secrets_do_not_reach_the_log(self):
+        scene = self.scene
+        scene.send(identify("u1", email="secret.person@example.com"), order("u1", "o1"))
+        scene.post("/v1/batch", b"{}", key="a-wrong-key")
+        scene.control("/sandbox/faults", {"platform": "meta", "kind": "fail", "status": 500, "count": 3})
+        eventually(lambda: scene.statuses()["Purchasers 30d on Google"]["pending"] == 0, "delivered")
+        scene.server.stop()
+        for secret in ("secret.person", "sandbox-token", "a-write-key", "a-wrong-key"):
+            self.assertNotIn(secret, scene.server.log())
+
+
+class Commands(unittest.TestCase):
+    """Without a running serve."""
+
+    def setUp(self):
+        self.scene = Scene(with_sandbox=False)
+        self.scene.run("apply")
+
+    def tearDown(self):
+        self.scene.close()
+
+    def import_lines(self, *messages, code=0, arguments=()):
+        path = self.scene.write("events.jsonl", "".join((m if isinstance(m, str) else json.dumps(m)) + "\n" for m in messages))
+        return self.scene.run("import", path, *arguments, code=code)
+
+    def test_import_is_resumed_not_repeated(self):
+        first = self.import_lines(order("u1", "o1"), "", "not json", order("u2", "o2"), {"type": "track"})
+        self.assertIn("events.jsonl line 3", self.scene.run("status").stdout)
+        self.assertIn("events.jsonl line 5", self.scene.run("status").stdout)
+        again = json.loads(self.import_lines(order("u1", "o1"), "", "not json", order("u2", "o2"), {"type": "track"}, arguments=("--format", "json")).stdout)
+        self.assertEqual((again[0]["imported"], again[0]["imported before"]), (0, 4)) if first else None
+        self.assertEqual(self.scene.members('performed "Order Placed"'), ["u1", "u2"])
+
+    def test_shift_is_kept_with_the_import(self):
+        old = [{**order("u1", "o1"), "timestamp": "2011-01-01T00:00:00Z"}, {**order("u2", "o2"), "timestamp": "2011-02-01T00:00:00Z"}]
+        self.import_lines(*old, arguments=("--shift-to", "2026-02-01T00:00:00Z"))
+        self.assertEqual(self.scene.members('last("Order Placed") since "2026-02-01"', "--at", "2026-02-02"), ["u2"])
+        self.assertEqual(self.scene.members('performed "Order Placed"', "--at", "2026-01-01T00:00:00Z"), ["u1"])
+        self.assertEqual(self.scene.members('performed "Order Placed"', "--at", "2025-12-31T23:59:59.999Z"), [])
+        self.import_lines(*old)  # goes on with the shift it had
+        self.import_lines(*old, arguments=("--shift-to", "2026-02-01T00:00:00Z"))
+        self.assertIn("shift", self.import_lines(*old, arguments=("--shift-to", "2026-03-01T00:00:00Z"), code=5).stderr)
+
+    def test_now_stamps_and_never_goes_back(self):
+        self.scene = Scene(with_sandbox=False)
+        path = self.scene.write("one.jsonl", json.dumps(order("u1", "o1")) + "\n")
+        self.scene.run("import", path, "--now", "2031-01-01T00:00:00Z")
+        other = self.scene.write("two.jsonl", json.dumps(order("u2", "o2")) + "\n")
+        refused = self.scene.run("import", other, "--now", "2030-01-01T00:00:00Z", code=3)
+        self.assertIn("earlier than the log's last record", refused.stderr)
+
+    def test_transitions_name_the_exact_instant(self):
+        self.import_lines({**order("u1", "o1"), "timestamp": "2026-03-01T10:00:00.000Z"})
+        rows = json.loads(self.scene.run("transitions", 'performed "Order Placed" within 24h', "--to", "2026-04-01", "--format", "json").stdout)
+        self.assertEqual(rows, [{"at": "2026-03-01T10:00:00.000Z", "person": "u1", "change": "entered"},
+                                {"at": "2026-03-02T10:00:00.000Z", "person": "u1", "change": "left"}])
+
+    def test_explain_says_why_and_until_when(self):
+        self.import_lines({**order("u1", "o1"), "timestamp": "2026-03-01T10:00:00.000Z"})
+        text = self.scene.run("explain", "u1", 'performed "Order Placed" within 24h and country = "GB"', "--at", "2026-03-01T12:00:00Z").stdout
+        for part in ("once; event of 2026-03-01T10:00:00.000Z, message o1", "2026-03-02T10:00:00.000Z", "missing"):
+            self.assertIn(part, text)
+        self.assertIn("nobody is known", self.scene.run("explain", "nobody", "VIP", code=4).stderr)
+
+    def test_errors_in_an_expression_point_at_the_place(self):
+        bad = self.scene.run("members", 'performed "Oder Placed" within 30d', code=3).stderr
+        self.assertIn("^", bad)
+        self.assertIn('Order Placed', bad)
+
+    def test_preview_sends_nothing_and_hides_secrets(self):
+        self.import_lines(identify("u1", email="ada@example.com"), order("u1", "o1"))
+        lines = [json.loads(line) for line in self.scene.run("preview", "--sync", "Purchasers 30d on Meta").stdout.splitlines()]
+        self.assertEqual([line["method"] for line in lines], ["POST", "POST"])
+        self.assertIn(hash_of("ada@example.com"), json.dumps(lines[1]["body"]))
+        self.assertNotIn("sandbox-token", json.dumps(lines))
+        path = self.scene.write("people", '{"email":"eve@example.com"}\nu1\n{"email":"not an address"}\n')
+        text = self.scene.run("preview", "--sync", "Purchasers 30d on Google", "--add", path).stdout
+        self.assertIn(hash_of("eve@example.com"), text)
+        self.assertIn("reason", text)
+        self.assertIn("there are:", self.scene.run("preview", "--sync", "No such", code=4).stderr)
+
+    def test_plan_shows_what_apply_would_do(self):
+        self.import_lines(order("u1", "o1", days=40), order("u2", "o2", days=5))
+        self.scene.replace('performed "Order Placed" within 30d', 'performed "Order Placed" within 60d')
+        plan = {(r[""], r["name"]): r for r in json.loads(self.scene.run("plan", "--format", "json").stdout)}
+        row = plan[("segment", "Purchasers 30d")]
+        self.assertEqual((row["change"], row["members now"], row["members then"], row["enter"]), ("changed", 1, 2, 1))
+        self.assertEqual(self.scene.members("Purchasers 30d"), ["u2"])
+        self.scene.run("apply")
+        self.assertEqual(self.scene.members("Purchasers 30d"), ["u1", "u2"])
+
+    def test_serve_refuses_a_folder_that_differs(self):
+        self.scene.replace('performed "Order Placed" within 30d', 'performed "Order Placed" within 60d')
+        self.assertIn("differs", self.scene.run("serve", "--listen", "127.0.0.1:0", code=5).stderr)
+
+    def test_a_store_of_a_newer_version_is_left_alone(self):
+        self.scene.write("store/FORMAT", "tailrace store 99\n")
+        self.assertIn("format this version does not know", self.scene.run("status", code=1).stderr)
+
+    def test_init_passes_check(self):
+        import subprocess
+        from support import TAILRACE
+        folder = os.path.join(self.scene.folder, "fresh")
+        subprocess.run([TAILRACE, "init", folder], check=True, capture_output=True)
+        done = subprocess.run([TAILRACE, "check", "-w", folder], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stderr)
+        self.assertNotEqual(subprocess.run([TAILRACE, "init", folder], capture_output=True).returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
