@@ -1,7 +1,9 @@
 // tailrace preview: the requests that a sync would send, sending nothing.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
+#include <map>
 
 #include "cli/command.h"
 #include "model/json.h"
@@ -12,6 +14,9 @@ namespace {
 using destinations::Batch;
 using destinations::BatchKind;
 using destinations::Member;
+
+// Of somebody who was typed in; no ledger knows them.
+constexpr PersonId kUnknownPerson{UINT32_MAX};
 
 struct People {
   std::vector<PersonProfile> add, remove;
@@ -27,6 +32,7 @@ Result<std::vector<PersonProfile>> read_people(const Run& run, const std::string
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
     if (line.empty()) continue;
     PersonProfile person;
+    person.id = kUnknownPerson;
     if (line.front() == '{') {
       const auto value = parse_json(line);
       if (!value || value->kind != Value::Kind::object) return invalid(fmt::format("{} line {}: not a JSON object", file, number));
@@ -52,31 +58,38 @@ Result<std::vector<PersonProfile>> read_people(const Run& run, const std::string
   return people;
 }
 
+using Standing = std::map<PersonId, delivery::Membership>;
+
+Result<Standing> read_standing(const Run& run, const std::string& sync) {
+  return run.core.with_ledger([&](delivery::Ledger& ledger) -> Result<Standing> {
+    Standing standing;
+    TRY(ledger.for_each(sync, [&](PersonId person, const delivery::Membership& membership) { standing.emplace(person, membership); }));
+    return standing;
+  });
+}
+
 // What the sync would do now: the audience as it should be, against the ledger.
-Result<People> pending_people(const Run& run, const workspace::SyncConfig& sync, SyncId id) {
-  return run.core.call([&](engine::Engine& engine) -> Result<People> {
+People pending_people(const Run& run, const workspace::SyncConfig& sync, SyncId id, const Standing& standing) {
+  return run.core.call([&](engine::Engine& engine) {
     People people;
     const auto audience = engine.audience(id);
     for (const PersonId person : engine.members(audience)) {
       if (server::held_out(sync, person)) continue;
-      const auto known = TRY(run.core.ledger().find(sync.name, person));
-      if (!known || known->state != delivery::Membership::State::member) people.add.push_back(engine.profile(person));
+      const auto known = standing.find(person);
+      if (known == standing.end() || known->second.state != delivery::Membership::State::member) people.add.push_back(engine.profile(person));
     }
-    TRY(run.core.ledger().for_each(sync.name, [&](PersonId person, const delivery::Membership& membership) {
-      const bool standing = membership.state == delivery::Membership::State::member || membership.state == delivery::Membership::State::adding;
-      if (standing && (!engine.contains(audience, person) || server::held_out(sync, person))) {
-        PersonProfile profile = engine.profile(person);
-        profile.id = person;
-        people.remove.push_back(std::move(profile));
-      }
-    }));
+    for (const auto& [person, membership] : standing) {
+      const bool stands = membership.state == delivery::Membership::State::member || membership.state == delivery::Membership::State::adding;
+      if (stands && (!engine.contains(audience, person) || server::held_out(sync, person))) people.remove.push_back(engine.profile(person));
+    }
     return people;
   });
 }
 
 class Printer {
  public:
-  Printer(const Run& run, const delivery::Connection& connection) : run_(run), connection_(connection) {}
+  Printer(const Run& run, const delivery::Connection& connection, const Standing& standing)
+      : run_(run), connection_(connection), standing_(standing) {}
 
   void request(const HttpRequest& request, std::size_t records) {
     const HttpRequest shown = destinations::masked(request, connection_.config);
@@ -99,15 +112,15 @@ class Printer {
     run_.console.out(to_json(line) + "\n");
   }
 
-  Result<void> batches(BatchKind kind, const std::vector<PersonProfile>& people, const std::string& audience_id, std::uint64_t& batch_id) {
+  void batches(BatchKind kind, const std::vector<PersonProfile>& people, const std::string& audience_id, std::uint64_t& batch_id) {
     const auto& destination = *connection_.destination;
     std::vector<Member> members;
     for (const PersonProfile& person : people) {
       Member member{.person = person.golden_id, .identifiers = {}, .changed_at = run_.core.now()};
       // A removal sends what was added, where the ledger knows it.
       if (kind == BatchKind::remove) {
-        const auto known = TRY(run_.core.ledger().find(connection_.sync.name, person.id));
-        if (known) member.identifiers = known->uploaded;
+        const auto known = standing_.find(person.id);
+        if (known != standing_.end()) member.identifiers = known->second.uploaded;
       }
       if (member.identifiers.empty()) identify(person, member);
       if (!member.identifiers.empty()) members.push_back(std::move(member));
@@ -125,7 +138,6 @@ class Printer {
       request(destination.encode(batch, {.config = connection_.config, .access_token = "***", .now = run_.core.now()}), end - at);
       at = end;
     }
-    return {};
   }
 
  private:
@@ -145,6 +157,7 @@ class Printer {
 
   const Run& run_;
   const delivery::Connection& connection_;
+  const Standing& standing_;
 };
 
 Result<void> preview(const Run& run) {
@@ -157,15 +170,16 @@ Result<void> preview(const Run& run) {
     for (const auto& connection : connections) known += (known.empty() ? "" : ", ") + connection.sync.name;
     return fail(Error::Code::not_found, fmt::format("no sync \"{}\"; there are: {}", run.command.sync, known));
   }
+  const Standing standing = TRY(read_standing(run, found->sync.name));
   People people;
   if (run.command.add.empty() && run.command.remove.empty()) {
-    people = TRY(pending_people(run, found->sync, SyncId(static_cast<std::uint32_t>(found - connections.begin()))));
+    people = pending_people(run, found->sync, SyncId(static_cast<std::uint32_t>(found - connections.begin())), standing);
   }
   if (!run.command.add.empty()) people.add = TRY(read_people(run, run.command.add));
   if (!run.command.remove.empty()) people.remove = TRY(read_people(run, run.command.remove));
 
-  Printer printer(run, *found);
-  const auto state = TRY(run.core.ledger().state(found->sync.name));
+  Printer printer(run, *found, standing);
+  const auto state = TRY(run.core.with_ledger([&](delivery::Ledger& ledger) { return ledger.state(found->sync.name); }));
   std::string audience_id = state.audience_id.empty() ? found->sync.audience_id : state.audience_id;
   if (audience_id.empty() && !people.add.empty()) {
     const destinations::Context context{.config = found->config, .access_token = "***", .now = run.core.now()};
@@ -176,9 +190,9 @@ Result<void> preview(const Run& run) {
   }
   std::uint64_t batch_id = state.next_batch_id;
   const bool adds_first = found->sync.effect == workspace::Effect::suppress;
-  if (adds_first) TRY(printer.batches(BatchKind::add, people.add, audience_id, batch_id));
-  TRY(printer.batches(BatchKind::remove, people.remove, audience_id, batch_id));
-  if (!adds_first) TRY(printer.batches(BatchKind::add, people.add, audience_id, batch_id));
+  if (adds_first) printer.batches(BatchKind::add, people.add, audience_id, batch_id);
+  printer.batches(BatchKind::remove, people.remove, audience_id, batch_id);
+  if (!adds_first) printer.batches(BatchKind::add, people.add, audience_id, batch_id);
   return {};
 }
 

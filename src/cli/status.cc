@@ -15,7 +15,7 @@ Result<std::vector<SyncStatus>> resting_status(server::Core& core, const workspa
   std::vector<SyncStatus> result;
   for (std::uint32_t i = 0; i < workspace.syncs.size(); ++i) {
     const auto& sync = workspace.syncs[i];
-    const auto state = TRY(core.ledger().state(sync.name));
+    const auto state = TRY(core.with_ledger([&](delivery::Ledger& ledger) { return ledger.state(sync.name); }));
     SyncStatus status;
     status.sync = sync.name;
     status.segment = sync.segment;
@@ -30,9 +30,11 @@ Result<std::vector<SyncStatus>> resting_status(server::Core& core, const workspa
     status.last_success_at = state.last_success_at;
     status.state = state.stopped_reason.empty() ? "not running: start `tailrace serve`" : "stopped: " + state.stopped_reason;
     std::map<std::uint32_t, bool> standing;  // person -> acknowledged member
-    TRY(core.ledger().for_each(sync.name, [&](PersonId person, const delivery::Membership& membership) {
-      standing[person.value] = membership.state == delivery::Membership::State::member;
-      status.delivered += membership.state == delivery::Membership::State::member;
+    TRY(core.with_ledger([&](delivery::Ledger& ledger) {
+      return ledger.for_each(sync.name, [&](PersonId person, const delivery::Membership& membership) {
+        standing[person.value] = membership.state == delivery::Membership::State::member;
+        status.delivered += membership.state == delivery::Membership::State::member;
+      });
     }));
     core.call([&](engine::Engine& engine) {
       for (const PersonId person : engine.members(engine.audience(SyncId(i)))) {

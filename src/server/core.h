@@ -66,7 +66,12 @@ class Core final : public delivery::ProfileSource {
   static Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& workspace, const std::string& secrets_folder);
 
   Courier* courier() { return courier_.get(); }
-  delivery::Ledger& ledger() { return *ledger_; }
+  // Reads the ledger on the thread that owns it. Not from the core thread.
+  template <class Work>
+  auto with_ledger(Work work) {
+    if (courier_ == nullptr) return work(*ledger_);
+    return courier_->call([&](delivery::Delivery*) { return work(*ledger_); });
+  }
   Store& store() { return *store_; }
   Time now() const { return clock_(); }
   // True once the engine met an error it cannot go on from (the store's disk fails); nothing is accepted any more.
