@@ -63,7 +63,7 @@ def hash_of(person):
 
 
 def identifiers(platform, audience_id):
-    return {row["value"] for row in get(f"/sandbox/audiences/{platform}/{audience_id}/members")}
+    return {row["value"] for row in get(f"/sandbox/audiences/{platform}/{audience_id}/members")["members"]}
 
 
 def platform_of(row):
@@ -95,7 +95,7 @@ def audience_ids():
 def check_audiences():
     """What the platforms hold is what the segments say, identifier by identifier."""
     rows = statuses()
-    held = {(a["platform"], a["name"]): a for a in get("/sandbox/audiences")}
+    held = {(a["platform"], a["name"]): a for a in get("/sandbox/audiences")["audiences"]}
     for name, row in rows.items():
         audience = held.get((platform_of(row), name))
         size = 0 if audience is None else audience["identifiers"]
@@ -127,7 +127,7 @@ abandoned = shoppers[-1]
 send(track("Cart Started", abandoned, f"cart-{abandoned}", {"cart_id": "c-1"}, ago=timedelta(hours=3)))
 wait_until("live viewers delivered", lambda: everything_delivered() and statuses()["Product viewers on Meta"]["members"] >= len(shoppers))
 
-held = {(a["platform"], a["name"]): a["id"] for a in get("/sandbox/audiences")}
+held = {(a["platform"], a["name"]): a["id"] for a in get("/sandbox/audiences")["audiences"]}
 RETARGETING = [("meta", held[("meta", "Product viewers on Meta")]), ("google", held[("google", "Product viewers on Google")])]
 SUPPRESSION = [("meta", held[("meta", "Purchasers 30d on Meta")]), ("google", held[("google", "Purchasers 30d on Google")])]
 mark = hash_of(buyer)

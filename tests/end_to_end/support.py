@@ -126,13 +126,13 @@ class Scene:
             return json.load(reply)
 
     def platform_audiences(self):
-        return {(a["platform"], a["name"]): a for a in self.control("/sandbox/audiences")}
+        return {(a["platform"], a["name"]): a for a in self.control("/sandbox/audiences")["audiences"]}
 
     def platform_members(self, platform, name):
         audience = self.platform_audiences().get((platform, name))
         if audience is None:
             return set()
-        return {row["value"] for row in self.control(f"/sandbox/audiences/{platform}/{audience['id']}/members")}
+        return {row["value"] for row in self.control(f"/sandbox/audiences/{platform}/{audience['id']}/members")["members"]}
 
     def close(self):
         for program in (self.server, self.sandbox):
