@@ -14,7 +14,7 @@ namespace tailrace::language {
 namespace {
 
 // The parser bounds one tree; these bound a walk that follows names into other trees.
-constexpr int kVisitDepthMax = 1200;
+constexpr int kVisitDepthMax = 800;
 constexpr std::size_t kReferenceDepthMax = 100;
 
 enum class Reference : unsigned char { definition, attribute, segment };
@@ -55,6 +55,9 @@ class Checker {
 
   Checked run(const ExprPtr& tree, Place place) {
     ExprPtr expr = visit(tree);
+    // Met in some other tree, whose own problems are not reported here; this one must be.
+    if (too_deep_)
+      error(expr->span, "names and trees are nested too deep together", "name fewer things through others");
     if (place != Place::attribute && !fits(expr->type, Type::boolean))
       error(
           expr->span, fmt::format("a condition is needed here, and this is {}", with_article(expr->type)),
@@ -92,8 +95,7 @@ class Checker {
 
   ExprPtr visit(const ExprPtr& expr) {
     if (depth_ == kVisitDepthMax) {
-      error(expr->span, "this expression and what it refers to are nested too deep",
-            "name fewer things through others");
+      too_deep_ = true;
       return expr;
     }
     ++depth_;
@@ -633,7 +635,7 @@ class Checker {
       for (auto at = open; at != path_.end(); ++at) known.cycle += at->second + " -> ";
       known.cycle += name;
     } else if (path_.size() == kReferenceDepthMax) {
-      error(span, fmt::format("names refer to each other more than {} deep", kReferenceDepthMax));
+      too_deep_ = true;
     } else {
       known = walk(key, tree);
       known_.emplace(key, known);
@@ -671,6 +673,7 @@ class Checker {
   std::vector<Key> path_;  // the names being walked
   std::string cycle_;      // the first one met in the tree being walked
   int depth_ = 0;
+  bool too_deep_ = false;
 };
 
 }  // namespace

@@ -334,14 +334,28 @@ TEST(Checker, follows_long_chains_of_names_without_falling_over) {
     shop.definitions["d" + std::to_string(i)] = "d" + std::to_string(i + 1) + " or d" + std::to_string(i + 1);
   EXPECT_EQ(messages("d0", Place::who, shop), "");
   for (int i = 50; i < 5000; ++i) shop.definitions["d" + std::to_string(i)] = "d" + std::to_string(i + 1);
-  EXPECT_EQ(messages("d50", Place::who, shop), "");
+  EXPECT_EQ(messages("d50", Place::who, shop), "names and trees are nested too deep together");
+}
+
+TEST(Checker, bounds_how_deep_names_and_trees_nest_together) {
+  Shop shop;
+  std::string nots;
+  for (int i = 0; i < 60; ++i) nots += "not ";
+  for (int i = 0; i < 10; ++i) shop.definitions["d" + std::to_string(i)] = nots + "d" + std::to_string(i + 1);
+  shop.definitions["d10"] = "lapsed";
+  EXPECT_EQ(messages("d0", Place::who, shop), "");
+  for (int i = 10; i < 90; ++i)
+    shop.definitions["d" + std::to_string(i)] = nots + "d" + std::to_string(i + 1);
+  shop.definitions["d90"] = "lapsed";
+  EXPECT_EQ(messages("d0", Place::who, shop), "names and trees are nested too deep together");
 }
 
 TEST(Checker, refuses_trees_that_no_text_says) {
   const auto expr = [](Node node) {
     return std::make_shared<const Expr>(Expr{std::move(node), {}, Type::any});
   };
-  const Names names = Shop().names();
+  const Shop shop;
+  const Names names = shop.names();
   EXPECT_FALSE(check(expr(Exists{expr(Property{"revenue"})}), names, Place::who).expr);
   Performed performed;
   performed.selector.event = "Order Placed";

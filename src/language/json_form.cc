@@ -15,7 +15,7 @@ namespace {
 using Members = std::vector<std::pair<std::string, Value>>;
 
 // Deeper than any tree the parser makes.
-constexpr int kDepthMax = 1000;
+constexpr int kDepthMax = 400;
 
 Value object(Members members) {
   Value value = Value::with(Value::Kind::object);

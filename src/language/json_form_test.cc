@@ -101,7 +101,7 @@ TEST(JsonForm, bounds_nesting) {
     outer.members.emplace_back("not", std::move(value));
     value = std::move(outer);
   }
-  EXPECT_EQ(from_value(value).error().message, "nested more than 1000 deep");
+  EXPECT_EQ(from_value(value).error().message, "nested more than 400 deep");
 }
 
 }  // namespace

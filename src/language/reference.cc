@@ -67,9 +67,9 @@ From tight to loose: `* /`, `+ -`, comparisons with `in` and `exists`, `not`, `a
 ```tailrace
 not country = "US" and age >= 18 or consent.ads   # ((not (country = "US")) and age >= 18) or consent.ads
 ```
+)";
 
-An expression nests at most 100 deep, and holds at most 200 arithmetic operations.
-
+constexpr std::string_view kAfterLimits = R"(
 ## Values and comparisons
 
 | form | meaning |
@@ -296,6 +296,9 @@ std::string json_rows() {
 
 std::string reference_markdown() {
   std::string page(kOpening);
+  page += fmt::format("\nAn expression nests at most {} deep, and holds at most {} arithmetic operations.\n",
+                      kNestingMax, kArithmeticMax);
+  page += kAfterLimits;
   page += times_rows();
   page += kAfterTimes;
   page += aggregate_rows();

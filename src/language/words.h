@@ -13,8 +13,8 @@
 namespace tailrace::language {
 
 // Trees are walked by recursion, so both the nesting and the chains that nest leftwards are bounded.
-constexpr int kNestingMax = 100;
-constexpr int kArithmeticMax = 200;
+constexpr int kNestingMax = 64;
+constexpr int kArithmeticMax = 100;
 constexpr std::size_t kTextBytesMax = 1'000'000;
 constexpr std::uint64_t kTimesMax = 1'000'000'000'000;
 
