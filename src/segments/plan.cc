@@ -500,6 +500,7 @@ class TimeInside final : public Condition {
       return {false, held.until};
     }
     const Extent extent = span_.extent(world, person, t);
+    if (!extent.empty && value <= extent.low) return {false, held.until};  // bounds only move forward
     Time until = earlier(held.until, extent.until);
     const Time enters = value + span_.near;
     if (enters > t) until = earlier(until, enters);
