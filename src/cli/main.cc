@@ -1,14 +1,14 @@
-// The one binary. Commands on a store run in the process that owns it: in a running `tailrace serve`, through its admin
-// socket, or else here, with the store opened under its lock.
-#include <fmt/format.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-#include <unistd.h>
-
+// The one binary. Commands on a store run in the process that owns it: in a running `tailrace serve`, through
+// its admin socket, or else here, with the store opened under its lock.
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <iostream>
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "io/posix_disk.h"
@@ -30,10 +30,12 @@ class StandardConsole final : public server::Console {
   bool terminal() const override { return ::isatty(STDERR_FILENO) == 1; }
 };
 
-int run_here(const Command& command, server::Console& console, const std::string& folder, const std::string& data) {
+int run_here(const Command& command, server::Console& console, const std::string& folder,
+             const std::string& data) {
   const auto disk = io::posix_disk();
-  auto core = server::Core::start(*disk, {.store = {.directory = data, .log = {}}, .deliver = false, .secrets_folder = command.workspace},
-                                  io::system_now);
+  auto core = server::Core::start(
+      *disk, {.store = {.directory = data, .log = {}}, .deliver = false, .secrets_folder = command.workspace},
+      io::system_now);
   if (!core) {
     console.err(core.error().message + "\n");
     return exit_code(core.error());
@@ -62,10 +64,12 @@ int run(const std::vector<std::string>& arguments) {
   const std::string folder = std::filesystem::current_path().string();
   const std::string data = command->data.empty() ? command->workspace + "/.tailrace" : command->data;
   if (!std::filesystem::is_directory(command->workspace)) {
-    console.err(fmt::format("there is no folder {}: `tailrace init {}` writes a workspace\n", command->workspace, command->workspace));
+    console.err(fmt::format("there is no folder {}: `tailrace init {}` writes a workspace\n",
+                            command->workspace, command->workspace));
     return kNotFound;
   }
-  if (const auto code = server::run_remotely(data, {.arguments = arguments, .folder = folder, .terminal = console.terminal()}, console)) {
+  if (const auto code = server::run_remotely(
+          data, {.arguments = arguments, .folder = folder, .terminal = console.terminal()}, console)) {
     return *code;
   }
   return run_here(*command, console, folder, data);
@@ -77,7 +81,8 @@ int run(const std::vector<std::string>& arguments) {
 int main(int argc, char** argv) {
   // Structured logs, one JSON object per line, to standard error.
   auto logger = spdlog::stderr_logger_mt("tailrace");
-  logger->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%v"})", spdlog::pattern_time_type::utc);
+  logger->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%v"})",
+                      spdlog::pattern_time_type::utc);
   spdlog::set_default_logger(logger);
   return tailrace::cli::run({argv + 1, argv + argc});
 }
