@@ -32,8 +32,8 @@ class Core final : public delivery::ProfileSource {
     Store::Options store;
     bool deliver = false;        // with a courier
     std::string secrets_folder;  // what `file:` references are relative to
-    std::size_t queue_bytes_max = std::size_t{256}
-                                  << 20;  // committed but not yet applied, before producers are refused
+    // Committed but not yet applied, before producers are refused.
+    std::size_t queue_bytes_max = std::size_t{256} << 20;
     std::uint64_t snapshot_every_records = 5'000'000;
   };
   using Clock = std::function<Time()>;
