@@ -138,7 +138,8 @@ bool Engine::seen_before(Position position, const RecordView& record) {
     std::string bytes;
     const auto other = records_.record(earlier, bytes);
     TR_ASSERT(other.has_value());
-    return other->message_id == record.message_id && ingest::Deduplication::scope(other->source) == ingest::Deduplication::scope(record.source) &&
+    return other->message_id == record.message_id &&
+           ingest::Deduplication::scope(other->source) == ingest::Deduplication::scope(record.source) &&
            record.received_at - other->received_at < deduplication_.window();
   };
   const bool seen = deduplication_.seen(record.source, record.message_id, position, record.received_at, same);

@@ -112,7 +112,8 @@ class Engine {
   std::optional<PersonId> find_person(std::string_view identifier) const;
   const std::vector<Quarantined>& quarantine() const { return quarantine_; }
   Counts counts() const;
-  // Records in the log by import: what an import has done is what the log holds of it. A source with a '#' is an import.
+  // Records in the log by import: what an import has done is what the log holds of it. A source with a '#' is
+  // an import.
   const std::map<std::string, std::uint64_t>& imports() const { return imports_; }
 
   // Questions over the past, by checked expressions of `in` (the live workspace, or another that is being

@@ -2,9 +2,9 @@
 //
 // Rules of identity (docs/concepts.md):
 //   - a record belongs to the person of its user id; without one, of its anonymous id; without both, of its
-//   e-mail or phone
+//     e-mail or phone
 //   - identify with a user id and an anonymous id: the anonymous person, if there is one without a user id,
-//   is merged in
+//     is merged in
 //   - alias merges the person of the previous id with the person of the user id
 //   - of merged people the older PersonId survives, and keeps both histories
 //   - an e-mail or phone in traits belongs to the person; it does not merge people

@@ -453,7 +453,8 @@ class Aggregation final : public Node {
   }
 
   // Of what is a number; without a property, of the events' times.
-  Scalar extreme(const World& world, const Stream& stream, const Stream::Rows& rows, const Inside& found) const {
+  Scalar extreme(const World& world, const Stream& stream, const Stream::Rows& rows,
+                 const Inside& found) const {
     if (!column_) {
       if (found.count() == 0) return {};
       return Scalar::of(op_ == Op::min ? rows.times[found.begin] : rows.times[found.end - 1]);
@@ -814,7 +815,8 @@ class Compilation {
   }
   Made compile(const ast::InWindow& form, Dependencies& dependencies) {
     auto inner = TRY(value(form.value, dependencies));
-    return std::make_shared<const TimeInside>(std::move(inner), TRY(span(form.window, std::nullopt, dependencies)));
+    return std::make_shared<const TimeInside>(std::move(inner),
+                                              TRY(span(form.window, std::nullopt, dependencies)));
   }
   Made compile(const ast::InSegment& form, Dependencies& dependencies) {
     return TRY(segment(form.segment, dependencies));

@@ -130,8 +130,8 @@ Inside inside(const World& world, const Span& span, const Extent& extent, const 
   if (extent.empty) return result;
   const std::size_t seen = first_after(rows, t - span.near);
   if (seen < rows.size()) result.enters = rows.times[seen] + span.near;
-  // Bounds only move forward. So nothing is inside before the first row comes, nor ever again behind the last one: without
-  // this, a calendar word would wake everybody at every midnight.
+  // Bounds only move forward. So nothing is inside before the first row comes, nor ever again behind the last
+  // one: without this, a calendar word would wake everybody at every midnight.
   if (seen == 0 || first_after(rows, extent.low) == rows.size()) {
     result.leaves = kNever;
     result.begin = result.end = seen;
