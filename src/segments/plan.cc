@@ -548,10 +548,12 @@ class TimeInside final : public Condition {
       : value_(std::move(value)), span_(std::move(span)) {}
   Truth truth(const World& world, PersonId person, Time t) const override {
     const Extent extent = span_.extent(world, person, t);
-    Time until = extent.until;
+    Time until = extent.empty ? extent.until : kNever;
     const auto is_inside = [&](const Scalar& value) {
       const Scalar time = typed(ast::Type::time, value);
       if (time.kind != Scalar::Kind::time) return false;
+      if (!extent.empty && time.time <= extent.low) return false;  // and never again: bounds only move forward
+      until = earlier(until, extent.until);
       const Time enters = time.time + span_.near;
       if (enters > t) until = earlier(until, enters);
       if (span_.far && time.time + *span_.far > t) until = earlier(until, time.time + *span_.far);
