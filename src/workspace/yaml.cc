@@ -59,7 +59,7 @@ std::optional<std::vector<std::size_t>> align(std::string_view raw, std::size_t 
 
 // Where the text ceases to be UTF-8.
 std::optional<std::size_t> first_broken_byte(std::string_view text) {
-  const char* bytes = text.data();
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
   const auto size = static_cast<std::int32_t>(text.size());  // at most kFileBytesMax
   for (std::int32_t at = 0; at < size;) {
     const std::int32_t begin = at;
