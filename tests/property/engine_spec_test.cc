@@ -119,7 +119,7 @@ class EngineRunner final : public SpecRunner {
     RecordView record{.kind = RecordKind::identify,
                       .received_at = statement.at,
                       .time = action.time,
-                      .source = "spec",
+                      .source = action.who,  // message ids are unique within their source
                       .message_id = action.message_id};
     std::string_view known_as = action.who;
     switch (action.kind) {
@@ -168,8 +168,14 @@ class EngineRunner final : public SpecRunner {
     record.payload = text;
     const auto applied = apply(record, output);
     ASSERT_TRUE(applied) << applied.error().message;
+    // The first name stays until a person is said to be somebody else.
     const auto person = engine_->find_person(known_as);
-    if (person) names_[*person] = known_as;
+    if (!person) return;
+    if (known_as == action.who) {
+      names_.emplace(*person, known_as);
+    } else {
+      names_[*person] = known_as;
+    }
   }
 
   void restart() {
