@@ -552,7 +552,8 @@ class TimeInside final : public Condition {
     const auto is_inside = [&](const Scalar& value) {
       const Scalar time = typed(ast::Type::time, value);
       if (time.kind != Scalar::Kind::time) return false;
-      if (!extent.empty && time.time <= extent.low) return false;  // and never again: bounds only move forward
+      if (!extent.empty && time.time <= extent.low)
+        return false;  // and never again: bounds only move forward
       until = earlier(until, extent.until);
       const Time enters = time.time + span_.near;
       if (enters > t) until = earlier(until, enters);
