@@ -5,6 +5,8 @@
 
 #include <gmock/gmock.h>
 
+#include "model/record.h"
+
 namespace tailrace::ingest {
 namespace {
 
@@ -76,8 +78,8 @@ TEST(Deduplication, a_restart_changes_nothing) {
 }
 
 TEST(Deduplication, imports_are_one_source) {
-  EXPECT_EQ(Deduplication::scope("import:shop#a.jsonl"), Deduplication::scope("import:shop#b.jsonl"));
-  EXPECT_NE(Deduplication::scope("app"), Deduplication::scope("import:shop#b.jsonl"));
+  EXPECT_EQ(message_scope("import:shop#a.jsonl"), message_scope("import:shop#b.jsonl"));
+  EXPECT_NE(message_scope("app"), message_scope("import:shop#b.jsonl"));
 }
 
 }  // namespace
