@@ -45,6 +45,9 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   const auto on_store = [&](CLI::App* sub) {
     on_workspace(sub);
     sub->add_option("--data", command.data, "the store (default: DIR/.tailrace)")->type_name("DIR");
+    sub->add_option("--durability", command.durability,
+                    "when a record counts as written: fsync, or system (survives kill -9, not a power cut)")
+        ->check(CLI::IsMember({"fsync", "system"}));
     sub->add_option("--format", format, "text, json or csv")->check(CLI::IsMember({"text", "json", "csv"}));
     return sub;
   };
@@ -109,6 +112,12 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   command.name = app.get_subcommands().front()->get_name();
   command.format = format == "json" ? Format::json : format == "csv" ? Format::csv : Format::text;
   return command;
+}
+
+log::Options log_options(const Command& command) {
+  log::Options options;
+  if (command.durability == "system") options.durability = log::Durability::operating_system;
+  return options;
 }
 
 Result<Time> instant(const std::string& text, Time otherwise) {

@@ -41,7 +41,9 @@ struct Command {
   std::uint64_t seed = 1;
   std::string token;
   std::string directory;  // init
+  std::string durability = "fsync";
 };
+log::Options log_options(const Command& command);
 
 struct Stop {
   int code = 0;

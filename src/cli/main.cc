@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include <fmt/format.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "cli/command.h"
 #include "io/posix_disk.h"
 #include "io/system_clock.h"
+#include "model/json.h"
 
 namespace tailrace::cli {
 namespace {
@@ -33,9 +35,11 @@ class StandardConsole final : public server::Console {
 int run_here(const Command& command, server::Console& console, const std::string& folder,
              const std::string& data) {
   const auto disk = io::posix_disk();
-  auto core = server::Core::start(
-      *disk, {.store = {.directory = data, .log = {}}, .deliver = false, .secrets_folder = command.workspace},
-      io::system_now);
+  auto core = server::Core::start(*disk,
+                                  {.store = {.directory = data, .log = log_options(command)},
+                                   .deliver = false,
+                                   .secrets_folder = command.workspace},
+                                  io::system_now);
   if (!core) {
     console.err(core.error().message + "\n");
     return exit_code(core.error());
@@ -46,6 +50,27 @@ int run_here(const Command& command, server::Console& console, const std::string
     console.err("no snapshot was saved: " + stopped.error().message + "\n");
   }
   return code;
+}
+
+// The message as the inside of a JSON string: what comes from outside must not break the line it stands in.
+class JsonMessage final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    std::string quoted;
+    append_json_string(quoted, {message.payload.data(), message.payload.size()});
+    out.append(quoted.data(), quoted.data() + quoted.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
+};
+
+// Structured logs, one JSON object per line, to standard error.
+void log_as_json() {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<JsonMessage>('*').set_pattern(
+      R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":%*})");
+  auto logger = spdlog::stderr_logger_mt("tailrace");
+  logger->set_formatter(std::move(formatter));
+  spdlog::set_default_logger(std::move(logger));
 }
 
 int run(const std::vector<std::string>& arguments) {
@@ -76,13 +101,10 @@ int run(const std::vector<std::string>& arguments) {
 }
 
 }  // namespace
+
 }  // namespace tailrace::cli
 
 int main(int argc, char** argv) {
-  // Structured logs, one JSON object per line, to standard error.
-  auto logger = spdlog::stderr_logger_mt("tailrace");
-  logger->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%v"})",
-                      spdlog::pattern_time_type::utc);
-  spdlog::set_default_logger(logger);
+  tailrace::cli::log_as_json();
   return tailrace::cli::run({argv + 1, argv + argc});
 }

@@ -41,9 +41,11 @@ Result<void> serve(const Command& command, server::Console& console) {
   TRY(server::Core::connect(folder, command.workspace));
 
   const auto disk = io::posix_disk();
-  auto core = TRY(server::Core::start(
-      *disk, {.store = {.directory = data, .log = {}}, .deliver = true, .secrets_folder = command.workspace},
-      io::system_now));
+  auto core = TRY(server::Core::start(*disk,
+                                      {.store = {.directory = data, .log = log_options(command)},
+                                       .deliver = true,
+                                       .secrets_folder = command.workspace},
+                                      io::system_now));
   const auto& opened = core->store().opened();
   if (!opened.note.empty()) spdlog::warn("{}", opened.note);
   spdlog::info("store {}: {} records replayed{}", data, opened.replayed,

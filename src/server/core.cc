@@ -279,8 +279,11 @@ Result<std::vector<delivery::Connection>> Core::connect(const workspace::Workspa
     }
     const auto named = sync.settings.find("audience_name");
     config.audience_name = named == sync.settings.end() ? sync.name : named->second;
+    const auto described = sync.settings.find("audience_description");
     const auto* segment = workspace.find_segment(sync.segment);
-    if (segment != nullptr) {
+    if (described != sync.settings.end()) {
+      config.audience_description = described->second;
+    } else if (segment != nullptr) {
       config.audience_description = fmt::format("Tailrace: segment {}{}{}", segment->name,
                                                 segment->owner.empty() ? "" : ", owner ", segment->owner);
     }

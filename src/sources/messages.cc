@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <numeric>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -20,6 +19,7 @@
 #include <zlib.h>
 
 #include "base/http.h"
+#include "base/nearest.h"
 #include "base/number.h"
 #include "model/json.h"
 
@@ -333,20 +333,6 @@ class Rows {
   std::uint64_t line_ = 1;
 };
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0u);
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
-
 std::string in_quotes(std::string_view word) {
   if (word.size() <= kQuotedBytesMax) return fmt::format("\"{}\"", word);
   return fmt::format("\"{}...\"", word.substr(0, kQuotedBytesMax));
@@ -354,14 +340,8 @@ std::string in_quotes(std::string_view word) {
 
 // `; did you mean "event"?` when a known word is close.
 std::string suggest(std::string_view word, std::span<const std::string> known) {
-  if (word.size() > kQuotedBytesMax) return "";
-  for (std::size_t distance = 1; distance <= std::max<std::size_t>(1, word.size() / 3); ++distance) {
-    for (const std::string& candidate : known) {
-      if (candidate.size() <= kQuotedBytesMax && edit_distance(word, candidate) <= distance)
-        return fmt::format("; did you mean {}?", in_quotes(candidate));
-    }
-  }
-  return "";
+  const auto near = nearest(word, known);
+  return near ? fmt::format("; did you mean {}?", in_quotes(*near)) : "";
 }
 
 enum class CellType { string, number, boolean, json };
