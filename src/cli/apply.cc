@@ -129,6 +129,8 @@ int run_apply(const Run& run) {
       run.console.out("\nThe folder is what is applied; nothing to do.\n");
     return kDone;
   }
+  const auto checked = run.core.call([&](engine::Engine& engine) { return engine.check(planned->folder); });
+  if (!checked) return run.fail(checked.error());
   if (run.core.courier() != nullptr) {
     if (auto connected = server::Core::connect(planned->folder, run.path(run.command.workspace)); !connected)
       return run.fail(connected.error());

@@ -10,7 +10,7 @@
 namespace tailrace::engine {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 1;
+constexpr std::uint32_t kSnapshotVersion = 2;
 
 // An unreadable payload counts as empty: the sources validated it before it reached the log.
 Value parse_payload(std::string_view payload) {
@@ -123,6 +123,9 @@ Result<void> Engine::apply(Position position, const RecordView& record, Output& 
   if (record.source.find('#') != std::string_view::npos) ++imports_[std::string(record.source)];
   switch (record.kind) {
     case RecordKind::tombstone:
+      // The person is gone; their id and the message stay taken.
+      if (record.created_person) profiles_.skip();
+      if (record.message_hash != 0) seen_before(position, record);
       return {};
     case RecordKind::workspace:
       return apply_workspace(position, record, output);
@@ -148,21 +151,28 @@ Result<void> Engine::apply(Position position, const RecordView& record, Output& 
 }
 
 bool Engine::seen_before(Position position, const RecordView& record) {
-  using ingest::Deduplication;
+  using Earlier = ingest::Deduplication::Earlier;
+  const auto hash_of = [](const RecordView& view) {
+    return view.kind == RecordKind::tombstone ? view.message_hash
+                                              : message_hash(view.source, view.message_id);
+  };
+  const bool gone = record.kind == RecordKind::tombstone;
+  const auto is_same = [&](const RecordView& other) {
+    // Of a deleted person's message only the hash is left.
+    if (gone || other.kind == RecordKind::tombstone) return hash_of(other) == hash_of(record);
+    return other.message_id == record.message_id &&
+           message_scope(other.source) == message_scope(record.source);
+  };
   const auto compare = [&](Position earlier) {
     std::string bytes;
     const auto other = records_.record(earlier, bytes);
     TR_ASSERT(other.has_value());
-    if (other->message_id != record.message_id ||
-        Deduplication::scope(other->source) != Deduplication::scope(record.source))
-      return Deduplication::Earlier::other;
-    return record.received_at - other->received_at < deduplication_.window()
-               ? Deduplication::Earlier::same
-               : Deduplication::Earlier::same_long_ago;
+    if (!is_same(*other)) return Earlier::other;
+    return record.received_at - other->received_at < deduplication_.window() ? Earlier::same
+                                                                             : Earlier::same_long_ago;
   };
-  const bool seen =
-      deduplication_.seen(record.source, record.message_id, position, record.received_at, compare);
-  counts_.duplicates += seen;
+  const bool seen = deduplication_.seen(hash_of(record), position, record.received_at, compare);
+  counts_.duplicates += seen && !gone;
   return seen;
 }
 
@@ -192,7 +202,7 @@ Result<void> Engine::apply_event(Position position, const RecordView& record, Ou
 
 void Engine::admit(Position position, const RecordView& record, std::string_view event_name,
                    const Value& properties, Output& output) {
-  const auto effect = profiles_.apply(record, Value(), consent_of(record));
+  const auto effect = profiles_.apply(position, record, Value(), consent_of(record));
   const history::EventId event = history_.event(event_name);
   touched_.clear();
   history_.insert(event, effect.person, record.time, position, record.message_id, properties, *ids_,
@@ -201,7 +211,7 @@ void Engine::admit(Position position, const RecordView& record, std::string_view
   note_effect(effect, touched_, output);
 }
 
-void Engine::apply_person(Position, const RecordView& record, Output& output) {
+void Engine::apply_person(Position position, const RecordView& record, Output& output) {
   Value traits = parse_payload(record.payload);
   if (record.kind == RecordKind::group) {
     Value group = Value::with(Value::Kind::object);
@@ -209,7 +219,7 @@ void Engine::apply_person(Position, const RecordView& record, Output& output) {
     if (traits.kind == Value::Kind::object) group.members.emplace_back("group", std::move(traits));
     traits = std::move(group);
   }
-  auto effect = profiles_.apply(record, traits, consent_of(record));
+  auto effect = profiles_.apply(position, record, traits, consent_of(record));
   touched_.clear();
   if (effect.merged) {
     history_.move(*effect.merged, effect.person, *ids_, &touched_);
@@ -254,8 +264,19 @@ void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<con
 
 void Engine::apply_deletion(Position position, const RecordView& record, Output& output) {
   const auto found = profiles_.find(record, Value());
-  if (!found) return;
-  output.deletions.push_back({*found, profiles_.identifiers(*found), position});
+  if (!found) {
+    // Nobody is known by it (any more: a deletion that was cut short is finished at the next start), but
+    // records may name it.
+    std::vector<Identifier> named;
+    const auto add = [&](IdentifierKind kind, std::string_view value) {
+      if (!value.empty()) named.push_back({kind, std::string(value), record.time});
+    };
+    add(IdentifierKind::external_id, record.user_id);
+    add(IdentifierKind::anonymous_id, record.anonymous_id);
+    output.deletions.push_back({kNoPerson, std::move(named), {}, position});
+    return;
+  }
+  output.deletions.push_back({*found, profiles_.identifiers(*found), profiles_.created_by(*found), position});
   profiles_.remove(record);
   history_.erase(*found, nullptr);
   for (auto& [sync, people] : sync_entries_) people.erase(found->value);

@@ -38,10 +38,14 @@ class Records {
   virtual Result<RecordView> record(Position position, std::string& bytes) = 0;
 };
 
+// In a deletion of somebody who is not known.
+constexpr PersonId kNoPerson{UINT32_MAX};
+
 struct Deletion {
   PersonId person;
   std::vector<Identifier> identifiers;  // all it ever had: whose records are to become tombstones
-  Position until;                       // those before the deletion
+  std::vector<Position> created_by;     // the records that made the person known
+  Position until;                       // the deletion itself; later records are another person's
 };
 
 struct Output {

@@ -180,6 +180,43 @@ TEST_F(EngineTest, a_deletion_names_every_identifier_the_person_ever_had) {
   EXPECT_THAT(named, ElementsAre("ada", "old@example.com", "new@example.com"));
 }
 
+TEST_F(EngineTest, a_replay_of_the_redacted_log_gives_everyone_else_the_same_state) {
+  apply(workspace_of({R"(performed "X")"}));
+  RecordView secret;
+  secret.kind = RecordKind::track;
+  secret.source = "import:file#1@0";
+  secret.message_id = "m1";
+  secret.user_id = "ada";
+  secret.event = "X";
+  apply(secret);
+  track("bob", "X");
+  RecordView removal;
+  removal.kind = RecordKind::remove;
+  removal.user_id = "ada";
+  apply(removal);
+  ASSERT_EQ(output_.deletions.size(), 1u);
+  EXPECT_THAT(output_.deletions.front().created_by, ElementsAre(Position(1)));
+  const auto bob = engine_.find_person("bob");
+
+  records_.make_tombstone_at(Position(1), true);
+  records_.make_tombstone_at(Position(3));
+  Engine replayed(records_);
+  std::string bytes;
+  Output deltas;
+  for (std::uint64_t at = 0; at < records_.size(); ++at) {
+    ASSERT_TRUE(replayed.apply(Position(at), *records_.record(Position(at), bytes), deltas));
+  }
+  EXPECT_EQ(replayed.find_person("bob"), bob) << "a PersonId is for ever";
+  EXPECT_EQ(replayed.imports(), engine_.imports()) << "the import is not to be resumed";
+  EXPECT_THAT(deltas.deletions, IsEmpty());
+  for (Engine* engine : {&engine_, &replayed}) {
+    secret.received_at = now_ + kSecond;
+    secret.time = secret.received_at;
+    ASSERT_TRUE(engine->apply(records_.append(secret), secret, deltas));
+    EXPECT_FALSE(engine->find_person("ada")) << "a retry of a deleted person's message is no news";
+  }
+}
+
 TEST_F(EngineTest, a_previous_id_that_nobody_had_yet_is_that_persons_when_it_comes) {
   apply(workspace_of({R"(performed "X" exactly 2 times)"}));
   track("ada", "X");

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 
-#include "base/hash.h"
-
 namespace tailrace::ingest {
 
-bool Deduplication::seen(std::string_view source, std::string_view message_id, Position position,
-                         Time received_at, const Compare& compare) {
+bool Deduplication::seen(std::uint64_t hash, Position position, Time received_at, const Compare& compare) {
   forget(received_at);
-  std::uint64_t key = hash64(message_id, hash64(scope(source)));
+  std::uint64_t key = hash;
   for (;; ++key) {
     const auto [entry, added] = positions_.try_emplace(key, position);
     if (added) break;

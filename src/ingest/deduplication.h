@@ -25,11 +25,9 @@ class Deduplication {
   // What the record at a position is to the one in question.
   enum class Earlier : unsigned char { other, same, same_long_ago };  // long ago: before the window
   using Compare = std::function<Earlier(Position)>;
-  // The source as far as de-duplication goes: all imports are one (their source names the file behind a '#').
-  static std::string_view scope(std::string_view source) { return source.substr(0, source.find('#')); }
-  // True when the message was seen; otherwise it is remembered from now on.
-  bool seen(std::string_view source, std::string_view message_id, Position position, Time received_at,
-            const Compare& compare);
+  // True when the message was seen; otherwise it is remembered from now on. hash: message_hash() of
+  // model/record.h.
+  bool seen(std::uint64_t hash, Position position, Time received_at, const Compare& compare);
   Millis window() const { return window_; }
   std::size_t size() const { return positions_.size(); }
 

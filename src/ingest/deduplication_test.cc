@@ -19,7 +19,7 @@ class Inbox {
       return at - when < memory_.window() ? Deduplication::Earlier::same
                                           : Deduplication::Earlier::same_long_ago;
     };
-    const bool known = memory_.seen("app", id, position, at, compare);
+    const bool known = memory_.seen(message_hash("app", id), position, at, compare);
     if (!known) received_[position.value] = {id, at};
     return known;
   }

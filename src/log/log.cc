@@ -243,8 +243,9 @@ class FileLog final : public Log {
     return frame.substr(kFrameHeaderBytes, header->length);
   }
 
-  Result<void> redact(std::vector<Position> positions) override {
+  Result<void> redact(std::vector<Position> positions, std::vector<Position> creators) override {
     TRY(commit());
+    std::ranges::sort(creators);
     std::ranges::sort(positions);
     const auto repeated = std::ranges::unique(positions);
     positions.erase(repeated.begin(), repeated.end());
@@ -252,7 +253,7 @@ class FileLog final : public Log {
     for (auto from = positions.begin(); from != positions.end();) {
       const Extent extent = catalog_.find(*from);
       const auto to = std::find_if(from, positions.end(), [&](Position p) { return p.value >= extent.end; });
-      TRY(redact_file(extent, {from, to}));
+      TRY(redact_file(extent, {from, to}, creators));
       from = to;
     }
     return {};
@@ -389,14 +390,15 @@ class FileLog final : public Log {
     return {};
   }
 
-  Result<void> redact_file(Extent extent, const std::vector<Position>& positions) {
+  Result<void> redact_file(Extent extent, const std::vector<Position>& positions,
+                           const std::vector<Position>& creators) {
     const bool is_open = extent.first == first_;
     const std::uint64_t end = std::min(extent.end, written_.value) - extent.first.value;
     const Rewrite rewrite{.path = catalog_.path(extent.first),
                           .first = extent.first,
                           .frames_end = end,
                           .size = is_open ? file_size_ : end};
-    auto file = write_redacted(disk(), rewrite, positions);
+    auto file = write_redacted(disk(), rewrite, positions, creators);
     if (!file) return std::unexpected(file.error());
     TRY(disk().rename(temporary_path(rewrite.path), rewrite.path));
     if (is_open) file_ = std::move(*file);

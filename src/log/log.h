@@ -99,7 +99,8 @@ class Log {
   // after a crash. Readers that run beside it see a record either whole or as a tombstone. Errors: not_found
   // (a position outside of what is committed), corrupt (no whole record there), both without changing
   // anything; io.
-  virtual Result<void> redact(std::vector<Position> positions) = 0;
+  // `creators`: those of them that made a person known.
+  virtual Result<void> redact(std::vector<Position> positions, std::vector<Position> creators = {}) = 0;
 };
 
 // The full check: reads every byte of every file and changes nothing. For a log that nobody writes.

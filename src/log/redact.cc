@@ -13,15 +13,15 @@ namespace {
 constexpr std::size_t kWriteBytes = 1 << 20;
 
 // Appends the frame as a tombstone of the same length.
-void append_tombstone(std::string& out, const ScannedFrame& frame, Position position) {
+void append_tombstone(std::string& out, const ScannedFrame& frame, Position position, bool created_person) {
   const std::size_t offset = out.size();
   out += frame.raw;
-  make_tombstone(out, offset + kFrameHeaderBytes, frame.record.size());
+  make_tombstone(out, offset + kFrameHeaderBytes, frame.record.size(), created_person);
   seal_frame(out, offset, position, static_cast<std::uint32_t>(frame.record.size()), frame.back);
 }
 
 Result<void> copy_frames(const File& from, File& to, const Rewrite& rewrite,
-                         const std::vector<Position>& positions) {
+                         const std::vector<Position>& positions, const std::vector<Position>& creators) {
   std::string out(kFileHeaderBytes, '\0');
   out.resize(TRY(from.read_at(0, out)));
   std::uint64_t written = 0;
@@ -34,7 +34,7 @@ Result<void> copy_frames(const File& from, File& to, const Rewrite& rewrite,
     }
     const Position position{rewrite.first.value + offset};
     if (tombstone != positions.end() && *tombstone == position) {
-      append_tombstone(out, frame, position);
+      append_tombstone(out, frame, position, std::ranges::binary_search(creators, position));
       ++tombstone;
     } else {
       out += frame.raw;
@@ -50,10 +50,11 @@ Result<void> copy_frames(const File& from, File& to, const Rewrite& rewrite,
 }
 
 Result<std::unique_ptr<File>> write_copy(Disk& disk, const Rewrite& rewrite,
-                                         const std::vector<Position>& positions) {
+                                         const std::vector<Position>& positions,
+                                         const std::vector<Position>& creators) {
   const auto from = TRY(disk.open(rewrite.path, Disk::Mode::read));
   auto to = TRY(disk.open(temporary_path(rewrite.path), Disk::Mode::create_or_open));
-  TRY(copy_frames(*from, *to, rewrite, positions));
+  TRY(copy_frames(*from, *to, rewrite, positions, creators));
   if (rewrite.size > rewrite.frames_end) TRY(to->allocate(rewrite.size));
   TRY(to->sync());
   return to;
@@ -70,8 +71,9 @@ bool is_tombstone(std::string_view record) {
 }
 
 Result<std::unique_ptr<File>> write_redacted(Disk& disk, const Rewrite& rewrite,
-                                             const std::vector<Position>& positions) {
-  auto copy = write_copy(disk, rewrite, positions);
+                                             const std::vector<Position>& positions,
+                                             const std::vector<Position>& creators) {
+  auto copy = write_copy(disk, rewrite, positions, creators);
   // A copy that stays is removed when the log is opened next, so a failure here changes nothing.
   if (!copy && disk.exists(temporary_path(rewrite.path))) (void)disk.remove(temporary_path(rewrite.path));
   return copy;

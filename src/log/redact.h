@@ -24,8 +24,10 @@ std::string temporary_path(const std::string& path);
 bool is_tombstone(std::string_view record);
 
 // Writes the copy to temporary_path(path) and syncs it; it is then ready to be renamed. positions: ascending,
-// each of a whole record of this file. On an error the copy is removed as far as possible.
+// each of a whole record of this file; creators: ascending. On an error the copy is removed as far as
+// possible.
 Result<std::unique_ptr<File>> write_redacted(Disk& disk, const Rewrite& rewrite,
-                                             const std::vector<Position>& positions);
+                                             const std::vector<Position>& positions,
+                                             const std::vector<Position>& creators);
 
 }  // namespace tailrace::log

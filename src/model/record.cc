@@ -6,19 +6,22 @@
 //                                        payload, context
 //   field    := length:varint bytes
 //   varint   := LEB128, at most 5 bytes
-//   tombstone: the body is gone; what follows received_at is zero bytes up to the old length, so that
-//              positions stay.
+//   tombstone: in place of the body created_person:u8 message_hash:u64 source:field, then zero bytes up to
+//              the old length, so that positions stay. It fits: any body has a time, the source and seven more
+//              fields.
 #include "model/record.h"
 
 #include <array>
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/hash.h"
 
 namespace tailrace {
 namespace {
 
 constexpr std::size_t kHeaderBytes = kRecordBytesMin;  // kind, received_at
+constexpr std::size_t kTombstoneBytes = 1 + 8;         // flag and hash
 constexpr std::uint8_t kKindMax = static_cast<std::uint8_t>(RecordKind::rejected);
 
 void append_i64(std::string& out, std::int64_t value) {
@@ -85,7 +88,14 @@ Result<RecordView> decode_record(std::string_view bytes) {
   RecordView record;
   record.kind = static_cast<RecordKind>(kind);
   record.received_at = {load_i64(bytes.data() + 1)};
-  if (record.kind == RecordKind::tombstone) return record;
+  if (record.kind == RecordKind::tombstone) {
+    if (bytes.size() < kHeaderBytes + kTombstoneBytes) return record;
+    record.created_person = bytes[kHeaderBytes] != 0;
+    std::memcpy(&record.message_hash, bytes.data() + kHeaderBytes + 1, sizeof record.message_hash);
+    std::string_view rest = bytes.substr(kHeaderBytes + kTombstoneBytes);
+    if (!rest.empty() && !take_field(rest, record.source)) return corrupt();
+    return record;
+  }
   if (bytes.size() < kHeaderBytes + 8) return corrupt();
   record.time = {load_i64(bytes.data() + kHeaderBytes)};
   std::string_view rest = bytes.substr(kHeaderBytes + 8);
@@ -116,10 +126,24 @@ Time received_at_of(std::string_view encoded) {
   return {load_i64(encoded.data() + 1)};
 }
 
-void make_tombstone(std::string& encoded, std::size_t offset, std::size_t length) {
+std::uint64_t message_hash(std::string_view source, std::string_view message_id) {
+  return hash64(message_id, hash64(message_scope(source)));
+}
+
+void make_tombstone(std::string& encoded, std::size_t offset, std::size_t length, bool created_person) {
   TR_ASSERT(length >= kHeaderBytes && offset + length <= encoded.size());
+  if (encoded[offset] == static_cast<char>(RecordKind::tombstone)) return;
+  std::string tail;
+  if (const auto record = decode_record(std::string_view(encoded).substr(offset, length))) {
+    const std::uint64_t message = message_hash(record->source, record->message_id);
+    tail += static_cast<char>(created_person);
+    tail.append(reinterpret_cast<const char*>(&message), sizeof message);
+    append_field(tail, record->source);
+  }
+  TR_ASSERT(kHeaderBytes + tail.size() <= length);
+  tail.resize(length - kHeaderBytes, '\0');
   encoded[offset] = static_cast<char>(RecordKind::tombstone);
-  std::memset(encoded.data() + offset + kHeaderBytes, 0, length - kHeaderBytes);
+  encoded.replace(offset + kHeaderBytes, tail.size(), tail);
 }
 
 void shift_time(std::string& encoded, std::size_t offset, Millis by) {

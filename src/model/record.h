@@ -13,7 +13,7 @@
 namespace tailrace {
 
 enum class RecordKind : std::uint8_t {
-  tombstone = 0,  // what is left of a deleted person's record: kind, received_at, nothing else
+  tombstone = 0,  // what is left of a deleted person's record; see make_tombstone
   identify = 1,
   track = 2,
   page = 3,
@@ -42,6 +42,9 @@ struct RecordView {
   std::string_view context;  // JSON object
   std::string_view
       reason;  // rejected only: what is wrong and how to mend it, with the line number for imports
+  // Of a tombstone only.
+  bool created_person = false;     // the record made a person known: their PersonId stays taken
+  std::uint64_t message_hash = 0;  // so that a retry of the message is still known as one; 0: unknown
 };
 
 constexpr std::uint32_t kRecordBytesMax = 4 * 1024 * 1024;
@@ -64,7 +67,15 @@ constexpr std::uint32_t kRecordBytesMin = 9;
 // Reads received_at alone; encoded has at least kRecordBytesMin bytes.
 Time received_at_of(std::string_view encoded);
 
-// Turns the encoded record at [offset, offset + length) into a tombstone of the same length.
-void make_tombstone(std::string& encoded, std::size_t offset, std::size_t length);
+// The source as far as de-duplication goes: all imports are one, theirs names the file behind a '#'.
+inline std::string_view message_scope(std::string_view source) { return source.substr(0, source.find('#')); }
+// How a message is known for de-duplication.
+std::uint64_t message_hash(std::string_view source, std::string_view message_id);
+
+// Turns the encoded record at [offset, offset + length) into a tombstone of the same length. What stays:
+// received_at, the source (an import counts its records), the hash of the message id, and whether it created
+// a person. A tombstone is left as it is.
+void make_tombstone(std::string& encoded, std::size_t offset, std::size_t length,
+                    bool created_person = false);
 
 }  // namespace tailrace

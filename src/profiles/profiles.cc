@@ -148,6 +148,7 @@ PersonId Profiles::merge(PersonId a, PersonId b) {
   }
   merge_histories(into.traits, from.traits);
   merge_histories(into.consents, from.consents);
+  into.created_by.insert(into.created_by.end(), from.created_by.begin(), from.created_by.end());
   from = {};
   from.merged_into = survivor;
   --alive_count_;
@@ -172,7 +173,8 @@ PersonId Profiles::survivor(PersonId person) const {
   return person;
 }
 
-Profiles::Effect Profiles::apply(const RecordView& record, const Value& traits, const Value& consent) {
+Profiles::Effect Profiles::apply(Position position, const RecordView& record, const Value& traits,
+                                 const Value& consent) {
   Effect effect;
   const auto claim = [&](IdentifierKind kind, std::string_view value) {
     if (directory_.find(kind, value)) return;
@@ -188,6 +190,7 @@ Profiles::Effect Profiles::apply(const RecordView& record, const Value& traits, 
   if (!found) found = other;
   effect.created = !found;
   effect.person = found ? *found : create();
+  if (effect.created) people_[effect.person.value].created_by.push_back(position);
   // The ids of an event of somebody known are known: events are spared the look-up.
   const bool names_somebody = record.kind == RecordKind::identify || record.kind == RecordKind::alias;
   if (effect.created || names_somebody) {
@@ -339,6 +342,7 @@ void Profiles::save(ByteWriter& out) const {
   for (const Person& person : people_) {
     out.put(person.alive);
     out.put(person.merged_into);
+    out.put_array(person.created_by);
     out.put<std::uint64_t>(person.identifiers.size());
     for (const Identifier& identifier : person.identifiers) {
       out.put(identifier.kind);
@@ -379,6 +383,7 @@ Result<void> Profiles::restore(ByteReader& in) {
     Person person;
     person.alive = TRY(in.get<bool>());
     person.merged_into = TRY(in.get<PersonId>());
+    person.created_by = TRY(in.get_array<Position>());
     if (person.merged_into != kNobody && person.merged_into.value >= i)
       return fail(Error::Code::corrupt, "a person merged into a younger one");
     for (auto left = TRY(in.get_count(17)); left > 0; --left) {

@@ -68,7 +68,11 @@ class Profiles {
   };
   // identify, alias, group, and the attribution of events. traits: parsed payload of identify, else missing;
   // consent: the object at context.consent (categoryPreferences or plain), else missing.
-  Effect apply(const RecordView& record, const Value& traits, const Value& consent);
+  Effect apply(Position position, const RecordView& record, const Value& traits, const Value& consent);
+  // The records that made this person known.
+  const std::vector<Position>& created_by(PersonId person) const { return people_[person.value].created_by; }
+  // Takes the next PersonId for nobody: in the place of a person whose records are gone.
+  void skip() { people_.emplace_back(); }
   // Deletes; missing: there is no such person.
   std::optional<PersonId> remove(const RecordView& record);
 
@@ -99,6 +103,7 @@ class Profiles {
   struct Person {
     bool alive = false;
     PersonId merged_into = kNobody;
+    std::vector<Position> created_by;  // the records that made this person known, and those merged into them
     std::vector<Identifier> identifiers;
     std::vector<std::pair<TraitId, std::vector<DatedValue>>> traits;
     std::vector<std::pair<PurposeId, std::vector<DatedConsent>>> consents;

@@ -64,6 +64,7 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
   core->applied_ = core->store_->log().end();
   core->records_since_snapshot_ = core->store_->opened().replayed;
   engine::Engine& engine = core->store_->engine();
+  core->deletions_ = core->store_->take_deletions();
   if (engine.workspace() != nullptr) {
     engine::Output unused;
     for (const auto& sync : engine.workspace()->syncs) {
@@ -195,7 +196,8 @@ void Core::apply(const log::CommittedBatch& batch) {
   }
   applied_ = batch.next;
   records_since_snapshot_ += batch.size();
-  if (records_since_snapshot_ >= options_.snapshot_every_records && !store_->engine().work_pending()) {
+  if (records_since_snapshot_ >= options_.snapshot_every_records && deletions_.empty() &&
+      !store_->engine().work_pending()) {
     records_since_snapshot_ = 0;
     if (auto saved = store_->save_snapshot(applied_); !saved)
       spdlog::error("no snapshot: {}", saved.error().message);
@@ -300,9 +302,10 @@ void Core::redact() {
   // gone already.
   if (deletions_.empty()) return;
   std::vector<Position> positions;
+  std::vector<Position> creators;
   const auto mentions = [&](const RecordView& record, Position position) {
     for (const auto& deletion : deletions_) {
-      if (position >= deletion.until) continue;
+      if (position > deletion.until) continue;
       for (const Identifier& identifier : deletion.identifiers) {
         const bool by_id =
             identifier.kind == IdentifierKind::external_id || identifier.kind == IdentifierKind::anonymous_id;
@@ -326,7 +329,12 @@ void Core::redact() {
         positions.push_back(frame.position);
       }
     }
-    return log.redact(std::move(positions));
+    for (const auto& deletion : deletions_) {
+      creators.insert(creators.end(), deletion.created_by.begin(), deletion.created_by.end());
+    }
+    // A record that made the person known is theirs, whatever it says.
+    positions.insert(positions.end(), creators.begin(), creators.end());
+    return log.redact(std::move(positions), std::move(creators));
   });
   if (!outcome)
     spdlog::error("deleted people are still in the log, to be tried again at the next deletion: {}",
@@ -361,7 +369,8 @@ Result<void> Core::stop(Millis grace) {
   }
   arrived_.notify_one();
   thread_.join();
-  if (failed_ || records_since_snapshot_ == 0) return {};
+  // With a deletion unfinished, the log is replayed at the next start, and the deletion finished.
+  if (failed_ || records_since_snapshot_ == 0 || !deletions_.empty()) return {};
   while (store_->engine().work_pending()) TRY(store_->engine().work());
   return store_->save_snapshot(applied_);
 }

@@ -110,11 +110,12 @@ Result<void> Store::recover() {
   const Position from = TRY(load_snapshot());
   if (!log_->recovery().note.empty()) opened_.note = log_->recovery().note;
   const auto reader = TRY(log_->read_from(from));
-  engine::Output unused;
+  engine::Output output;
   log::Frame frame;
   while (TRY(reader->next(frame))) {
-    TRY(engine_.apply(frame.position, TRY(decode_record(frame.record)), unused));
-    unused.clear();
+    TRY(engine_.apply(frame.position, TRY(decode_record(frame.record)), output));
+    deletions_.insert(deletions_.end(), output.deletions.begin(), output.deletions.end());
+    output.clear();
     ++opened_.replayed;
   }
   while (engine_.work_pending()) TRY(engine_.work());

@@ -12,6 +12,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/file.h"
 #include "base/result.h"
@@ -38,6 +40,8 @@ class Store final : public engine::Records {
 
   log::Log& log() { return *log_; }
   engine::Engine& engine() { return engine_; }
+  // Deletions found in the log whose records are still there: a finished one leaves none.
+  std::vector<engine::Deletion> take_deletions() { return std::exchange(deletions_, {}); }
   const Opened& opened() const { return opened_; }
   const std::string& directory() const { return options_.directory; }
 
@@ -59,6 +63,7 @@ class Store final : public engine::Records {
   std::unique_ptr<log::Log> log_;
   engine::Engine engine_;
   Opened opened_;
+  std::vector<engine::Deletion> deletions_;
 };
 
 }  // namespace tailrace::server

@@ -21,9 +21,9 @@ class MemoryRecords final : public engine::Records {
     bytes = records_[position.value];
     return decode_record(bytes);
   }
-  void make_tombstone_at(Position position) {
+  void make_tombstone_at(Position position, bool created_person = false) {
     std::string& bytes = records_[position.value];
-    make_tombstone(bytes, 0, bytes.size());
+    make_tombstone(bytes, 0, bytes.size(), created_person);
   }
   std::size_t size() const { return records_.size(); }
 
