@@ -25,5 +25,16 @@ test: deps-tests build
 fmt:
 	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i
 
+# What the compiler does not say: clang-tidy over src/ (TIDY_FILES: over these only), and tools/tidy.
+TIDY_FILES ?= $(shell git ls-files 'src/*.cc' ':!src/*_fuzz.cc')
+tidy: deps-tests
+	@tools/tidy
+	@cmake -S . -B build -G Ninja >/dev/null
+	@printf '%s\n' $(TIDY_FILES) | xargs -P $(JOBS) -n 1 clang-tidy-19 -p build --quiet
+
+# Every fuzz target for FUZZ_SECONDS (20); fails on a crash.
+fuzz: deps-tests
+	@tools/fuzz
+
 clean:
 	@rm -rf build

@@ -7,8 +7,8 @@
 //   field    := length:varint bytes
 //   varint   := LEB128, at most 5 bytes
 //   tombstone: in place of the body created_person:u8 message_hash:u64 source:field, then zero bytes up to
-//              the old length, so that positions stay. It fits: any body has a time, the source and seven more
-//              fields.
+//              the old length, so that positions stay. It fits: any body has a time, the source and seven
+//              more fields.
 #include "model/record.h"
 
 #include <array>
