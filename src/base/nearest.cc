@@ -39,12 +39,13 @@ std::optional<std::string> nearest(std::string_view written, std::span<const std
   if (written.size() > kLengthMax) return std::nullopt;
   const std::string wanted = to_lower(written);
   std::optional<std::string> best;
-  std::size_t best_distance = std::max<std::size_t>(1, wanted.size() / 3) + 1;
+  std::size_t best_edits = 0;
   for (const std::string& name : names) {
     if (name.size() > kLengthMax) continue;
     const std::size_t edits = distance(wanted, to_lower(name));
-    if (edits >= best_distance) continue;
-    best_distance = edits;
+    const bool near = edits <= std::max<std::size_t>(1, std::max(wanted.size(), name.size()) / 3);
+    if (!near || (best && edits >= best_edits)) continue;
+    best_edits = edits;
     best = name;
   }
   return best;

@@ -9,7 +9,7 @@
 namespace tailrace {
 
 // The name nearest to `written` by edits (insert, delete, replace, swap two neighbours; case is free), if it
-// is near enough to be a slip: one edit for every three characters. The first of equals.
+// is near enough to be a slip: one edit for every three characters of the longer word. The first of equals.
 std::optional<std::string> nearest(std::string_view written, std::span<const std::string> names);
 
 }  // namespace tailrace
