@@ -42,7 +42,7 @@ struct Connector {
 };
 
 struct Attempt {
-  enum class Kind : unsigned char { batch, token, create, measure };
+  enum class Kind : unsigned char { batch, token, find, create, measure };
   Kind kind = Kind::batch;
   std::size_t sync = 0;
   std::size_t connector = 0;
@@ -180,6 +180,9 @@ class Body final : public Delivery {
     switch (attempt.kind) {
       case Attempt::Kind::token:
         on_token(connectors_[attempt.connector], reply);
+        break;
+      case Attempt::Kind::find:
+        on_found(attempt, reply);
         break;
       case Attempt::Kind::create:
         on_created(attempt, reply);
@@ -448,14 +451,18 @@ class Body final : public Delivery {
     SyncRun& run = *runs_[sync];
     if (!run.state.audience_id.empty() || run.needs_no_audience) return true;
     if (run.creating || !has_come(run.create_at) || !has_come(connector_of(run).rate.next_at())) return false;
-    auto request = run.connection.destination->encode_create(context(run));
+    // One of this name may be there: an earlier answer was lost, or somebody made it by hand. It is adopted.
+    auto request =
+        run.sought ? std::nullopt : run.connection.destination->encode_find(context(run), run.find_page);
+    const auto kind = request ? Attempt::Kind::find : Attempt::Kind::create;
+    if (!request) request = run.connection.destination->encode_create(context(run));
     if (!request) {
       run.needs_no_audience = true;
       return true;
     }
     run.creating = true;
     connector_of(run).rate.on_send(now_);
-    push({.kind = Attempt::Kind::create,
+    push({.kind = kind,
           .sync = sync,
           .connector = run.connector,
           .token_generation = connector_of(run).token_generation},
@@ -793,29 +800,47 @@ class Body final : public Delivery {
     connector.token_problem.clear();
   }
 
+  void on_found(const Attempt& attempt, const Result<HttpResponse>& response) {
+    SyncRun& run = *runs_[attempt.sync];
+    run.creating = false;
+    auto found = response ? run.connection.destination->decode_find(*response, run.connection.config)
+                          : Result<destinations::Destination::Found>(std::unexpected(response.error()));
+    if (!found) return audience_failed(attempt, response, "cannot look for the audience: ", found.error());
+    run.find_page = found->next_page;
+    run.sought = found->audience_id.empty() && found->next_page.empty();
+    if (!found->audience_id.empty()) use_audience(run, std::move(found->audience_id));
+  }
+
   void on_created(const Attempt& attempt, const Result<HttpResponse>& response) {
     SyncRun& run = *runs_[attempt.sync];
     run.creating = false;
+    run.sought = false;  // where this fails, it may have been made all the same
     auto id = response ? run.connection.destination->decode_create(*response)
                        : Result<std::string>(std::unexpected(response.error()));
     if (id && id->empty()) id = invalid("the platform gave the new audience no id");
-    if (id) {
-      SyncState state = run.state;
-      state.audience_id = std::move(*id);
-      state.stopped_reason.clear();
-      // Nothing is added before the ledger knows where to.
-      if (auto written = ledger_.write_state(run.name(), state); !written)
-        ledger_failed(run, written.error());
-      run.state = std::move(state);
-      run.create_failures = 0;
-      run.waiting_for.clear();
-      return;
-    }
+    if (!id) return audience_failed(attempt, response, "cannot create the audience: ", id.error());
+    use_audience(run, std::move(*id));
+  }
+
+  void use_audience(SyncRun& run, std::string id) {
+    SyncState state = run.state;
+    state.audience_id = std::move(id);
+    state.stopped_reason.clear();
+    // Nothing is added before the ledger knows where to.
+    if (auto written = ledger_.write_state(run.name(), state); !written) ledger_failed(run, written.error());
+    run.state = std::move(state);
+    run.create_failures = 0;
+    run.waiting_for.clear();
+  }
+
+  void audience_failed(const Attempt& attempt, const Result<HttpResponse>& response, std::string_view what,
+                       const Error& error) {
+    SyncRun& run = *runs_[attempt.sync];
     ++run.create_failures;
     const bool is_unauthorised = response && response->status == 401 && connector_of(run).needs_token;
     if (is_unauthorised) forget_token(connector_of(run), attempt.token_generation);
-    const std::string reason = "cannot create the audience: " + id.error().message.substr(0, kReasonBytesMax);
-    if (id.error().code == Error::Code::unavailable || (is_unauthorised && run.create_failures == 1)) {
+    const std::string reason = std::string(what) + error.message.substr(0, kReasonBytesMax);
+    if (error.code == Error::Code::unavailable || (is_unauthorised && run.create_failures == 1)) {
       run.create_at = now_ + backoff_.wait(run.create_failures, std::nullopt, random_);
       run.waiting_for = reason;
     } else {

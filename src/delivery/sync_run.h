@@ -106,7 +106,9 @@ struct SyncRun {
   std::string blocked;          // cannot go on in this process
   std::string waiting_for;      // the reason of the last failure that was not a batch's
 
-  bool creating = false;
+  bool creating = false;  // or looking for one: a request is out
+  bool sought = false;    // no audience of this name is there
+  std::string find_page;  // where looking goes on
   Time create_at = kForeverAgo;
   std::uint32_t create_failures = 0;
 

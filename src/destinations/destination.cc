@@ -116,6 +116,12 @@ std::optional<HttpRequest> Destination::encode_token(const Config&, Time) const 
 Result<Token> Destination::decode_token(const HttpResponse&, Time) const {
   return invalid("this destination has no token to fetch");
 }
+std::optional<HttpRequest> Destination::encode_find(const Context&, const std::string&) const {
+  return std::nullopt;
+}
+Result<Destination::Found> Destination::decode_find(const HttpResponse&, const Config&) const {
+  return invalid("this destination has no audiences to look for");
+}
 std::optional<HttpRequest> Destination::encode_create(const Context&) const { return std::nullopt; }
 Result<std::string> Destination::decode_create(const HttpResponse&) const {
   return invalid("this destination has no audiences to create");

@@ -153,6 +153,16 @@ class Destination {
   virtual std::optional<HttpRequest> encode_token(const Config& config, Time now) const;
   virtual Result<Token> decode_token(const HttpResponse& response, Time now) const;
 
+  // Looking for an audience of the sync's name before one is created: an answer may have been lost, or
+  // somebody made it by hand. It is adopted. page: "" first, then what the answer before gave. Missing: there
+  // is no list to look in.
+  struct Found {
+    std::string audience_id;  // empty: not on this page
+    std::string next_page;    // empty: that was the last
+  };
+  virtual std::optional<HttpRequest> encode_find(const Context& context, const std::string& page) const;
+  virtual Result<Found> decode_find(const HttpResponse& response, const Config& config) const;
+
   // Creating the audience when the sync names none. Missing: this destination has no audiences to create.
   virtual std::optional<HttpRequest> encode_create(const Context& context) const;
   virtual Result<std::string> decode_create(const HttpResponse& response) const;  // the audience's id

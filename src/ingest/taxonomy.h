@@ -15,8 +15,8 @@
 namespace tailrace::ingest {
 
 // What page and screen calls are called, in every workspace.
-constexpr std::string_view kPageViewed = "Page Viewed";
-constexpr std::string_view kScreenViewed = "Screen Viewed";
+constexpr std::string_view kPageViewed = workspace::kBuiltInEvents[0];
+constexpr std::string_view kScreenViewed = workspace::kBuiltInEvents[1];
 
 class Taxonomy {
  public:

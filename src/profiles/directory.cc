@@ -4,6 +4,20 @@
 
 namespace tailrace::profiles {
 
+namespace {
+
+// E-mails are the same whatever their case; other identifiers are as they are.
+std::string_view stored_form(IdentifierKind kind, std::string_view value, std::string& buffer) {
+  if (kind != IdentifierKind::email) return value;
+  buffer = value;
+  for (char& c : buffer) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return buffer;
+}
+
+}  // namespace
+
 std::uint64_t Directory::hash_of(IdentifierKind kind, std::string_view value) {
   return hash64(value, static_cast<std::uint64_t>(kind) + 1);
 }
@@ -20,13 +34,17 @@ std::uint64_t Directory::key_of(IdentifierKind kind, std::string_view value) con
   }
 }
 
-std::optional<PersonId> Directory::find(IdentifierKind kind, std::string_view value) const {
+std::optional<PersonId> Directory::find(IdentifierKind kind, std::string_view written) const {
+  std::string buffer;
+  const std::string_view value = stored_form(kind, written, buffer);
   const auto found = entries_.find(key_of(kind, value));
   return found == entries_.end() || found->second.person == kNobody ? std::nullopt
                                                                     : std::optional(found->second.person);
 }
 
-void Directory::put(IdentifierKind kind, std::string_view value, PersonId person) {
+void Directory::put(IdentifierKind kind, std::string_view written, PersonId person) {
+  std::string buffer;
+  const std::string_view value = stored_form(kind, written, buffer);
   const std::uint64_t key = key_of(kind, value);
   if (const auto found = entries_.find(key); found != entries_.end()) {
     found->second.person = person;
@@ -37,7 +55,9 @@ void Directory::put(IdentifierKind kind, std::string_view value, PersonId person
   texts_ += value;
 }
 
-void Directory::erase(IdentifierKind kind, std::string_view value) {
+void Directory::erase(IdentifierKind kind, std::string_view written) {
+  std::string buffer;
+  const std::string_view value = stored_form(kind, written, buffer);
   const auto found = entries_.find(key_of(kind, value));
   if (found == entries_.end()) return;
   // The entry stays as nobody's, so that texts behind it in a chain of equal hashes are still found; its text

@@ -186,8 +186,11 @@ language::Names names_of(const Workspace& workspace) {
   };
   language::Names names;
   names.canonical_event = [find_event](std::string_view name) -> std::optional<std::string> {
-    const EventRule* rule = find_event(name);
-    return rule == nullptr ? std::nullopt : std::optional(rule->name);
+    if (const EventRule* rule = find_event(name)) return rule->name;
+    for (const std::string_view built_in : kBuiltInEvents) {
+      if (event_key(name) == event_key(built_in)) return std::string(built_in);
+    }
+    return std::nullopt;
   };
   names.property_type = [find_event](std::string_view event,
                                      std::string_view path) -> std::optional<language::Type> {

@@ -7,6 +7,7 @@
 //   secret
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -31,6 +32,9 @@ struct SecretReference {
   Kind kind = Kind::none;
   std::string name;  // the variable's name or the file's path (relative to the workspace folder)
 };
+
+// What page and screen calls are called in every workspace, declared or not.
+constexpr std::array<std::string_view, 2> kBuiltInEvents{"Page Viewed", "Screen Viewed"};
 
 struct PropertyRule {
   std::string name;

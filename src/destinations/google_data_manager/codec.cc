@@ -356,6 +356,39 @@ Reply decode(const Batch& batch, const HttpResponse& response) {
   return accepted(batch);
 }
 
+namespace {
+
+// The id of a list: its own field, or the end of its name, accountTypes/.../userLists/987.
+std::string list_id(const Value& list) {
+  if (const std::string_view id = text_member(&list, "id"); !id.empty()) return std::string(id);
+  constexpr std::string_view kBefore = "userLists/";
+  const std::string_view name = text_member(&list, "name");
+  const std::size_t at = name.rfind(kBefore);
+  return at == std::string_view::npos ? "" : std::string(name.substr(at + kBefore.size()));
+}
+
+}  // namespace
+
+HttpRequest encode_find(const Context& context, const std::string& page) {
+  std::string path = "userLists?pageSize=1000";
+  if (!page.empty()) path += "&pageToken=" + percent_encoded(page);
+  return list_request(context, "GET", path);
+}
+
+Result<Destination::Found> decode_find(const HttpResponse& response, const Config& config) {
+  const Value answer = TRY(read_object(response, "looking for the list"));
+  Destination::Found found;
+  if (const Value* lists = member(&answer, "userLists"); lists != nullptr) {
+    for (const Value& list : lists->list) {
+      if (text_member(&list, "displayName") != config.audience_name) continue;
+      found.audience_id = list_id(list);
+      return found;
+    }
+  }
+  found.next_page = text_member(&answer, "nextPageToken");
+  return found;
+}
+
 HttpRequest encode_create(const Context& context) {
   HttpRequest result =
       list_request(context, "POST", validates_only(context) ? "userLists?validateOnly=true" : "userLists");
@@ -375,11 +408,7 @@ HttpRequest encode_create(const Context& context) {
 
 Result<std::string> decode_create(const HttpResponse& response) {
   const Value answer = TRY(read_object(response, "creating the list"));
-  if (const std::string_view id = text_member(&answer, "id"); !id.empty()) return std::string(id);
-  const std::string_view name = text_member(&answer, "name");  // accountTypes/.../userLists/987
-  const std::size_t slash = name.rfind("userLists/");
-  if (slash != std::string_view::npos && name.size() > slash + 10)
-    return std::string(name.substr(slash + 10));
+  if (std::string id = list_id(answer); !id.empty()) return id;
   return fail(Error::Code::unavailable,
               "creating the list: the answer names no id (with validate_only, no list is created)");
 }

@@ -28,6 +28,8 @@ std::size_t entries(const Member& member);
 HttpRequest encode(const Batch& batch, const Context& context);
 Reply decode(const Batch& batch, const HttpResponse& response);
 
+HttpRequest encode_find(const Context& context, const std::string& page);
+Result<Destination::Found> decode_find(const HttpResponse& response, const Config& config);
 HttpRequest encode_create(const Context& context);
 Result<std::string> decode_create(const HttpResponse& response);
 

@@ -129,6 +129,12 @@ class GoogleDataManager final : public Destination {
   Result<Token> decode_token(const HttpResponse& response, Time now) const override {
     return token::decode(response, now);
   }
+  std::optional<HttpRequest> encode_find(const Context& context, const std::string& page) const override {
+    return codec::encode_find(context, page);
+  }
+  Result<Found> decode_find(const HttpResponse& response, const Config& config) const override {
+    return codec::decode_find(response, config);
+  }
   std::optional<HttpRequest> encode_create(const Context& context) const override {
     return codec::encode_create(context);
   }

@@ -332,11 +332,39 @@ Reply decode(const Batch& batch, const HttpResponse& response) {
   return reply;
 }
 
-HttpRequest encode_create(const Context& context) {
+namespace {
+
+std::string audiences_path(const Context& context) {
   std::string account = setting(context, kAdAccountId);
   if (account.starts_with("act_")) account.erase(0, 4);
-  HttpRequest result =
-      request(context, "POST", fmt::format("act_{}/customaudiences", percent_encoded(account)));
+  return fmt::format("act_{}/customaudiences", percent_encoded(account));
+}
+
+}  // namespace
+
+HttpRequest encode_find(const Context& context, const std::string& page) {
+  std::string query = "fields=id,name&limit=100";
+  if (!page.empty()) query += "&after=" + percent_encoded(page);
+  return request(context, "GET", audiences_path(context), query);
+}
+
+Result<Destination::Found> decode_find(const HttpResponse& response, const Config& config) {
+  const Value answer = TRY(read_object(response, "looking for the audience"));
+  Destination::Found found;
+  if (const Value* audiences = member(&answer, "data"); audiences != nullptr) {
+    for (const Value& audience : audiences->list) {
+      if (text_member(&audience, "name") != config.audience_name) continue;
+      found.audience_id = text_member(&audience, "id");
+      return found;
+    }
+  }
+  const Value* paging = member(&answer, "paging");
+  if (member(paging, "next") != nullptr) found.next_page = text_member(member(paging, "cursors"), "after");
+  return found;
+}
+
+HttpRequest encode_create(const Context& context) {
+  HttpRequest result = request(context, "POST", audiences_path(context));
   Value body = Value::with(Value::Kind::object);
   body.members.emplace_back("name", Value::of(context.config.audience_name));
   body.members.emplace_back("subtype", Value::of("CUSTOM"));

@@ -93,6 +93,12 @@ class MetaCustomAudiences final : public Destination {
     return hashed_identifier(kind, e164.substr(1));
   }
 
+  std::optional<HttpRequest> encode_find(const Context& context, const std::string& page) const override {
+    return codec::encode_find(context, page);
+  }
+  Result<Found> decode_find(const HttpResponse& response, const Config& config) const override {
+    return codec::decode_find(response, config);
+  }
   std::optional<HttpRequest> encode_create(const Context& context) const override {
     return codec::encode_create(context);
   }
