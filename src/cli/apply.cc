@@ -1,7 +1,7 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <iterator>
+
+#include <fmt/format.h>
 
 #include "cli/command.h"
 #include "cli/table.h"
@@ -22,7 +22,8 @@ struct Difference {
   std::uint64_t leaving() const { return minus(before, after); }
 
  private:
-  static std::uint64_t minus(const std::optional<std::vector<PersonId>>& a, const std::optional<std::vector<PersonId>>& b) {
+  static std::uint64_t minus(const std::optional<std::vector<PersonId>>& a,
+                             const std::optional<std::vector<PersonId>>& b) {
     if (!a) return 0;
     if (!b) return a->size();
     std::vector<PersonId> rest;
@@ -41,7 +42,8 @@ void judge(Difference& difference, bool same_text) {
   }
 }
 
-Result<std::vector<Difference>> compare(engine::Engine& engine, const workspace::Workspace& folder, Time now) {
+Result<std::vector<Difference>> compare(engine::Engine& engine, const workspace::Workspace& folder,
+                                        Time now) {
   std::vector<Difference> result;
   const workspace::Workspace none;
   const workspace::Workspace applied = engine.workspace() == nullptr ? none : *engine.workspace();
@@ -89,15 +91,18 @@ Result<Planned> make_plan(const Run& run) {
   planned.folder = TRY(load_folder(run.path(run.command.workspace)));
   planned.text = to_json(workspace::to_value(planned.folder));
   const auto differences = TRY(run.core.call([&](engine::Engine& engine) -> Result<std::vector<Difference>> {
-    planned.same = engine.workspace() != nullptr && to_json(workspace::to_value(*engine.workspace())) == planned.text;
+    planned.same =
+        engine.workspace() != nullptr && to_json(workspace::to_value(*engine.workspace())) == planned.text;
     return compare(engine, planned.folder, run.core.now());
   }));
-  const auto number = [](std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); };
+  const auto number = [](std::uint64_t value) {
+    return Value::of(Number::integer(static_cast<std::int64_t>(value)));
+  };
   for (const auto& difference : differences) {
     planned.table.add({Value::of(difference.kind), Value::of(difference.name), Value::of(difference.change),
                        difference.before ? number(difference.before->size()) : Value(),
-                       difference.after ? number(difference.after->size()) : Value(), number(difference.entering()),
-                       number(difference.leaving())});
+                       difference.after ? number(difference.after->size()) : Value(),
+                       number(difference.entering()), number(difference.leaving())});
   }
   return planned;
 }
@@ -109,7 +114,8 @@ int run_plan(const Run& run) {
   if (!planned) return run.fail(planned.error());
   run.console.out(planned->table.print(run.command.format));
   if (run.command.format == Format::text) {
-    run.console.out(planned->same ? "\nThe folder is what is applied.\n" : "\n`tailrace apply` makes this live.\n");
+    run.console.out(planned->same ? "\nThe folder is what is applied.\n"
+                                  : "\n`tailrace apply` makes this live.\n");
   }
   return kDone;
 }
@@ -119,11 +125,13 @@ int run_apply(const Run& run) {
   if (!planned) return run.fail(planned.error());
   run.console.out(planned->table.print(run.command.format));
   if (planned->same) {
-    if (run.command.format == Format::text) run.console.out("\nThe folder is what is applied; nothing to do.\n");
+    if (run.command.format == Format::text)
+      run.console.out("\nThe folder is what is applied; nothing to do.\n");
     return kDone;
   }
   if (run.core.courier() != nullptr) {
-    if (auto connected = server::Core::connect(planned->folder, run.path(run.command.workspace)); !connected) return run.fail(connected.error());
+    if (auto connected = server::Core::connect(planned->folder, run.path(run.command.workspace)); !connected)
+      return run.fail(connected.error());
   }
   const Time now = run.core.now();
   const std::string message_id = fmt::format("apply-{}", now.ms);
@@ -146,7 +154,8 @@ int run_apply(const Run& run) {
     return run.fail(encoded.error());
   }
   const auto end = static_cast<std::uint32_t>(bytes.size());
-  if (auto committed = run.core.submit_and_wait(std::move(bytes), {end}); !committed) return run.fail(committed.error());
+  if (auto committed = run.core.submit_and_wait(std::move(bytes), {end}); !committed)
+    return run.fail(committed.error());
   if (auto live = run.core.wait_until_live(); !live) return run.fail(live.error());
   if (run.command.format == Format::text) run.console.out("\nApplied.\n");
   return kDone;

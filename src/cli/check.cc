@@ -1,6 +1,6 @@
-#include <fmt/format.h>
-
 #include <filesystem>
+
+#include <fmt/format.h>
 
 #include "cli/command.h"
 
@@ -8,7 +8,8 @@ namespace tailrace::cli {
 
 int run_check(const Command& command, server::Console& console) {
   if (!std::filesystem::is_directory(command.workspace)) {
-    console.err(fmt::format("there is no folder {}: `tailrace init {}` writes a workspace\n", command.workspace, command.workspace));
+    console.err(fmt::format("there is no folder {}: `tailrace init {}` writes a workspace\n",
+                            command.workspace, command.workspace));
     return kNotFound;
   }
   const auto loaded = workspace::load(command.workspace);
@@ -22,10 +23,11 @@ int run_check(const Command& command, server::Console& console) {
     return kInvalid;
   }
   const auto& workspace = loaded.workspace;
-  console.out(fmt::format("{} is well: {} events, {} attributes, {} segments, {} syncs to {} destinations{}\n", command.workspace,
-                          workspace.taxonomy.events.size(), workspace.attributes.size(), workspace.segments.size(),
-                          workspace.syncs.size(), workspace.destinations.size(),
-                          loaded.problems.empty() ? "" : fmt::format("; {} warnings", loaded.problems.size())));
+  console.out(
+      fmt::format("{} is well: {} events, {} attributes, {} segments, {} syncs to {} destinations{}\n",
+                  command.workspace, workspace.taxonomy.events.size(), workspace.attributes.size(),
+                  workspace.segments.size(), workspace.syncs.size(), workspace.destinations.size(),
+                  loaded.problems.empty() ? "" : fmt::format("; {} warnings", loaded.problems.size())));
   return kDone;
 }
 

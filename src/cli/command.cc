@@ -8,13 +8,18 @@ namespace tailrace::cli {
 
 Exit exit_code(const Error& error) {
   switch (error.code) {
-    case Error::Code::invalid_argument: return kInvalid;
-    case Error::Code::not_found: return kNotFound;
-    case Error::Code::conflict: return kConflict;
-    case Error::Code::unavailable: return kUnavailable;
+    case Error::Code::invalid_argument:
+      return kInvalid;
+    case Error::Code::not_found:
+      return kNotFound;
+    case Error::Code::conflict:
+      return kConflict;
+    case Error::Code::unavailable:
+      return kUnavailable;
     case Error::Code::io:
     case Error::Code::corrupt:
-    case Error::Code::unsupported: return kFailed;
+    case Error::Code::unsupported:
+      return kFailed;
   }
   return kFailed;
 }
@@ -32,12 +37,17 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   app.set_version_flag("--version", TAILRACE_VERSION);
 
   const auto on_workspace = [&](CLI::App* sub) {
-    sub->add_option("-w,--workspace", command.workspace, "the workspace's folder")->required()->type_name("DIR");
+    sub->add_option("-w,--workspace", command.workspace, "the workspace's folder")
+        ->required()
+        ->type_name("DIR");
     return sub;
   };
   const auto on_store = [&](CLI::App* sub) {
     on_workspace(sub);
     sub->add_option("--data", command.data, "the store (default: DIR/.tailrace)")->type_name("DIR");
+    sub->add_option("--durability", command.durability,
+                    "when a record counts as written: fsync, or system (survives kill -9, not a power cut)")
+        ->check(CLI::IsMember({"fsync", "system"}));
     sub->add_option("--format", format, "text, json or csv")->check(CLI::IsMember({"text", "json", "csv"}));
     return sub;
   };
@@ -50,12 +60,17 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   on_store(app.add_subcommand("apply", "make the folder's workspace live"));
   auto* serve = on_store(app.add_subcommand("serve", "HTTP API, engine and delivery"));
   serve->add_flag("--apply", command.apply, "apply the folder's workspace first");
-  serve->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:8080)")->type_name("ADDRESS:PORT");
-  auto* import = on_store(app.add_subcommand("import", "JSONL (one Segment-style call per line) or CSV files; .gz too"));
+  serve->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:8080)")
+      ->type_name("ADDRESS:PORT");
+  auto* import =
+      on_store(app.add_subcommand("import", "JSONL (one Segment-style call per line) or CSV files; .gz too"));
   import->add_option("files", command.files, "the files")->required()->type_name("FILE");
   import->add_option("--mapping", command.mapping, "how a CSV row becomes a call (YAML)")->type_name("FILE");
   import->add_option("--now", command.now, "stamp records as received at this instant")->type_name("TIME");
-  import->add_option("--shift-to", command.shift_to, "move all event times so that the newest falls on this instant")->type_name("TIME");
+  import
+      ->add_option("--shift-to", command.shift_to,
+                   "move all event times so that the newest falls on this instant")
+      ->type_name("TIME");
   auto* members = on_store(app.add_subcommand("members", "the people in a segment"));
   members->add_option("segment", command.segment, segment_help)->required();
   members->add_option("--at", command.at, "at this instant (default: now)")->type_name("TIME");
@@ -65,16 +80,23 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   explain->add_option("--at", command.at, "at this instant (default: now)")->type_name("TIME");
   auto* transitions = on_store(app.add_subcommand("transitions", "every entry and exit with its exact time"));
   transitions->add_option("segment", command.segment, segment_help)->required();
-  transitions->add_option("--from", command.from, "after this instant (default: the beginning)")->type_name("TIME");
+  transitions->add_option("--from", command.from, "after this instant (default: the beginning)")
+      ->type_name("TIME");
   transitions->add_option("--to", command.to, "up to this instant (default: now)")->type_name("TIME");
-  auto* preview = on_store(app.add_subcommand("preview", "the requests that would be sent, as JSON lines, sending nothing"));
+  auto* preview = on_store(
+      app.add_subcommand("preview", "the requests that would be sent, as JSON lines, sending nothing"));
   preview->add_option("--sync", command.sync, "the sync")->required()->type_name("NAME");
-  preview->add_option("--add", command.add, "people to add, one identifier or JSON object per line; default: what is pending")->type_name("FILE");
+  preview
+      ->add_option("--add", command.add,
+                   "people to add, one identifier or JSON object per line; default: what is pending")
+      ->type_name("FILE");
   preview->add_option("--remove", command.remove, "people to remove, likewise")->type_name("FILE");
   on_store(app.add_subcommand("status", "syncs, lag, match rate, failures, quarantine"));
   auto* sandbox = app.add_subcommand("sandbox", "a stand-in for the ad platforms, on this machine");
-  sandbox->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:9090)")->type_name("ADDRESS:PORT");
-  sandbox->add_option("--known-share", command.known_share, "share of identifiers it can match")->check(CLI::Range(0.0, 1.0));
+  sandbox->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:9090)")
+      ->type_name("ADDRESS:PORT");
+  sandbox->add_option("--known-share", command.known_share, "share of identifiers it can match")
+      ->check(CLI::Range(0.0, 1.0));
   sandbox->add_option("--seed", command.seed, "which identifiers those are");
   sandbox->add_option("--token", command.token, "the access token it accepts (default: sandbox-token)");
 
@@ -92,6 +114,12 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   return command;
 }
 
+log::Options log_options(const Command& command) {
+  log::Options options;
+  if (command.durability == "system") options.durability = log::Durability::operating_system;
+  return options;
+}
+
 Result<Time> instant(const std::string& text, Time otherwise) {
   if (text.empty()) return otherwise;
   return parse_time(text);
@@ -102,7 +130,8 @@ Result<workspace::Workspace> load_folder(const std::string& folder) {
   if (loaded.ok()) return std::move(loaded.workspace);
   std::string problems;
   for (const auto& problem : loaded.problems) {
-    if (problem.problem.severity == language::Problem::Severity::error) problems += workspace::render(folder, problem) + "\n";
+    if (problem.problem.severity == language::Problem::Severity::error)
+      problems += workspace::render(folder, problem) + "\n";
   }
   return invalid(problems);
 }
@@ -110,13 +139,15 @@ Result<workspace::Workspace> load_folder(const std::string& folder) {
 Result<workspace::Workspace> applied_workspace(server::Core& core) {
   return core.call([](engine::Engine& engine) -> Result<workspace::Workspace> {
     if (engine.workspace() == nullptr) {
-      return fail(Error::Code::not_found, "no workspace was applied to this store yet: run `tailrace apply -w DIR`");
+      return fail(Error::Code::not_found,
+                  "no workspace was applied to this store yet: run `tailrace apply -w DIR`");
     }
     return *engine.workspace();
   });
 }
 
-int run_on_store(const Command& command, server::Core& core, server::Console& console, const std::string& folder) {
+int run_on_store(const Command& command, server::Core& core, server::Console& console,
+                 const std::string& folder) {
   const Run run{.command = command, .core = core, .console = console, .folder = folder};
   if (command.name == "plan") return run_plan(run);
   if (command.name == "apply") return run_apply(run);

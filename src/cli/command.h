@@ -1,4 +1,5 @@
-// The command line as data, parsed the same way by the program and by a running `serve` that is sent a command.
+// The command line as data, parsed the same way by the program and by a running `serve` that is sent a
+// command.
 #pragma once
 
 #include <expected>
@@ -13,11 +14,11 @@ namespace tailrace::cli {
 // Exit codes, documented in docs/cli.md.
 enum Exit : int {
   kDone = 0,
-  kFailed = 1,       // the disk, the network, a damaged store
-  kUsage = 2,        // the command line
-  kInvalid = 3,      // the workspace, an expression, a file has errors
-  kNotFound = 4,     // no such person, segment, sync, file
-  kConflict = 5,     // the store is in use, the folder differs from what is applied, a resume that does not fit
+  kFailed = 1,    // the disk, the network, a damaged store
+  kUsage = 2,     // the command line
+  kInvalid = 3,   // the workspace, an expression, a file has errors
+  kNotFound = 4,  // no such person, segment, sync, file
+  kConflict = 5,  // the store is in use, the folder differs from what is applied, a resume that does not fit
   kUnavailable = 6,  // try again later
 };
 Exit exit_code(const Error& error);
@@ -40,7 +41,9 @@ struct Command {
   std::uint64_t seed = 1;
   std::string token;
   std::string directory;  // init
+  std::string durability = "fsync";
 };
+log::Options log_options(const Command& command);
 
 struct Stop {
   int code = 0;
@@ -62,7 +65,8 @@ struct Run {
 };
 
 // Commands on a store, in the process that owns it.
-int run_on_store(const Command& command, server::Core& core, server::Console& console, const std::string& folder);
+int run_on_store(const Command& command, server::Core& core, server::Console& console,
+                 const std::string& folder);
 int run_plan(const Run& run);
 int run_apply(const Run& run);
 int run_import(const Run& run);

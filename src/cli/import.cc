@@ -1,10 +1,10 @@
-// tailrace import: files into the log, exactly once per line for ever. What an import has done is what the log holds of it:
-// each line that is not blank became one record (good or rejected) whose source names the file by its content, so a resume
-// skips as many lines as the log has records of that source.
-#include <fmt/format.h>
-
+// tailrace import: files into the log, exactly once per line for ever. What an import has done is what the
+// log holds of it: each line that is not blank became one record (good or rejected) whose source names the
+// file by its content, so a resume skips as many lines as the log has records of that source.
 #include <chrono>
 #include <fstream>
+
+#include <fmt/format.h>
 
 #include "base/hash.h"
 #include "cli/command.h"
@@ -50,20 +50,24 @@ struct File {
 
 class Progress {
  public:
-  Progress(server::Console& console, std::uint64_t bytes_total) : console_(console), bytes_total_(bytes_total) {}
+  Progress(server::Console& console, std::uint64_t bytes_total)
+      : console_(console), bytes_total_(bytes_total) {}
   void report(std::uint64_t bytes, std::uint64_t records, bool last) {
     const auto now = std::chrono::steady_clock::now();
     const auto pause = console_.terminal() ? std::chrono::milliseconds(200) : std::chrono::seconds(2);
     if (!last && now - shown_ < pause) return;
     shown_ = now;
     const double seconds = std::max(0.001, std::chrono::duration<double>(now - begin_).count());
-    const double share = bytes_total_ == 0 ? 1 : std::min(1.0, static_cast<double>(bytes) / static_cast<double>(bytes_total_));
+    const double share =
+        bytes_total_ == 0 ? 1 : std::min(1.0, static_cast<double>(bytes) / static_cast<double>(bytes_total_));
     const auto rate = static_cast<std::uint64_t>(static_cast<double>(records) / seconds);
-    std::string line = fmt::format("{:3.0f} %  {} records  {}/s", share * 100, grouped(records), grouped(rate));
+    std::string line =
+        fmt::format("{:3.0f} %  {} records  {}/s", share * 100, grouped(records), grouped(rate));
     if (!last && share > 0.01) line += fmt::format("  {:.0f} s left", seconds / share - seconds);
     if (console_.terminal()) {
       const auto filled = static_cast<std::size_t>(share * 30);
-      console_.err(fmt::format("\r[{}{}] {}\x1b[K{}", std::string(filled, '='), std::string(30 - filled, ' '), line, last ? "\n" : ""));
+      console_.err(fmt::format("\r[{}{}] {}\x1b[K{}", std::string(filled, '='), std::string(30 - filled, ' '),
+                               line, last ? "\n" : ""));
     } else {
       console_.err(line + "\n");
     }
@@ -80,7 +84,8 @@ class Progress {
 Result<sources::RawRecords> to_record(const File& file, const sources::Message& message, Time now) {
   const std::string source = file.source.text();
   const std::string place = fmt::format("{} line {}", base_name(file.path), message.line);
-  const std::string id = fmt::format("{}:{}:", file.source.base.substr(file.source.base.find('#') + 1), message.line);
+  const std::string id =
+      fmt::format("{}:{}:", file.source.base.substr(file.source.base.find('#') + 1), message.line);
   std::string problem = message.problem;
   if (problem.empty()) {
     auto records = sources::read_segment(message.json,
@@ -141,13 +146,15 @@ Result<std::vector<File>> find_files(const Run& run) {
     for (const auto& [source, records] : imports) {
       const std::size_t at = source.rfind('@');
       const std::size_t hash = source.find('#');
-      if (hash == std::string::npos || at == std::string::npos || source.substr(hash, at - hash) != content) continue;
+      if (hash == std::string::npos || at == std::string::npos || source.substr(hash, at - hash) != content)
+        continue;
       // The content counts, not the name: a renamed copy is the same file.
       file.source = {.base = source.substr(0, at), .shift = {std::stoll(source.substr(at + 1))}};
       file.done = records;
       file.known = true;
       if (known_shift && *known_shift != file.source.shift) {
-        return fail(Error::Code::conflict, "the files were imported before, with different shifts; import them one by one");
+        return fail(Error::Code::conflict,
+                    "the files were imported before, with different shifts; import them one by one");
       }
       known_shift = file.source.shift;
     }
@@ -155,10 +162,12 @@ Result<std::vector<File>> find_files(const Run& run) {
   }
   Millis shift = known_shift.value_or(Millis{0});
   if (!run.command.shift_to.empty()) {
-    const Millis wanted = TRY(parse_time(run.command.shift_to)) - TRY(newest_time(run, files));
+    const Millis wanted = TRY(parse_time(run.command.shift_to))
+    -TRY(newest_time(run, files));
     if (known_shift && wanted != *known_shift) {
       return fail(Error::Code::conflict,
-                  fmt::format("these files were imported before with a shift of {} ms, and --shift-to {} would be {} ms; leave it out to go on "
+                  fmt::format("these files were imported before with a shift of {} ms, and --shift-to {} "
+                              "would be {} ms; leave it out to go on "
                               "with the first",
                               known_shift->count, run.command.shift_to, wanted.count));
     }
@@ -172,7 +181,8 @@ struct Totals {
   std::uint64_t records = 0, rejected = 0, skipped = 0;
 };
 
-Result<void> import_file(const Run& run, const File& file, std::uint64_t bytes_before, Totals& totals, Progress& progress) {
+Result<void> import_file(const Run& run, const File& file, std::uint64_t bytes_before, Totals& totals,
+                         Progress& progress) {
   const auto reader = TRY(sources::MessageReader::open(file.path, run.path(run.command.mapping)));
   std::string bytes;
   std::vector<std::uint32_t> ends;
@@ -209,7 +219,8 @@ Result<Totals> import_all(const Run& run) {
     const Time now = TRY(parse_time(run.command.now));
     const Time last = run.core.store().log().last_received_at();
     if (now < last) {
-      return invalid(fmt::format("--now {} is earlier than the log's last record, of {}", format_time(now), format_time(last)));
+      return invalid(fmt::format("--now {} is earlier than the log's last record, of {}", format_time(now),
+                                 format_time(last)));
     }
     run.core.pin_clock(now);
   }
@@ -219,17 +230,21 @@ Result<Totals> import_all(const Run& run) {
   } const unpin{run.core};
 
   std::uint64_t bytes_total = 0;
-  for (const File& file : files) bytes_total += TRY(sources::MessageReader::open(file.path, run.path(run.command.mapping)))->bytes_total();
+  for (const File& file : files)
+    bytes_total += TRY(sources::MessageReader::open(file.path, run.path(run.command.mapping)))
+  ->bytes_total();
   if (files.front().source.shift.count != 0) {
-    run.console.err(fmt::format("event times are moved by {:.2f} days, so that the newest falls on the instant asked for\n",
-                                static_cast<double>(files.front().source.shift.count) / static_cast<double>(kDay.count)));
+    run.console.err(fmt::format(
+        "event times are moved by {:.2f} days, so that the newest falls on the instant asked for\n",
+        static_cast<double>(files.front().source.shift.count) / static_cast<double>(kDay.count)));
   }
   Progress progress(run.console, bytes_total);
   Totals totals;
   std::uint64_t bytes_before = 0;
   for (const File& file : files) {
     TRY(import_file(run, file, bytes_before, totals, progress));
-    bytes_before += TRY(sources::MessageReader::open(file.path, run.path(run.command.mapping)))->bytes_total();
+    bytes_before += TRY(sources::MessageReader::open(file.path, run.path(run.command.mapping)))
+    ->bytes_total();
   }
   // Applied too, so that what comes after sees it.
   run.core.call([](engine::Engine&) { return true; });
@@ -243,10 +258,13 @@ int run_import(const Run& run) {
   const auto totals = import_all(run);
   if (!totals) return run.fail(totals.error());
   const auto counts = run.core.call([](engine::Engine& engine) { return engine.counts(); });
-  const auto number = [](std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); };
+  const auto number = [](std::uint64_t value) {
+    return Value::of(Number::integer(static_cast<std::int64_t>(value)));
+  };
   Table table({"imported", "rejected", "imported before", "people", "events", "duplicates", "quarantined"});
-  table.add({number(totals->records), number(totals->rejected), number(totals->skipped), number(counts.people), number(counts.events),
-             number(counts.duplicates), number(counts.quarantined)});
+  table.add({number(totals->records), number(totals->rejected), number(totals->skipped),
+             number(counts.people), number(counts.events), number(counts.duplicates),
+             number(counts.quarantined)});
   run.console.out(table.print(run.command.format));
   return kDone;
 }

@@ -1,18 +1,20 @@
-// The one binary. Commands on a store run in the process that owns it: in a running `tailrace serve`, through its admin
-// socket, or else here, with the store opened under its lock.
-#include <fmt/format.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-#include <unistd.h>
-
+// The one binary. Commands on a store run in the process that owns it: in a running `tailrace serve`, through
+// its admin socket, or else here, with the store opened under its lock.
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <iostream>
 
+#include <fmt/format.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
 #include "cli/command.h"
 #include "io/posix_disk.h"
 #include "io/system_clock.h"
+#include "model/json.h"
 
 namespace tailrace::cli {
 namespace {
@@ -30,9 +32,13 @@ class StandardConsole final : public server::Console {
   bool terminal() const override { return ::isatty(STDERR_FILENO) == 1; }
 };
 
-int run_here(const Command& command, server::Console& console, const std::string& folder, const std::string& data) {
+int run_here(const Command& command, server::Console& console, const std::string& folder,
+             const std::string& data) {
   const auto disk = io::posix_disk();
-  auto core = server::Core::start(*disk, {.store = {.directory = data, .log = {}}, .deliver = false, .secrets_folder = command.workspace},
+  auto core = server::Core::start(*disk,
+                                  {.store = {.directory = data, .log = log_options(command)},
+                                   .deliver = false,
+                                   .secrets_folder = command.workspace},
                                   io::system_now);
   if (!core) {
     console.err(core.error().message + "\n");
@@ -44,6 +50,27 @@ int run_here(const Command& command, server::Console& console, const std::string
     console.err("no snapshot was saved: " + stopped.error().message + "\n");
   }
   return code;
+}
+
+// The message as the inside of a JSON string: what comes from outside must not break the line it stands in.
+class JsonMessage final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    std::string quoted;
+    append_json_string(quoted, {message.payload.data(), message.payload.size()});
+    out.append(quoted.data(), quoted.data() + quoted.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
+};
+
+// Structured logs, one JSON object per line, to standard error.
+void log_as_json() {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<JsonMessage>('*').set_pattern(
+      R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":%*})");
+  auto logger = spdlog::stderr_logger_mt("tailrace");
+  logger->set_formatter(std::move(formatter));
+  spdlog::set_default_logger(std::move(logger));
 }
 
 int run(const std::vector<std::string>& arguments) {
@@ -62,22 +89,22 @@ int run(const std::vector<std::string>& arguments) {
   const std::string folder = std::filesystem::current_path().string();
   const std::string data = command->data.empty() ? command->workspace + "/.tailrace" : command->data;
   if (!std::filesystem::is_directory(command->workspace)) {
-    console.err(fmt::format("there is no folder {}: `tailrace init {}` writes a workspace\n", command->workspace, command->workspace));
+    console.err(fmt::format("there is no folder {}: `tailrace init {}` writes a workspace\n",
+                            command->workspace, command->workspace));
     return kNotFound;
   }
-  if (const auto code = server::run_remotely(data, {.arguments = arguments, .folder = folder, .terminal = console.terminal()}, console)) {
+  if (const auto code = server::run_remotely(
+          data, {.arguments = arguments, .folder = folder, .terminal = console.terminal()}, console)) {
     return *code;
   }
   return run_here(*command, console, folder, data);
 }
 
 }  // namespace
+
 }  // namespace tailrace::cli
 
 int main(int argc, char** argv) {
-  // Structured logs, one JSON object per line, to standard error.
-  auto logger = spdlog::stderr_logger_mt("tailrace");
-  logger->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%v"})", spdlog::pattern_time_type::utc);
-  spdlog::set_default_logger(logger);
+  tailrace::cli::log_as_json();
   return tailrace::cli::run({argv + 1, argv + argc});
 }

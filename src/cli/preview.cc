@@ -1,9 +1,9 @@
 // tailrace preview: the requests that a sync would send, sending nothing.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <fstream>
 #include <map>
+
+#include <fmt/format.h>
 
 #include "cli/command.h"
 #include "model/json.h"
@@ -22,7 +22,8 @@ struct People {
   std::vector<PersonProfile> add, remove;
 };
 
-// A line is an identifier of a person, or {"external_id": ..., "email": ..., "phone": ...} of somebody who need not be known.
+// A line is an identifier of a person, or {"external_id": ..., "email": ..., "phone": ...} of somebody who
+// need not be known.
 Result<std::vector<PersonProfile>> read_people(const Run& run, const std::string& file) {
   std::ifstream in(run.path(file));
   if (!in) return fail(Error::Code::not_found, fmt::format("cannot read {}", file));
@@ -35,22 +36,27 @@ Result<std::vector<PersonProfile>> read_people(const Run& run, const std::string
     person.id = kUnknownPerson;
     if (line.front() == '{') {
       const auto value = parse_json(line);
-      if (!value || value->kind != Value::Kind::object) return invalid(fmt::format("{} line {}: not a JSON object", file, number));
-      for (const auto kind : {IdentifierKind::external_id, IdentifierKind::email, IdentifierKind::phone, IdentifierKind::anonymous_id}) {
+      if (!value || value->kind != Value::Kind::object)
+        return invalid(fmt::format("{} line {}: not a JSON object", file, number));
+      for (const auto kind : {IdentifierKind::external_id, IdentifierKind::email, IdentifierKind::phone,
+                              IdentifierKind::anonymous_id}) {
         const Value* text = value->find(to_string(kind));
         if (text == nullptr || text->kind != Value::Kind::string) continue;
         person.identifiers.push_back({kind, text->string, {}});
         if (person.golden_id.empty()) person.golden_id = text->string;
       }
       if (person.identifiers.empty()) {
-        return invalid(fmt::format("{} line {}: no identifier; give external_id, email or phone", file, number));
+        return invalid(
+            fmt::format("{} line {}: no identifier; give external_id, email or phone", file, number));
       }
     } else {
       const auto found = run.core.call([&](engine::Engine& engine) -> std::optional<PersonProfile> {
         const auto id = engine.find_person(line);
         return id ? std::optional(engine.profile(*id)) : std::nullopt;
       });
-      if (!found) return fail(Error::Code::not_found, fmt::format("{} line {}: nobody is known by this identifier", file, number));
+      if (!found)
+        return fail(Error::Code::not_found,
+                    fmt::format("{} line {}: nobody is known by this identifier", file, number));
       person = *found;
     }
     people.push_back(std::move(person));
@@ -63,24 +69,30 @@ using Standing = std::map<PersonId, delivery::Membership>;
 Result<Standing> read_standing(const Run& run, const std::string& sync) {
   return run.core.with_ledger([&](delivery::Ledger& ledger) -> Result<Standing> {
     Standing standing;
-    TRY(ledger.for_each(sync, [&](PersonId person, const delivery::Membership& membership) { standing.emplace(person, membership); }));
+    TRY(ledger.for_each(sync, [&](PersonId person, const delivery::Membership& membership) {
+      standing.emplace(person, membership);
+    }));
     return standing;
   });
 }
 
 // What the sync would do now: the audience as it should be, against the ledger.
-People pending_people(const Run& run, const workspace::SyncConfig& sync, SyncId id, const Standing& standing) {
+People pending_people(const Run& run, const workspace::SyncConfig& sync, SyncId id,
+                      const Standing& standing) {
   return run.core.call([&](engine::Engine& engine) {
     People people;
     const auto audience = engine.audience(id);
     for (const PersonId person : engine.members(audience)) {
       if (server::held_out(sync, person)) continue;
       const auto known = standing.find(person);
-      if (known == standing.end() || known->second.state != delivery::Membership::State::member) people.add.push_back(engine.profile(person));
+      if (known == standing.end() || known->second.state != delivery::Membership::State::member)
+        people.add.push_back(engine.profile(person));
     }
     for (const auto& [person, membership] : standing) {
-      const bool stands = membership.state == delivery::Membership::State::member || membership.state == delivery::Membership::State::adding;
-      if (stands && (!engine.contains(audience, person) || server::held_out(sync, person))) people.remove.push_back(engine.profile(person));
+      const bool stands = membership.state == delivery::Membership::State::member ||
+                          membership.state == delivery::Membership::State::adding;
+      if (stands && (!engine.contains(audience, person) || server::held_out(sync, person)))
+        people.remove.push_back(engine.profile(person));
     }
     return people;
   });
@@ -112,7 +124,8 @@ class Printer {
     run_.console.out(to_json(line) + "\n");
   }
 
-  void batches(BatchKind kind, const std::vector<PersonProfile>& people, const std::string& audience_id, std::uint64_t& batch_id) {
+  void batches(BatchKind kind, const std::vector<PersonProfile>& people, const std::string& audience_id,
+               std::uint64_t& batch_id) {
     const auto& destination = *connection_.destination;
     std::vector<Member> members;
     for (const PersonProfile& person : people) {
@@ -134,8 +147,13 @@ class Printer {
         if (end > at && records + more > most) break;
         records += more;
       }
-      const Batch batch{.kind = kind, .audience_id = audience_id, .id = batch_id++, .members = std::span(members).subspan(at, end - at)};
-      request(destination.encode(batch, {.config = connection_.config, .access_token = "***", .now = run_.core.now()}), end - at);
+      const Batch batch{.kind = kind,
+                        .audience_id = audience_id,
+                        .id = batch_id++,
+                        .members = std::span(members).subspan(at, end - at)};
+      request(destination.encode(
+                  batch, {.config = connection_.config, .access_token = "***", .now = run_.core.now()}),
+              end - at);
       at = end;
     }
   }
@@ -145,7 +163,8 @@ class Printer {
     for (const Identifier& identifier : person.identifiers) {
       const auto& kinds = connection_.sync.identifiers;
       if (std::find(kinds.begin(), kinds.end(), identifier.kind) == kinds.end()) continue;
-      auto normalised = connection_.destination->normalise(identifier.kind, identifier.value, connection_.config);
+      auto normalised =
+          connection_.destination->normalise(identifier.kind, identifier.value, connection_.config);
       if (normalised) {
         member.identifiers.push_back(std::move(normalised->upload));
       } else {
@@ -163,26 +182,31 @@ class Printer {
 Result<void> preview(const Run& run) {
   const auto workspace = TRY(applied_workspace(run.core));
   const auto connections = TRY(server::Core::connect(workspace, run.path(run.command.workspace)));
-  const auto found = std::find_if(connections.begin(), connections.end(),
-                                  [&](const delivery::Connection& connection) { return connection.sync.name == run.command.sync; });
+  const auto found = std::find_if(
+      connections.begin(), connections.end(),
+      [&](const delivery::Connection& connection) { return connection.sync.name == run.command.sync; });
   if (found == connections.end()) {
     std::string known;
     for (const auto& connection : connections) known += (known.empty() ? "" : ", ") + connection.sync.name;
-    return fail(Error::Code::not_found, fmt::format("no sync \"{}\"; there are: {}", run.command.sync, known));
+    return fail(Error::Code::not_found,
+                fmt::format("no sync \"{}\"; there are: {}", run.command.sync, known));
   }
   const Standing standing = TRY(read_standing(run, found->sync.name));
   People people;
   if (run.command.add.empty() && run.command.remove.empty()) {
-    people = pending_people(run, found->sync, SyncId(static_cast<std::uint32_t>(found - connections.begin())), standing);
+    people = pending_people(run, found->sync, SyncId(static_cast<std::uint32_t>(found - connections.begin())),
+                            standing);
   }
   if (!run.command.add.empty()) people.add = TRY(read_people(run, run.command.add));
   if (!run.command.remove.empty()) people.remove = TRY(read_people(run, run.command.remove));
 
   Printer printer(run, *found, standing);
-  const auto state = TRY(run.core.with_ledger([&](delivery::Ledger& ledger) { return ledger.state(found->sync.name); }));
+  const auto state =
+      TRY(run.core.with_ledger([&](delivery::Ledger& ledger) { return ledger.state(found->sync.name); }));
   std::string audience_id = state.audience_id.empty() ? found->sync.audience_id : state.audience_id;
   if (audience_id.empty() && !people.add.empty()) {
-    const destinations::Context context{.config = found->config, .access_token = "***", .now = run.core.now()};
+    const destinations::Context context{
+        .config = found->config, .access_token = "***", .now = run.core.now()};
     if (const auto create = found->destination->encode_create(context)) {
       printer.request(*create, 0);
       audience_id = "AUDIENCE_ID";  // known once it is made

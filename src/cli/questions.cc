@@ -52,16 +52,19 @@ std::string until_text(Time until) { return until >= kNever ? "" : format_time(u
 // What decided, in words: "2 times; event of 2026-..., message order-1".
 std::string evidence_text(server::Store& store, const segments::Evidence& evidence) {
   std::string text = evidence.value;
-  if (evidence.time) text += fmt::format("; {} of {}", evidence.position ? "event" : "stated", format_time(*evidence.time));
+  if (evidence.time)
+    text += fmt::format("; {} of {}", evidence.position ? "event" : "stated", format_time(*evidence.time));
   if (evidence.position) {
     std::string bytes;
-    if (const auto record = store.record(*evidence.position, bytes)) text += fmt::format(", message {}", record->message_id);
+    if (const auto record = store.record(*evidence.position, bytes))
+      text += fmt::format(", message {}", record->message_id);
   }
   return text;
 }
 
 void add_rows(server::Store& store, const segments::Explanation& part, int depth, Table& table) {
-  table.add({Value::of(part.holds ? "yes" : "no"), Value::of(std::string(static_cast<std::size_t>(depth) * 2, ' ') + part.text),
+  table.add({Value::of(part.holds ? "yes" : "no"),
+             Value::of(std::string(static_cast<std::size_t>(depth) * 2, ' ') + part.text),
              part.parts.empty() ? Value::of(evidence_text(store, part.evidence)) : Value(),
              part.until >= kNever ? Value() : Value::of(until_text(part.until))});
   for (const auto& inner : part.parts) add_rows(store, inner, depth + 1, table);
@@ -78,7 +81,8 @@ Result<Table> explain(const Run& run) {
   }
   return run.core.call([&](engine::Engine& engine) -> Result<Table> {
     const auto person = engine.find_person(run.command.person);
-    if (!person) return fail(Error::Code::not_found, fmt::format("nobody is known as `{}`", run.command.person));
+    if (!person)
+      return fail(Error::Code::not_found, fmt::format("nobody is known as `{}`", run.command.person));
     Table table({"holds", "condition", "decided by", "next change"});
     for (const auto& [name, expr] : asked) {
       auto explanation = TRY(engine.explain(workspace, expr, *person, at));
@@ -100,7 +104,8 @@ int print(const Run& run, const Result<Table>& table) {
 int run_members(const Run& run) {
   const auto table = members(run);
   if (!table) return run.fail(table.error());
-  const std::string text = table->print(run.command.format == Format::text ? Format::csv : run.command.format);
+  const std::string text =
+      table->print(run.command.format == Format::text ? Format::csv : run.command.format);
   // As text: one id a line and nothing else, ready for other programs.
   run.console.out(run.command.format == Format::text ? text.substr(text.find('\n') + 1) : text);
   return kDone;

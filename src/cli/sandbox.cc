@@ -1,12 +1,12 @@
 #include "sandbox/sandbox.h"
 
-#include <fmt/format.h>
-
 #include <condition_variable>
 #include <csignal>
 #include <map>
 #include <mutex>
 #include <thread>
+
+#include <fmt/format.h>
 
 #include "cli/command.h"
 #include "io/http_server.h"
@@ -79,13 +79,16 @@ Result<void> serve_sandbox(const Command& command, server::Console& console) {
   if (!command.token.empty()) options.token = command.token;
   sandbox::Sandbox platforms(options);
   LateAnswers late;
-  const auto server = TRY(io::HttpServer::start(listen, [&](HttpRequest& request, std::unique_ptr<io::Responder> responder) {
-    sandbox::Answer answer = platforms.handle(request, io::system_now());
-    if (answer.hang_up) return responder->hang_up();
-    if (answer.delay.count <= 0) return responder->respond(std::move(answer.response));
-    late.add(io::system_now() + answer.delay, std::move(responder), std::move(answer.response));
-  }));
-  console.out(fmt::format("tailrace sandbox on http://{}:{}: /meta, /google, /webhook; controls under /sandbox\n", listen.address, server->port()));
+  const auto server =
+      TRY(io::HttpServer::start(listen, [&](HttpRequest& request, std::unique_ptr<io::Responder> responder) {
+        sandbox::Answer answer = platforms.handle(request, io::system_now());
+        if (answer.hang_up) return responder->hang_up();
+        if (answer.delay.count <= 0) return responder->respond(std::move(answer.response));
+        late.add(io::system_now() + answer.delay, std::move(responder), std::move(answer.response));
+      }));
+  console.out(
+      fmt::format("tailrace sandbox on http://{}:{}: /meta, /google, /webhook; controls under /sandbox\n",
+                  listen.address, server->port()));
   int signal = 0;
   sigwait(&signals, &signal);
   server->stop({1'000});

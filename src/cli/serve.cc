@@ -1,8 +1,8 @@
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
-
 #include <csignal>
 #include <filesystem>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "cli/command.h"
 #include "io/posix_disk.h"
@@ -41,38 +41,50 @@ Result<void> serve(const Command& command, server::Console& console) {
   TRY(server::Core::connect(folder, command.workspace));
 
   const auto disk = io::posix_disk();
-  auto core = TRY(server::Core::start(*disk, {.store = {.directory = data, .log = {}}, .deliver = true, .secrets_folder = command.workspace},
+  auto core = TRY(server::Core::start(*disk,
+                                      {.store = {.directory = data, .log = log_options(command)},
+                                       .deliver = true,
+                                       .secrets_folder = command.workspace},
                                       io::system_now));
   const auto& opened = core->store().opened();
   if (!opened.note.empty()) spdlog::warn("{}", opened.note);
-  spdlog::info("store {}: {} records replayed{}", data, opened.replayed, opened.from_snapshot ? " after the snapshot" : "");
+  spdlog::info("store {}: {} records replayed{}", data, opened.replayed,
+               opened.from_snapshot ? " after the snapshot" : "");
 
   const auto applied = core->call([](engine::Engine& engine) {
     return engine.workspace() == nullptr ? std::string() : to_json(workspace::to_value(*engine.workspace()));
   });
   const bool differs = applied != to_json(workspace::to_value(folder));
   if (differs && !command.apply) {
-    return fail(Error::Code::conflict,
-                applied.empty() ? "no workspace was applied to this store yet: start with --apply, or run `tailrace apply`"
-                                : "the folder differs from the workspace that is applied: see `tailrace plan`, then start with --apply");
+    return fail(
+        Error::Code::conflict,
+        applied.empty()
+            ? "no workspace was applied to this store yet: start with --apply, or run `tailrace apply`"
+            : "the folder differs from the workspace that is applied: see `tailrace plan`, then start with "
+              "--apply");
   }
   if (differs) {
     Command apply = command;
     apply.name = "apply";
-    const Run run{.command = apply, .core = *core, .console = console, .folder = std::filesystem::current_path().string()};
+    const Run run{.command = apply,
+                  .core = *core,
+                  .console = console,
+                  .folder = std::filesystem::current_path().string()};
     if (run_apply(run) != kDone) return invalid("the workspace could not be applied");
   }
 
-  const auto admin = TRY(server::AdminServer::start(data, [&](const server::AdminRequest& request, server::Console& client) {
-    auto remote = parse(request.arguments);
-    if (!remote) {
-      client.err(remote.error().message);
-      return remote.error().code;
-    }
-    return run_on_store(*remote, *core, client, request.folder);
-  }));
+  const auto admin =
+      TRY(server::AdminServer::start(data, [&](const server::AdminRequest& request, server::Console& client) {
+        auto remote = parse(request.arguments);
+        if (!remote) {
+          client.err(remote.error().message);
+          return remote.error().code;
+        }
+        return run_on_store(*remote, *core, client, request.folder);
+      }));
   const auto http = TRY(server::IngestServer::start(*core, {.listen = listen, .sources = std::move(keys)}));
-  console.out(fmt::format("tailrace serves {} on http://{}:{}\n", command.workspace, listen.address, http->port()));
+  console.out(
+      fmt::format("tailrace serves {} on http://{}:{}\n", command.workspace, listen.address, http->port()));
   stop_signal.wait();
   spdlog::info("stopping");
   http->stop({5'000});

@@ -1,6 +1,6 @@
-#include <fmt/format.h>
-
 #include <map>
+
+#include <fmt/format.h>
 
 #include "cli/command.h"
 #include "cli/table.h"
@@ -15,7 +15,8 @@ Result<std::vector<SyncStatus>> resting_status(server::Core& core, const workspa
   std::vector<SyncStatus> result;
   for (std::uint32_t i = 0; i < workspace.syncs.size(); ++i) {
     const auto& sync = workspace.syncs[i];
-    const auto state = TRY(core.with_ledger([&](delivery::Ledger& ledger) { return ledger.state(sync.name); }));
+    const auto state =
+        TRY(core.with_ledger([&](delivery::Ledger& ledger) { return ledger.state(sync.name); }));
     SyncStatus status;
     status.sync = sync.name;
     status.segment = sync.segment;
@@ -28,7 +29,8 @@ Result<std::vector<SyncStatus>> resting_status(server::Core& core, const workspa
     status.measured = state.measured;
     status.measured_at = state.measured_at;
     status.last_success_at = state.last_success_at;
-    status.state = state.stopped_reason.empty() ? "not running: start `tailrace serve`" : "stopped: " + state.stopped_reason;
+    status.state = state.stopped_reason.empty() ? "not running: start `tailrace serve`"
+                                                : "stopped: " + state.stopped_reason;
     std::map<std::uint32_t, bool> standing;  // person -> acknowledged member
     TRY(core.with_ledger([&](delivery::Ledger& ledger) {
       return ledger.for_each(sync.name, [&](PersonId person, const delivery::Membership& membership) {
@@ -55,7 +57,9 @@ Result<std::vector<SyncStatus>> resting_status(server::Core& core, const workspa
 
 Value number(std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); }
 Value time_or_nothing(Time time) { return time.ms == 0 ? Value() : Value::of(format_time(time)); }
-Value millis_or_nothing(std::optional<Millis> millis) { return millis ? Value::of(Number::integer(millis->count)) : Value(); }
+Value millis_or_nothing(std::optional<Millis> millis) {
+  return millis ? Value::of(Number::integer(millis->count)) : Value();
+}
 
 }  // namespace
 
@@ -74,17 +78,20 @@ int run_status(const Run& run) {
     syncs = std::move(*resting);
   }
 
-  Table table({"audience", "segment", "effect", "destination", "members", "sent", "accepted", "rejected", "pending", "no identifier",
-               "size", "match rate", "last sync", "p50 ms", "p99 ms", "live", "state"});
+  Table table({"audience", "segment", "effect", "destination", "members", "sent", "accepted", "rejected",
+               "pending", "no identifier", "size", "match rate", "last sync", "p50 ms", "p99 ms", "live",
+               "state"});
   for (const SyncStatus& sync : syncs) {
     Value size;
     Value match;
     if (sync.measured && sync.measured->size) size = number(static_cast<std::uint64_t>(*sync.measured->size));
-    if (sync.measured && sync.measured->match_rate) match = Value::of(fmt::format("{:.0f} %", *sync.measured->match_rate * 100));
+    if (sync.measured && sync.measured->match_rate)
+      match = Value::of(fmt::format("{:.0f} %", *sync.measured->match_rate * 100));
     table.add({Value::of(sync.sync), Value::of(sync.segment),
-               Value::of(sync.effect == workspace::Effect::suppress ? "suppress" : "target"), Value::of(sync.destination),
-               number(sync.desired), number(sync.sent), number(sync.accepted), number(sync.rejected), number(sync.pending),
-               number(sync.without_identifier), size, match, time_or_nothing(sync.last_success_at), millis_or_nothing(sync.latency_p50),
+               Value::of(sync.effect == workspace::Effect::suppress ? "suppress" : "target"),
+               Value::of(sync.destination), number(sync.desired), number(sync.sent), number(sync.accepted),
+               number(sync.rejected), number(sync.pending), number(sync.without_identifier), size, match,
+               time_or_nothing(sync.last_success_at), millis_or_nothing(sync.latency_p50),
                millis_or_nothing(sync.latency_p99), number(sync.latency_count), Value::of(sync.state)});
   }
   run.console.out(table.print(run.command.format));
@@ -100,9 +107,11 @@ int run_status(const Run& run) {
     for (const auto& item : engine.quarantine()) ++result.reasons[item.reason];
     return result;
   });
-  run.console.out(fmt::format("\n{} people, {} events, {} duplicates, {} records\n", grouped(sums.counts.people), grouped(sums.counts.events),
+  run.console.out(fmt::format("\n{} people, {} events, {} duplicates, {} records\n",
+                              grouped(sums.counts.people), grouped(sums.counts.events),
                               grouped(sums.counts.duplicates), grouped(sums.counts.records)));
-  if (sums.work < 1) run.console.out(fmt::format("a new workspace is being filled: {:.0f} %\n", sums.work * 100));
+  if (sums.work < 1)
+    run.console.out(fmt::format("a new workspace is being filled: {:.0f} %\n", sums.work * 100));
   if (!sums.reasons.empty()) {
     run.console.out(fmt::format("\nQuarantine: {} records\n", grouped(sums.counts.quarantined)));
     std::vector<std::pair<std::uint64_t, std::string>> by_count;
@@ -112,19 +121,22 @@ int run_status(const Run& run) {
     for (std::size_t i = 0; i < by_count.size() && i < kReasonsShown; ++i) {
       run.console.out(fmt::format("  {:>8}  {}\n", grouped(by_count[i].first), by_count[i].second));
     }
-    if (by_count.size() > kReasonsShown) run.console.out(fmt::format("  and {} other reasons\n", by_count.size() - kReasonsShown));
+    if (by_count.size() > kReasonsShown)
+      run.console.out(fmt::format("  and {} other reasons\n", by_count.size() - kReasonsShown));
   }
   // Why records were rejected, without saying whose they are.
   if (run.core.courier() != nullptr) {
     const auto rejections = run.core.courier()->call([&](delivery::Delivery* delivery) {
       std::map<std::string, std::uint64_t> reasons;
       for (std::uint32_t i = 0; delivery != nullptr && i < syncs.size(); ++i) {
-        for (const auto& rejection : delivery->rejections(SyncId(i), 10'000)) ++reasons[syncs[i].sync + ": " + rejection.reason];
+        for (const auto& rejection : delivery->rejections(SyncId(i), 10'000))
+          ++reasons[syncs[i].sync + ": " + rejection.reason];
       }
       return reasons;
     });
     if (!rejections.empty()) run.console.out("\nRejected or not uploadable:\n");
-    for (const auto& [reason, count] : rejections) run.console.out(fmt::format("  {:>8}  {}\n", grouped(count), reason));
+    for (const auto& [reason, count] : rejections)
+      run.console.out(fmt::format("  {:>8}  {}\n", grouped(count), reason));
   }
   return kDone;
 }

@@ -10,9 +10,12 @@ namespace {
 std::string plain(const Value& value) {
   switch (value.kind) {
     case Value::Kind::missing:
-    case Value::Kind::null: return "-";
-    case Value::Kind::string: return value.string;
-    default: return to_json(value);
+    case Value::Kind::null:
+      return "-";
+    case Value::Kind::string:
+      return value.string;
+    default:
+      return to_json(value);
   }
 }
 
@@ -30,7 +33,8 @@ std::string quoted_csv(const Value& value) {
 
 // Columns a terminal needs for a text: code points, which is right for what we print.
 std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
 }  // namespace
@@ -52,7 +56,8 @@ std::string Table::print(Format format) const {
     return (out.empty() ? "[" : out) + "]\n";
   }
   if (format == Format::csv) {
-    for (std::size_t i = 0; i < columns_.size(); ++i) out += (i > 0 ? "," : "") + quoted_csv(Value::of(columns_[i]));
+    for (std::size_t i = 0; i < columns_.size(); ++i)
+      out += (i > 0 ? "," : "") + quoted_csv(Value::of(columns_[i]));
     out += '\n';
     for (const auto& row : rows_) {
       for (std::size_t i = 0; i < columns_.size(); ++i) out += (i > 0 ? "," : "") + quoted_csv(row[i]);

@@ -305,10 +305,21 @@ Result<void> BatchBuilder::verify(SyncRun& run, std::span<const PersonId> people
   TR_ASSERT(profiles.size() == people.size());
   const auto memberships = TRY(ledger_.find_many(run.name(), people));
   for (std::size_t i = 0; i < people.size(); ++i) {
+    const PersonId person = people[i];
+    if (run.plan.is_rejected(person)) {
+      // Whom we refused ourselves is asked again only with something to upload; the platform may be asked.
+      const Connection& connection = run.connection;
+      const bool ask_again = !run.plan.is_without_identifier(person) ||
+                             !usable_identifiers(profiles[i], connection.sync.identifiers,
+                                                 *connection.destination, connection.config)
+                                  .identifiers.empty();
+      if (ask_again) run.plan.profile_changed(person);
+      continue;
+    }
     // A request under way has written its intent; comparing with that could miss its refusal.
-    const bool differs = run.plan.is_busy(people[i]) || !memberships[i] ||
-                         Difference::of(run, profiles[i], people[i], *memberships[i]).any();
-    if (differs) run.plan.mark_changed(people[i]);
+    const bool differs = run.plan.is_busy(person) || !memberships[i] ||
+                         Difference::of(run, profiles[i], person, *memberships[i]).any();
+    if (differs) run.plan.mark_changed(person);
   }
   return {};
 }

@@ -21,7 +21,7 @@ class BatchBuilder {
   // Up to people_max people. Errors: of the ledger; then nothing has changed.
   Result<Built> build(SyncRun& run, Direction direction, std::size_t people_max, Time now);
 
-  // Marks those among `people`, all members, whose identifiers differ from what was uploaded.
+  // Marks those among `people`, members or refused, for whom something else is to be uploaded now than was.
   Result<void> verify(SyncRun& run, std::span<const PersonId> people);
 
  private:

@@ -307,8 +307,10 @@ class Body final : public Delivery {
       return false;
     }
     if (!run.pending_since) run.pending_since = now_;
-    return ready >= run.limits.batch_records_max ||
-           has_come(*run.pending_since + run.connection.sync.batch_age_max);
+    const bool due = ready >= run.limits.batch_records_max ||
+                     has_come(*run.pending_since + run.connection.sync.batch_age_max);
+    if (due) run.pending_since.reset();  // who comes now begins a new age
+    return due;
   }
 
   bool is_due_by_calendar(SyncRun& run, std::uint64_t ready) {
@@ -348,9 +350,6 @@ class Body final : public Delivery {
 
   void close_window(SyncRun& run) {
     if (run.window > 0 && run.active.empty() && run.ready() == 0) run.window = 0;
-    if (run.window == 0) return;
-    // Leftovers count their age from when this window ends.
-    run.pending_since.reset();
   }
 
   void verify_some(SyncRun& run) {

@@ -103,9 +103,9 @@ class Delivery {
   virtual ~Delivery() = default;
 
   // The whole desired set of a sync, at start or after a new workspace; the rest of the ledger's members are
-  // to be removed. Until it is called a sync sends nothing. Members who stay are verified in the background:
-  // their identifiers may have changed while nothing ran. What a crash left without an answer is sent at the
-  // next poll, whatever the cadence.
+  // to be removed. Until it is called a sync sends nothing. Members who stay and people who were refused are
+  // verified in the background: their identifiers may have changed while nothing ran. What a crash left
+  // without an answer is sent at the next poll, whatever the cadence.
   virtual void set_desired(SyncId sync, std::vector<PersonId> people, Time now) = 0;
   // One change. `live` is false for imports and back-fills: they do not count for latency.
   enum class Origin : unsigned char { live, backfill };

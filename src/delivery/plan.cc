@@ -53,8 +53,7 @@ void Plan::set_desired(const std::vector<PersonId>& people) {
   rejected_ &= desired_;
   without_identifier_ &= desired_;
   withdrawn_ &= desired_;
-  changed_ &= desired_;
-  unverified_ = (member_ & desired_) - busy_;
+  unverified_ = ((member_ | rejected_) & desired_) - busy_;
   // The same sets as refresh() gives, for all at once.
   const Roaring wanted = desired_ - withdrawn_;
   to_add_ = wanted - member_ - rejected_;
@@ -64,13 +63,15 @@ void Plan::set_desired(const std::vector<PersonId>& people) {
 void Plan::enter(PersonId person) {
   desired_.add(person.value);
   removal_refused_.remove(person.value);
+  // Back before the removal was sent: while not desired, nobody compared the identifiers.
+  if (member_.contains(person.value)) changed_.add(person.value);
   refresh(person);
 }
 
 void Plan::leave(PersonId person) {
   desired_.remove(person.value);
-  for (Roaring* flags : {&rejected_, &without_identifier_, &withdrawn_, &changed_, &unverified_})
-    flags->remove(person.value);
+  // What is known of the identifiers stays true: the person may be back before anything was sent.
+  for (Roaring* flags : {&rejected_, &without_identifier_, &withdrawn_}) flags->remove(person.value);
   refresh(person);
 }
 
@@ -79,8 +80,7 @@ void Plan::profile_changed(PersonId person) {
        {&rejected_, &without_identifier_, &removal_refused_, &extension_refused_, &reduction_refused_})
     flags->remove(person.value);
   if (!busy_.contains(person.value)) withdrawn_.remove(person.value);
-  if (desired_.contains(person.value) && (member_.contains(person.value) || busy_.contains(person.value)))
-    changed_.add(person.value);
+  if (member_.contains(person.value) || busy_.contains(person.value)) changed_.add(person.value);
   parked_.remove(person.value);
   refresh(person);
 }
@@ -96,7 +96,7 @@ std::vector<PersonId> Plan::next(Direction direction, std::size_t people_max) co
 
 std::vector<PersonId> Plan::next_to_compare(std::size_t people_max) const {
   std::vector<PersonId> out;
-  append_free(changed_ & member_, busy_, parked_, &to_remove_, people_max, out);
+  append_free(to_compare(), busy_, parked_, nullptr, people_max, out);
   return out;
 }
 
@@ -152,7 +152,7 @@ void Plan::settle_unchanged(PersonId person) {
 }
 
 void Plan::settle_partly(PersonId person) {
-  set(changed_, person, is_desired(person));
+  changed_.add(person.value);
   settle(person);
 }
 
@@ -193,18 +193,23 @@ void Plan::withdraw(PersonId person) {
   refresh(person);
 }
 
-void Plan::mark_changed(PersonId person) { set(changed_, person, is_desired(person)); }
+void Plan::mark_changed(PersonId person) { changed_.add(person.value); }
 
 std::uint64_t Plan::ready(Direction direction) const {
   return count_free(direction == Direction::add ? to_add_ : to_remove_, busy_, parked_);
 }
 
-std::uint64_t Plan::ready_to_compare() const {
-  return count_free((changed_ & member_) - to_remove_, busy_, parked_);
+Roaring Plan::to_compare() const {
+  Roaring people = changed_ & member_;
+  people &= desired_;
+  people -= to_remove_;
+  return people;
 }
 
+std::uint64_t Plan::ready_to_compare() const { return count_free(to_compare(), busy_, parked_); }
+
 std::uint64_t Plan::pending() const {
-  return to_add_.cardinality() + to_remove_.cardinality() + ((changed_ & member_) - to_remove_).cardinality();
+  return to_add_.cardinality() + to_remove_.cardinality() + to_compare().cardinality();
 }
 
 std::vector<PersonId> Plan::rejected(std::size_t people_max) const {

@@ -31,8 +31,8 @@ class Plan {
   // At start, each membership of the ledger. Adding and removing are uncertain: an unanswered request.
   void load(PersonId person, const Membership& membership);
 
-  // Replaces the desired set. Members that stay are to be verified: their identifiers may have changed while
-  // nobody listened.
+  // Replaces the desired set. Members that stay, and the refused, are to be verified: their identifiers may
+  // have changed while nobody listened.
   void set_desired(const std::vector<PersonId>& people);
   void enter(PersonId person);
   void leave(PersonId person);
@@ -65,6 +65,8 @@ class Plan {
   void mark_changed(PersonId person);
 
   bool is_desired(PersonId person) const { return desired_.contains(person.value); }
+  bool is_rejected(PersonId person) const { return rejected_.contains(person.value); }
+  bool is_without_identifier(PersonId person) const { return without_identifier_.contains(person.value); }
   bool is_busy(PersonId person) const { return busy_.contains(person.value); }
   bool is_uncertain(PersonId person) const { return uncertain_.contains(person.value); }
   bool extension_refused(PersonId person) const { return extension_refused_.contains(person.value); }
@@ -83,7 +85,8 @@ class Plan {
 
   // Whether another request about the person is to be made now.
   bool needs_more(PersonId person) const {
-    return is_pending(person) || (changed_.contains(person.value) && member_.contains(person.value));
+    return is_pending(person) || (changed_.contains(person.value) && member_.contains(person.value) &&
+                                  desired_.contains(person.value));
   }
 
   bool has_unverified() const { return !unverified_.isEmpty(); }
@@ -98,6 +101,7 @@ class Plan {
 
  private:
   void refresh(PersonId person);
+  Roaring to_compare() const;
   void settle(PersonId person);
 
   Roaring desired_;

@@ -1,7 +1,8 @@
 // A destination describes itself and encodes requests and decodes answers; everything else (batches, order,
 // limits, retries, the ledger) is shared and lives in delivery/. One folder per destination:
-//   <name>.cc   the one declarative description     codec.cc   pure encode and decode     golden.txt   its
-//   cases
+//   <name>.cc    the one declarative description
+//   codec.cc     pure encode and decode
+//   golden.txt   its cases
 // registry.cc lists them.
 //
 // Pure: the same arguments give the same bytes; no clock, no randomness, no I/O.

@@ -8,9 +8,8 @@
 //     crm-1 email=Ada@Example.com phone=+442079460018 at 2026-03-01T10:00:00Z
 //   remove from 2384 as batch 7
 //   create | measure 2384 | token          prints the request
-//   answer to add of 3                     then an HTTP answer; prints what it means for three people who
-//   have
-//                                          one e-mail each (`answer to add of 3x2`: two each)
+//   answer to add of 3                     then an HTTP answer; prints what it means for three people
+//                                          who have one e-mail each (`answer to add of 3x2`: two each)
 //   answer to create | measure | token
 //   normalise email  Ada@Example.com       prints what is hashed and what is uploaded, or the reason
 #include "support/golden.h"

@@ -11,14 +11,23 @@ namespace tailrace::engine {
 namespace {
 
 constexpr std::uint32_t kSnapshotVersion = 1;
-constexpr std::size_t kBackfillSlice = 2'000;  // rows
-constexpr std::size_t kFillSlice = 200;        // people
 
 // An unreadable payload counts as empty: the sources validated it before it reached the log.
 Value parse_payload(std::string_view payload) {
   if (payload.empty()) return {};
   auto parsed = parse_json(payload);
   return parsed ? std::move(*parsed) : Value();
+}
+
+// What an event's conditions see. The name of a page or screen stands beside its properties in a call, and
+// among them where the sender put it there itself.
+Value properties_of(const RecordView& record) {
+  Value properties = parse_payload(record.payload);
+  if (record.kind == RecordKind::track || record.event.empty()) return properties;
+  if (properties.kind != Value::Kind::object) properties = Value::with(Value::Kind::object);
+  if (properties.find("name") == nullptr)
+    properties.members.emplace_back("name", Value::of(std::string(record.event)));
+  return properties;
 }
 
 Value consent_of(const RecordView& record) {
@@ -83,12 +92,17 @@ struct Engine::Live {
 
 struct Engine::Question {
   std::shared_ptr<const segments::Condition> condition;
+  language::ExprPtr expr;
   segments::Compiler& compiler;
   const segments::World& world;
 };
 
-Engine::Engine(Records& records)
-    : records_(records), ids_(std::make_unique<MessageIds>(records)), deduplication_(kDay * 30) {}
+Engine::Engine(Records& records) : Engine(records, Slice{}) {}
+Engine::Engine(Records& records, Slice slice)
+    : records_(records),
+      slice_(slice),
+      ids_(std::make_unique<MessageIds>(records)),
+      deduplication_(kDay * 30) {}
 Engine::~Engine() = default;
 
 const workspace::Workspace* Engine::workspace() const { return live_ ? &live_->workspace : nullptr; }
@@ -111,7 +125,7 @@ Result<void> Engine::apply(Position position, const RecordView& record, Output& 
     case RecordKind::tombstone:
       return {};
     case RecordKind::workspace:
-      return apply_workspace(record, output);
+      return apply_workspace(position, record, output);
     case RecordKind::rejected:
       quarantine_.push_back({position, std::string(record.reason)});
       return {};
@@ -134,14 +148,20 @@ Result<void> Engine::apply(Position position, const RecordView& record, Output& 
 }
 
 bool Engine::seen_before(Position position, const RecordView& record) {
-  const auto same = [&](Position earlier) {
+  using ingest::Deduplication;
+  const auto compare = [&](Position earlier) {
     std::string bytes;
     const auto other = records_.record(earlier, bytes);
     TR_ASSERT(other.has_value());
-    return other->message_id == record.message_id && ingest::Deduplication::scope(other->source) == ingest::Deduplication::scope(record.source) &&
-           record.received_at - other->received_at < deduplication_.window();
+    if (other->message_id != record.message_id ||
+        Deduplication::scope(other->source) != Deduplication::scope(record.source))
+      return Deduplication::Earlier::other;
+    return record.received_at - other->received_at < deduplication_.window()
+               ? Deduplication::Earlier::same
+               : Deduplication::Earlier::same_long_ago;
   };
-  const bool seen = deduplication_.seen(record.source, record.message_id, position, record.received_at, same);
+  const bool seen =
+      deduplication_.seen(record.source, record.message_id, position, record.received_at, compare);
   counts_.duplicates += seen;
   return seen;
 }
@@ -156,7 +176,7 @@ Result<void> Engine::apply_event(Position position, const RecordView& record, Ou
   Value properties;
   bool parsed = false;
   if (record.kind != RecordKind::track || taxonomy.needs_properties(record.event)) {
-    properties = parse_payload(record.payload);
+    properties = properties_of(record);
     parsed = true;
   }
   const auto verdict = taxonomy.judge(record, properties);
@@ -165,8 +185,7 @@ Result<void> Engine::apply_event(Position position, const RecordView& record, Ou
     return {};
   }
   if (seen_before(position, record)) return {};
-  if (!parsed && history_.needs_properties(history_.event(verdict.event)))
-    properties = parse_payload(record.payload);
+  if (!parsed && history_.needs_properties(history_.event(verdict.event))) properties = properties_of(record);
   admit(position, record, verdict.event, properties, output);
   return {};
 }
@@ -213,26 +232,30 @@ void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<con
   for (Live* live : {live_.get(), next_.get()}) {
     if (live == nullptr) continue;
     auto& deltas = live == live_.get() ? output.deltas : unseen;
-    if (effect.merged) live->tracker->remove(*effect.merged, now_, deltas);
-    live->tracker->touch({.person = effect.person,
-                          .all = effect.created || effect.merged.has_value(),
-                          .streams = touched,
-                          .traits = effect.traits,
-                          .purposes = effect.purposes,
-                          .sync = {}},
-                         now_, deltas);
+    const segments::Tracker::Touch touch{.person = effect.person,
+                                         .all = effect.created || effect.merged.has_value(),
+                                         .streams = touched,
+                                         .traits = effect.traits,
+                                         .purposes = effect.purposes,
+                                         .sync = {}};
+    if (effect.merged) {
+      live->tracker->merge(*effect.merged, touch, now_, deltas);
+    } else {
+      live->tracker->touch(touch, now_, deltas);
+    }
   }
   if (effect.merged) output.changed_profiles.push_back(*effect.merged);
   const bool contact = std::any_of(effect.traits.begin(), effect.traits.end(), [&](profiles::TraitId trait) {
     return profiles_.trait_name(trait) == "email" || profiles_.trait_name(trait) == "phone";
   });
-  if (effect.identifiers_changed || contact) output.changed_profiles.push_back(effect.person);
+  if (effect.identifiers_changed || contact || !effect.purposes.empty())
+    output.changed_profiles.push_back(effect.person);
 }
 
 void Engine::apply_deletion(Position position, const RecordView& record, Output& output) {
   const auto found = profiles_.find(record, Value());
   if (!found) return;
-  output.deletions.push_back({*found, profile(*found).identifiers, position});
+  output.deletions.push_back({*found, profiles_.identifiers(*found), position});
   profiles_.remove(record);
   history_.erase(*found, nullptr);
   for (auto& [sync, people] : sync_entries_) people.erase(found->value);
@@ -243,6 +266,7 @@ void Engine::apply_deletion(Position position, const RecordView& record, Output&
 }
 
 void Engine::enter_sync(const std::string& sync, PersonId person, Time at, Output& output) {
+  person = profiles_.survivor(person);
   if (!profiles_.alive(person)) return;
   auto& times = sync_entries_[sync][person.value];
   const auto place = std::lower_bound(times.begin(), times.end(), at);
@@ -284,37 +308,34 @@ Result<std::unique_ptr<Engine::Live>> Engine::compile(workspace::Workspace works
   return live;
 }
 
-Result<void> Engine::apply_workspace(const RecordView& record, Output& output) {
-  auto workspace = TRY(workspace::from_value(TRY(parse_json(record.payload))));
+// Compiles and takes back what compiling added to the history.
+Result<void> Engine::check(const workspace::Workspace& workspace) {
   while (work_pending()) TRY(work());
-  deduplication_.set_window(workspace.dedup_window);
-  const ingest::Taxonomy taxonomy(workspace.taxonomy);
-  // What the taxonomy before it held back is judged again, before new columns are filled from what was
-  // admitted.
-  std::vector<Quarantined> kept;
-  std::vector<Quarantined> held = std::move(quarantine_);
-  quarantine_.clear();
-  std::string bytes;
-  for (Quarantined& item : held) {
-    const RecordView again = TRY(records_.record(item.position, bytes));
-    const bool event =
-        again.kind == RecordKind::track || again.kind == RecordKind::page || again.kind == RecordKind::screen;
-    if (!event) {
-      if (again.kind != RecordKind::tombstone) kept.push_back(std::move(item));
-      continue;
-    }
-    const Value properties = parse_payload(again.payload);
-    auto verdict = taxonomy.judge(again, properties);
-    if (!verdict.reason.empty()) {
-      kept.push_back({item.position, std::move(verdict.reason)});
-    } else if (!seen_before(item.position, again)) {
-      admit(item.position, again, verdict.event, properties, output);
-    }
+  const auto mark = history_.mark();
+  const auto compiled = compile(workspace);
+  history_.take_backfill();
+  history_.finish_backfill();
+  history_.roll_back(mark);
+  if (!compiled) return std::unexpected(compiled.error());
+  return {};
+}
+
+Result<void> Engine::apply_workspace(Position position, const RecordView& record, Output& output) {
+  while (work_pending()) TRY(work());
+  const auto value = parse_json(record.payload);
+  auto workspace = value ? workspace::from_value(*value) : std::unexpected(value.error());
+  const auto accepted = workspace ? check(*workspace) : std::unexpected(workspace.error());
+  if (!accepted) {
+    // It is in the log for good, so it must not stop us at every start.
+    quarantine_.push_back({position, "the workspace was not applied: " + accepted.error().message});
+    return {};
   }
-  quarantine_ = std::move(kept);
-  next_ = TRY(compile(std::move(workspace)));
+  deduplication_.set_window(workspace->dedup_window);
+  history_.begin_claims();
+  next_ = TRY(compile(std::move(*workspace)));
   backfill_ = history_.take_backfill();
   backfill_done_ = 0;
+  TRY(judge_again(output));
   if (live_ == nullptr) {
     // Nobody waits for the one before.
     while (work_pending()) TRY(work());
@@ -322,26 +343,50 @@ Result<void> Engine::apply_workspace(const RecordView& record, Output& output) {
   return {};
 }
 
+// What the taxonomy before held back is judged by the new one.
+Result<void> Engine::judge_again(Output& output) {
+  const std::vector<Quarantined> held = std::exchange(quarantine_, {});
+  std::string bytes;
+  for (const Quarantined& item : held) {
+    const RecordView again = TRY(records_.record(item.position, bytes));
+    if (again.kind == RecordKind::tombstone) continue;
+    if (again.kind != RecordKind::track && again.kind != RecordKind::page &&
+        again.kind != RecordKind::screen) {
+      quarantine_.push_back(item);
+      continue;
+    }
+    const Value properties = properties_of(again);
+    auto verdict = next_->taxonomy.judge(again, properties);
+    if (!verdict.reason.empty()) {
+      quarantine_.push_back({item.position, std::move(verdict.reason)});
+    } else if (!seen_before(item.position, again)) {
+      admit(item.position, again, verdict.event, properties, output);
+    }
+  }
+  return {};
+}
+
 Result<void> Engine::work() {
   TR_ASSERT(work_pending());
   std::string bytes;
-  for (std::size_t left = kBackfillSlice; left > 0 && backfill_done_ < backfill_.size(); --left) {
+  for (std::size_t left = slice_.rows; left > 0 && backfill_done_ < backfill_.size(); --left) {
     const auto& row = backfill_[backfill_done_++];
     const RecordView record = TRY(records_.record(row.position, bytes));
     const std::string message_id(record.message_id);  // reading another record may overwrite it
-    history_.backfill(row, message_id, parse_payload(record.payload), *ids_);
+    history_.backfill(row, message_id, properties_of(record), *ids_);
   }
   if (backfill_done_ < backfill_.size()) return {};
   if (!backfill_.empty()) backfill_ = {};
   backfill_done_ = 0;
   history_.finish_backfill();
-  next_->tracker->fill(kFillSlice, now_);
+  next_->tracker->fill(slice_.people, now_);
   if (next_->tracker->filled()) finish_work();
   return {};
 }
 
 void Engine::finish_work() {
   live_ = std::move(next_);
+  history_.give_up_unclaimed();
   ++generation_;
 }
 
@@ -401,7 +446,7 @@ Result<void> Engine::backfill_all() {
   for (const auto& row : history_.take_backfill()) {
     const RecordView record = TRY(records_.record(row.position, bytes));
     const std::string message_id(record.message_id);
-    history_.backfill(row, message_id, parse_payload(record.payload), *ids_);
+    history_.backfill(row, message_id, properties_of(record), *ids_);
   }
   history_.finish_backfill();
   return {};
@@ -410,7 +455,13 @@ Result<void> Engine::backfill_all() {
 template <class Ask>
 auto Engine::ask(const workspace::Workspace& in, const language::ExprPtr& expr, Time from, Time to,
                  Ask answer) -> Result<decltype(answer(std::declval<Question&>()))> {
-  while (work_pending()) TRY(work());
+  if (work_pending()) {
+    // `in` and `expr` may be the live workspace's own, which the pending one is about to replace.
+    const workspace::Workspace kept = in;
+    const language::ExprPtr kept_expr = expr;
+    while (work_pending()) TRY(work());
+    return ask(kept, kept_expr, from, to, answer);
+  }
   const Zone zone = TRY(Zone::named(in.time_zone));
   const auto mark = history_.mark();
   struct RollBack {
@@ -427,7 +478,7 @@ auto Engine::ask(const workspace::Workspace& in, const language::ExprPtr& expr, 
   segments::World seen = world(zone, in.consent_unknown);
   const segments::RankHistory ranks(seen, compiler.ranks(), from, to);
   seen.ranks = &ranks;
-  Question question{std::move(*condition), compiler, seen};
+  Question question{std::move(*condition), expr, compiler, seen};
   return answer(question);
 }
 
@@ -474,8 +525,9 @@ Result<std::vector<Transition>> Engine::transitions(const workspace::Workspace& 
 Result<segments::Explanation> Engine::explain(const workspace::Workspace& in, const language::ExprPtr& expr,
                                               PersonId person, Time t) {
   // Ranks are followed a while into the future, so that "will next change" can name the instant.
-  return ask(in, expr, t, t + kDay * 35,
-             [&](Question& question) { return question.compiler.explain(question.world, expr, person, t); });
+  return ask(in, expr, t, t + kDay * 35, [&](Question& question) {
+    return question.compiler.explain(question.world, question.expr, person, t);
+  });
 }
 
 std::string Engine::save() const {
@@ -498,6 +550,15 @@ std::string Engine::save() const {
   for (const Quarantined& item : quarantine_) {
     out.put(item.position);
     out.put_string(item.reason);
+  }
+  out.put<std::uint64_t>(sync_entries_.size());
+  for (const auto& [sync, people] : sync_entries_) {
+    out.put_string(sync);
+    out.put<std::uint64_t>(people.size());
+    for (const auto& [person, times] : people) {
+      out.put(person);
+      out.put_array(times);
+    }
   }
   if (live_) live_->tracker->save(out);
   return out.take();
@@ -541,11 +602,20 @@ Result<void> Engine::restore(std::string_view bytes) {
     const auto position = TRY(in.get<Position>());
     quarantine_.push_back({ position, TRY(in.get_string()) });
   }
+  for (auto left = TRY(in.get_count(16)); left > 0; --left) {
+    auto& people = sync_entries_[TRY(in.get_string())];
+    for (auto entries = TRY(in.get_count(12)); entries > 0; --entries) {
+      const auto person = TRY(in.get<std::uint32_t>());
+      people[person] = TRY(in.get_array<Time>());
+    }
+  }
   if (workspace) {
     deduplication_.set_window(workspace->dedup_window);
+    history_.begin_claims();
     live_ = TRY(compile(std::move(*workspace)));
     if (history_.backfill_pending())
       return fail(Error::Code::unsupported, "the snapshot lacks columns that the workspace needs");
+    history_.give_up_unclaimed();
     TRY(live_->tracker->restore(in, now_));
     ++generation_;
   }

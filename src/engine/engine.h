@@ -40,7 +40,7 @@ class Records {
 
 struct Deletion {
   PersonId person;
-  std::vector<Identifier> identifiers;  // whose records are to become tombstones
+  std::vector<Identifier> identifiers;  // all it ever had: whose records are to become tombstones
   Position until;                       // those before the deletion
 };
 
@@ -76,7 +76,13 @@ struct Transition {
 
 class Engine {
  public:
+  // How much work() does at a time.
+  struct Slice {
+    std::size_t rows = 2'000;  // of history, into new columns and streams
+    std::size_t people = 200;  // evaluated for all segments
+  };
   explicit Engine(Records& records);
+  Engine(Records& records, Slice slice);
   ~Engine();
 
   // Errors: corrupt, io (a record that is needed again cannot be read); after one the engine must not go on.
@@ -86,7 +92,8 @@ class Engine {
   Time now() const { return now_; }
 
   // After a workspace record: columns and segments that are new are filled from history in slices of about a
-  // millisecond; the workspace before it stays live meanwhile.
+  // millisecond; the workspace before it stays live meanwhile. A workspace that cannot be compiled is
+  // quarantined with its reason, and the one before it stays.
   bool work_pending() const { return next_ != nullptr; }
   Result<void> work();
   // Counts up each time a workspace has become live.
@@ -94,6 +101,9 @@ class Engine {
   // The live workspace; nullptr before the first.
   const workspace::Workspace* workspace() const;
   double work_done() const;  // 0..1, of the pending work
+
+  // Would this workspace compile? To be asked before it is logged. Errors: unsupported, invalid_argument.
+  Result<void> check(const workspace::Workspace& workspace);
 
   // Segments come first in the order of the workspace, then the audience of each sync: who is in its segment,
   // in none of its exclusions, and consents where it asks for that.
@@ -104,7 +114,8 @@ class Engine {
   bool contains(SegmentId segment, PersonId person) const;
   std::uint64_t size(SegmentId segment) const;
 
-  // Acknowledged entries, for `entered sync`. From the ledger at start, and as they come.
+  // Acknowledged entries, for `entered sync`. From the ledger at start, and as they come; one that is known
+  // already changes nothing. Of a merged person: the survivor's.
   void enter_sync(const std::string& sync, PersonId person, Time at, Output& output);
 
   PersonProfile profile(PersonId person) const;
@@ -112,11 +123,12 @@ class Engine {
   std::optional<PersonId> find_person(std::string_view identifier) const;
   const std::vector<Quarantined>& quarantine() const { return quarantine_; }
   Counts counts() const;
-  // Records in the log by import: what an import has done is what the log holds of it. A source with a '#' is an import.
+  // Records in the log by import: what an import has done is what the log holds of it. A source with a '#' is
+  // an import.
   const std::map<std::string, std::uint64_t>& imports() const { return imports_; }
 
   // Questions over the past, by checked expressions of `in` (the live workspace, or another that is being
-  // planned). They read the log where they need a column that no segment has.
+  // planned). They read the log where they need a column that no segment has, and finish pending work first.
   Result<std::vector<PersonId>> members_at(const workspace::Workspace& in, const language::ExprPtr& expr,
                                            Time t);
   Result<std::vector<Transition>> transitions(const workspace::Workspace& in, const language::ExprPtr& expr,
@@ -140,7 +152,8 @@ class Engine {
 
   void apply_person(Position position, const RecordView& record, Output& output);
   Result<void> apply_event(Position position, const RecordView& record, Output& output);
-  Result<void> apply_workspace(const RecordView& record, Output& output);
+  Result<void> apply_workspace(Position position, const RecordView& record, Output& output);
+  Result<void> judge_again(Output& output);
   void apply_deletion(Position position, const RecordView& record, Output& output);
   void admit(Position position, const RecordView& record, std::string_view event, const Value& properties,
              Output& output);
@@ -156,6 +169,7 @@ class Engine {
   Result<void> backfill_all();
 
   Records& records_;
+  Slice slice_;
   std::unique_ptr<MessageIds> ids_;
   history::History history_;
   profiles::Profiles profiles_;

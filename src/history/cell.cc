@@ -10,6 +10,7 @@ namespace {
 enum Tag : std::uint64_t { kMissing = 0, kBoolean = 1, kDecimal = 2, kString = 3, kOther = 4 };
 constexpr std::uint64_t kTagMask = 7;
 constexpr std::int64_t kMantissaMax = (std::int64_t{1} << 55) - 1;
+constexpr int kScaleMax = 31;
 
 Cell indexed(Tag tag, std::size_t index) { return {tag | static_cast<std::uint64_t>(index) << 32}; }
 std::size_t index_of(Cell cell) { return cell.bits >> 32; }
@@ -25,7 +26,8 @@ Cell CellPool::intern(const Value& value) {
       return {kBoolean | static_cast<std::uint64_t>(value.boolean) << 3};
     case Value::Kind::number: {
       const auto decimal = value.number.as_decimal();
-      if (!decimal || decimal->mantissa > kMantissaMax || decimal->mantissa < -kMantissaMax)
+      if (!decimal || decimal->scale > kScaleMax || decimal->mantissa > kMantissaMax ||
+          decimal->mantissa < -kMantissaMax)
         return intern_other(value);
       return {kDecimal | static_cast<std::uint64_t>(decimal->scale) << 3 |
               static_cast<std::uint64_t>(decimal->mantissa) << 8};

@@ -1,7 +1,6 @@
 // One property value in eight bytes, so that a column is an array. Equal values have equal bits, so that
-// `distinct` and
-// `=` need not look further. Numbers of up to 16 digits stand in the cell; strings and the rest in a shared
-// pool.
+// `distinct` and `=` need not look further. Numbers of up to 16 digits stand in the cell; strings and the
+// rest in a shared pool.
 #pragma once
 
 #include <cstdint>

@@ -26,6 +26,7 @@ StreamId History::stream(EventId event, const std::string& where, Accepts accept
   if (const auto known = stream_ids_.find(key); known != stream_ids_.end()) {
     StreamEntry& found = streams_[known->second.value];
     if (!found.accepts) found.accepts = std::move(accepts);
+    found.claimed = claims_;
     return known->second;
   }
   const StreamId id(static_cast<std::uint32_t>(streams_.size()));
@@ -33,7 +34,8 @@ StreamId History::stream(EventId event, const std::string& where, Accepts accept
                       .where = where,
                       .accepts = std::move(accepts),
                       .columns = {},
-                      .stream = std::make_unique<Stream>()});
+                      .stream = std::make_unique<Stream>(),
+                      .claimed = claims_});
   stream_ids_.emplace(key, id);
   entry.streams.push_back(id);
   if (!where.empty()) {
@@ -103,18 +105,50 @@ std::vector<History::BackfillRow> History::take_backfill() {
 
 void History::backfill(const BackfillRow& row, std::string_view message_id, const Value& properties,
                        MessageIds& ids) {
+  // Since the rows were listed their person may have been merged into another, or deleted.
+  const PersonId person = owner_now(row.person);
+  if (!at(base(row.event)).has_row(person, row.time, row.position)) return;
   for (const Target& target : filling_) {
     StreamEntry& entry = streams_[target.stream.value];
     if (entry.event != row.event) continue;
     if (target.column) {
       const Value* value = properties.find_path(entry.columns[*target.column]);
       if (value != nullptr)
-        entry.stream->set_cell(row.person, row.time, row.position, *target.column, cells_.intern(*value));
+        entry.stream->set_cell(person, row.time, row.position, *target.column, cells_.intern(*value));
       continue;
     }
     if (!entry.accepts(properties)) continue;
     gather_cells(entry, properties);
-    entry.stream->insert(row.person, row.time, row.position, message_id, scratch_, ids);
+    entry.stream->insert(person, row.time, row.position, message_id, scratch_, ids);
+  }
+}
+
+void History::finish_backfill() {
+  filling_.clear();
+  moved_.clear();
+}
+
+PersonId History::owner_now(PersonId person) const {
+  for (auto into = moved_.find(person.value); into != moved_.end(); into = moved_.find(person.value))
+    person = into->second;
+  return person;
+}
+
+void History::drop_name(StreamEntry& entry) {
+  const auto name = stream_ids_.find(events_[entry.event.value].name + '\0' + entry.where);
+  std::erase(events_[entry.event.value].streams, name->second);
+  stream_ids_.erase(name);
+}
+
+void History::give_up_unclaimed() {
+  TR_ASSERT(backfill_.empty() && filling_.empty());
+  for (StreamEntry& entry : streams_) {
+    if (entry.where.empty() || entry.given_up || entry.claimed == claims_) continue;
+    drop_name(entry);
+    entry.given_up = true;
+    entry.accepts = nullptr;
+    entry.columns.clear();
+    entry.stream = std::make_unique<Stream>();
   }
 }
 
@@ -127,10 +161,8 @@ History::Mark History::mark() const {
 void History::roll_back(const Mark& mark) {
   TR_ASSERT(backfill_.empty() && filling_.empty());
   for (; streams_.size() > mark.streams; streams_.pop_back()) {
-    const StreamEntry& entry = streams_.back();
-    EventEntry& event = events_[entry.event.value];
-    stream_ids_.erase(event.name + '\0' + entry.where);
-    event.streams.pop_back();
+    drop_name(streams_.back());
+    const EventEntry& event = events_[streams_.back().event.value];
     if (event.streams.empty()) {  // an event nobody had heard of; it is the newest, as its stream is
       event_ids_.erase(event.name);
       events_.pop_back();
@@ -149,6 +181,7 @@ void History::roll_back(const Mark& mark) {
 }
 
 void History::move(PersonId from, PersonId to, MessageIds& ids, std::vector<StreamId>* touched) {
+  if (!filling_.empty()) moved_[from.value] = to;
   for (std::uint32_t id = 0; id < streams_.size(); ++id) {
     Stream& stream = *streams_[id].stream;
     if (stream.rows(from).size() == 0) continue;
@@ -186,8 +219,11 @@ void History::save(ByteWriter& out) const {
   cells_.save(out);
   out.put<std::uint64_t>(events_.size());
   for (const EventEntry& event : events_) out.put_string(event.name);
-  out.put<std::uint64_t>(streams_.size());
+  const auto is_kept = [](const StreamEntry& entry) { return !entry.given_up; };
+  out.put<std::uint64_t>(
+      static_cast<std::uint64_t>(std::count_if(streams_.begin(), streams_.end(), is_kept)));
   for (const StreamEntry& entry : streams_) {
+    if (!is_kept(entry)) continue;
     out.put(entry.event);
     out.put_string(entry.where);
     out.put<std::uint64_t>(entry.columns.size());

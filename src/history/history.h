@@ -67,7 +67,12 @@ class History {
   std::vector<BackfillRow> take_backfill();
   void backfill(const BackfillRow& row, std::string_view message_id, const Value& properties,
                 MessageIds& ids);
-  void finish_backfill() { filling_.clear(); }
+  void finish_backfill();
+
+  // Between these two, stream() notes which filtered streams are asked for; those that were not are given up.
+  // Their ids stay taken, but nothing is kept in them.
+  void begin_claims() { ++claims_; }
+  void give_up_unclaimed();
 
   // Streams and columns added since a mark are taken away again: what a question asked once needed.
   struct Mark {
@@ -99,11 +104,15 @@ class History {
     Accepts accepts;  // null: all
     std::vector<std::string> columns;
     std::unique_ptr<Stream> stream;
+    std::uint64_t claimed = 0;  // the last claims_ it was asked for in
+    bool given_up = false;
   };
   struct Target {  // what a back-fill fills: a whole stream, or a column of it
     StreamId stream;
     std::optional<Column> column;
   };
+  void drop_name(StreamEntry& entry);
+  PersonId owner_now(PersonId person) const;
   void gather_cells(const StreamEntry& entry, const Value& properties);
 
   std::vector<EventEntry> events_;
@@ -112,6 +121,8 @@ class History {
   boost::unordered_flat_map<std::string, StreamId> stream_ids_;  // event name, '\0', where
   std::vector<Target> backfill_;
   std::vector<Target> filling_;
+  boost::unordered_flat_map<std::uint32_t, PersonId> moved_;  // while filling: merged people
+  std::uint64_t claims_ = 0;
   CellPool cells_;
   std::vector<Cell> scratch_;
 };

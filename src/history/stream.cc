@@ -131,17 +131,26 @@ void Stream::insert(PersonId person, Time time, Position position, std::string_v
   ++row_count_;
 }
 
+std::optional<std::size_t> Stream::find_row(const Rows& rows, Time time, Position position) const {
+  auto row = static_cast<std::size_t>(std::lower_bound(rows.times.begin(), rows.times.end(), time) -
+                                      rows.times.begin());
+  for (; row < rows.size() && rows.times[row] == time; ++row) {
+    if (rows.positions[row] == position) return row;
+  }
+  return std::nullopt;
+}
+
+bool Stream::has_row(PersonId person, Time time, Position position) const {
+  return find_row(rows(person), time, position).has_value();
+}
+
 bool Stream::set_cell(PersonId person, Time time, Position position, Column column, Cell cell) {
   const Rows found = rows(person);
-  auto row = static_cast<std::size_t>(std::lower_bound(found.times.begin(), found.times.end(), time) -
-                                      found.times.begin());
-  for (; row < found.size() && found.times[row] == time; ++row) {
-    if (found.positions[row] != position) continue;
-    columns_[column].cells[found.offset + row] = cell;
-    add_to_sum(person, columns_[column], cell);
-    return true;
-  }
-  return false;
+  const auto row = find_row(found, time, position);
+  if (!row) return false;
+  columns_[column].cells[found.offset + *row] = cell;
+  add_to_sum(person, columns_[column], cell);
+  return true;
 }
 
 void Stream::move(PersonId from, PersonId to, MessageIds& ids) {
@@ -197,6 +206,11 @@ Result<void> Stream::restore(ByteReader& in) {
   }
   for (auto& ranges : free_ranges_) ranges = TRY(in.get_array<std::uint32_t>());
   row_count_ = TRY(in.get<std::uint64_t>());
+  const bool same_size = std::all_of(columns_.begin(), columns_.end(), [&](const ColumnData& column) {
+    return column.cells.size() == times_.size() && column.sums.size() == slots_.size();
+  });
+  if (!same_size || positions_.size() != times_.size())
+    return fail(Error::Code::corrupt, "columns of different lengths");
   for (const Slot& slot : slots_) {
     if (std::uint64_t{slot.begin} + slot.count > times_.size())
       return fail(Error::Code::corrupt, "a range lies outside its column");

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -50,9 +51,10 @@ class Stream {
   // false: add up yourself.
   struct Sum {
     std::int64_t mantissa = 0;
+    std::uint32_t numbers = 0;  // rows that hold a number
     std::uint8_t scale = 0;
     bool exact = true;
-    std::uint32_t numbers = 0;  // rows that hold a number
+    std::uint16_t unused = 0;  // saved as it stands, so no byte is left undefined
   };
   const Sum* sum(PersonId person, Column column) const;
 
@@ -67,6 +69,7 @@ class Stream {
               std::span<const Cell> cells, MessageIds& ids);
   // Fills one cell of a row that is there. False: there is no such row.
   bool set_cell(PersonId person, Time time, Position position, Column column, Cell cell);
+  bool has_row(PersonId person, Time time, Position position) const;
   // All rows of `from` become rows of `to`.
   void move(PersonId from, PersonId to, MessageIds& ids);
   void erase(PersonId person);
@@ -86,6 +89,7 @@ class Stream {
   };
   static constexpr std::uint32_t kNoRange = 255;
 
+  std::optional<std::size_t> find_row(const Rows& rows, Time time, Position position) const;
   Slot& slot_of(PersonId person);
   std::uint32_t take_range(std::uint32_t size_class);
   void grow(Slot& slot);

@@ -22,13 +22,14 @@ class Deduplication {
   explicit Deduplication(Millis window) : window_(window) {}
   void set_window(Millis window) { window_ = window; }
 
-  // Is the record at this position the same message, and not older than the window?
-  using Same = std::function<bool(Position)>;
+  // What the record at a position is to the one in question.
+  enum class Earlier : unsigned char { other, same, same_long_ago };  // long ago: before the window
+  using Compare = std::function<Earlier(Position)>;
   // The source as far as de-duplication goes: all imports are one (their source names the file behind a '#').
   static std::string_view scope(std::string_view source) { return source.substr(0, source.find('#')); }
   // True when the message was seen; otherwise it is remembered from now on.
   bool seen(std::string_view source, std::string_view message_id, Position position, Time received_at,
-            const Same& same);
+            const Compare& compare);
   Millis window() const { return window_; }
   std::size_t size() const { return positions_.size(); }
 
@@ -41,7 +42,8 @@ class Deduplication {
     using is_avalanching = void;
   };
   struct Day {
-    Time until;  // received before this
+    Time until;     // received before this
+    Position last;  // the newest of these; a key that stands for a newer one belongs to a later day too
     std::vector<std::uint64_t> keys;
   };
   void forget(Time now);

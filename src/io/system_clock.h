@@ -8,7 +8,9 @@
 namespace tailrace::io {
 
 inline Time system_now() {
-  return {std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count()};
+  return {std::chrono::duration_cast<std::chrono::milliseconds>(
+              std::chrono::system_clock::now().time_since_epoch())
+              .count()};
 }
 
 }  // namespace tailrace::io

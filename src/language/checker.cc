@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/nearest.h"
 #include "language/language.h"
-#include "language/suggest.h"
 #include "language/words.h"
 
 namespace tailrace::language {

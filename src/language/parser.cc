@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
+#include "base/nearest.h"
 #include "language/language.h"
 #include "language/lexer.h"
-#include "language/suggest.h"
 #include "language/words.h"
 
 namespace tailrace::language {

@@ -8,8 +8,8 @@
 //
 //   check           XXH3 of the 40 bytes before it; it stays at this place in every later version, so that a
 //                   newer file is told from a damaged one
-//   records_before  how many records the files before hold, and the received_at of the last of them, so that
-//   received_before opening a log reads no sealed file
+//   records_before  how many records the files before hold, so that opening a log reads no sealed file
+//   received_before the received_at of the last of them, for the same reason
 //   length          bytes of the payload, which is a record (model/record.h)
 //   back            bytes back to the first frame that was written by the same commit
 //   header_check    low half of XXH3 of position:u64 length:u32 back:u32

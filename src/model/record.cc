@@ -2,12 +2,12 @@
 //
 //   record   := kind:u8 received_at:i64 body
 //   body     := time:i64 field{8}        fields in the order source, message_id, user_id, anonymous_id,
-//   previous_id,
-//                                        event (group_id for group, reason for rejected), payload, context
+//                                        previous_id, event (group_id for group, reason for rejected),
+//                                        payload, context
 //   field    := length:varint bytes
 //   varint   := LEB128, at most 5 bytes
-//   tombstone: the body is gone; what follows received_at is zero bytes up to the old length, so positions
-//   stay.
+//   tombstone: the body is gone; what follows received_at is zero bytes up to the old length, so that
+//              positions stay.
 #include "model/record.h"
 
 #include <array>

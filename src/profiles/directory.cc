@@ -62,7 +62,7 @@ Result<void> Directory::restore(ByteReader& in) {
   for (std::uint64_t i = 0; i < count; ++i) {
     const auto key = TRY(in.get<std::uint64_t>());
     const auto entry = TRY(in.get<Entry>());
-    if (entry.text + entry.length + 1 > texts_.size())
+    if (entry.text >= texts_.size() || texts_.size() - entry.text - 1 < entry.length)
       return fail(Error::Code::corrupt, "an identifier lies outside its arena");
     entries_.emplace(key, entry);
   }

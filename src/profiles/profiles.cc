@@ -90,7 +90,11 @@ PurposeId Profiles::purpose(std::string_view name) {
 }
 
 std::optional<PersonId> Profiles::find(const RecordView& record, const Value& traits) const {
-  if (!record.user_id.empty()) return directory_.find(IdentifierKind::external_id, record.user_id);
+  if (!record.user_id.empty()) {
+    if (const auto known = directory_.find(IdentifierKind::external_id, record.user_id)) return known;
+    // An alias may have named it as a previous id, before anything else did.
+    return directory_.find(IdentifierKind::anonymous_id, record.user_id);
+  }
   if (!record.anonymous_id.empty()) return directory_.find(IdentifierKind::anonymous_id, record.anonymous_id);
   if (const auto email = trait_text(traits, "email"); !email.empty())
     return directory_.find(IdentifierKind::email, email);
@@ -145,8 +149,27 @@ PersonId Profiles::merge(PersonId a, PersonId b) {
   merge_histories(into.traits, from.traits);
   merge_histories(into.consents, from.consents);
   from = {};
+  from.merged_into = survivor;
   --alive_count_;
   return survivor;
+}
+
+// The anonymous person that an identify with both ids names, unless it has a user id of its own.
+std::optional<PersonId> Profiles::find_anonymous(const RecordView& record) const {
+  if (record.user_id.empty() || record.anonymous_id.empty()) return std::nullopt;
+  const auto found = directory_.find(IdentifierKind::anonymous_id, record.anonymous_id);
+  return found && !has_kind(*found, IdentifierKind::external_id) ? found : std::nullopt;
+}
+
+std::optional<PersonId> Profiles::find_previous(const RecordView& record) const {
+  if (record.previous_id.empty()) return std::nullopt;
+  const auto found = directory_.find(IdentifierKind::external_id, record.previous_id);
+  return found ? found : directory_.find(IdentifierKind::anonymous_id, record.previous_id);
+}
+
+PersonId Profiles::survivor(PersonId person) const {
+  while (people_[person.value].merged_into != kNobody) person = people_[person.value].merged_into;
+  return person;
 }
 
 Profiles::Effect Profiles::apply(const RecordView& record, const Value& traits, const Value& consent) {
@@ -157,41 +180,33 @@ Profiles::Effect Profiles::apply(const RecordView& record, const Value& traits, 
     effect.identifiers_changed |= add_identifier(effect.person, kind, value, record.time);
   };
 
-  if (const auto found = find(record, traits)) {
-    effect.person = *found;
-  } else {
-    effect.person = create();
-    effect.created = true;
+  // Another person who is this one by what the record says.
+  const auto other = record.kind == RecordKind::identify ? find_anonymous(record)
+                     : record.kind == RecordKind::alias  ? find_previous(record)
+                                                         : std::nullopt;
+  auto found = find(record, traits);
+  if (!found) found = other;
+  effect.created = !found;
+  effect.person = found ? *found : create();
+  // The ids of an event of somebody known are known: events are spared the look-up.
+  const bool names_somebody = record.kind == RecordKind::identify || record.kind == RecordKind::alias;
+  if (effect.created || names_somebody) {
     if (!record.user_id.empty()) {
       claim(IdentifierKind::external_id, record.user_id);
     } else if (!record.anonymous_id.empty()) {
       claim(IdentifierKind::anonymous_id, record.anonymous_id);
     }
   }
-
-  const auto join = [&](PersonId other) {
-    if (other == effect.person) return;
-    const PersonId survivor = merge(effect.person, other);
-    effect.merged = survivor == effect.person ? other : effect.person;
+  if (other && *other != effect.person) {
+    const PersonId survivor = merge(effect.person, *other);
+    effect.merged = survivor == effect.person ? *other : effect.person;
     effect.person = survivor;
     effect.identifiers_changed = true;
-  };
-  if (record.kind == RecordKind::identify && !record.user_id.empty() && !record.anonymous_id.empty()) {
-    const auto anonymous = directory_.find(IdentifierKind::anonymous_id, record.anonymous_id);
-    if (!anonymous) {
-      claim(IdentifierKind::anonymous_id, record.anonymous_id);
-    } else if (!has_kind(*anonymous, IdentifierKind::external_id)) {
-      join(*anonymous);
-    }
-  } else if (record.kind == RecordKind::alias && !record.previous_id.empty()) {
-    auto previous = directory_.find(IdentifierKind::external_id, record.previous_id);
-    if (!previous) previous = directory_.find(IdentifierKind::anonymous_id, record.previous_id);
-    if (previous) {
-      join(*previous);
-    } else {
-      claim(IdentifierKind::anonymous_id, record.previous_id);
-    }
   }
+  if (record.kind == RecordKind::identify && !record.anonymous_id.empty())
+    claim(IdentifierKind::anonymous_id, record.anonymous_id);
+  if (record.kind == RecordKind::alias && !record.previous_id.empty() && !other)
+    claim(IdentifierKind::anonymous_id, record.previous_id);
 
   if (record.kind == RecordKind::identify || record.kind == RecordKind::group)
     state_traits(effect, record, traits);
@@ -323,6 +338,7 @@ void Profiles::save(ByteWriter& out) const {
   out.put<std::uint64_t>(people_.size());
   for (const Person& person : people_) {
     out.put(person.alive);
+    out.put(person.merged_into);
     out.put<std::uint64_t>(person.identifiers.size());
     for (const Identifier& identifier : person.identifiers) {
       out.put(identifier.kind);
@@ -357,11 +373,14 @@ Result<void> Profiles::restore(ByteReader& in) {
   for (auto left = TRY(in.get_count(8)); left > 0; --left) trait(TRY(in.get_view()));
   for (auto left = TRY(in.get_count(8)); left > 0; --left) purpose(TRY(in.get_view()));
   TRY(directory_.restore(in));
-  const auto count = TRY(in.get_count(25));
+  const auto count = TRY(in.get_count(29));
   people_.reserve(count);
   for (std::uint64_t i = 0; i < count; ++i) {
     Person person;
     person.alive = TRY(in.get<bool>());
+    person.merged_into = TRY(in.get<PersonId>());
+    if (person.merged_into != kNobody && person.merged_into.value >= i)
+      return fail(Error::Code::corrupt, "a person merged into a younger one");
     for (auto left = TRY(in.get_count(17)); left > 0; --left) {
       Identifier identifier;
       identifier.kind = TRY(in.get<IdentifierKind>());

@@ -4,8 +4,9 @@
 //   - a record belongs to the person of its user id; without one, of its anonymous id; without both, of its
 //   e-mail or phone
 //   - identify with a user id and an anonymous id: the anonymous person, if there is one without a user id,
-//   is merged in
-//   - alias merges the person of the previous id with the person of the user id
+//   is merged in, or becomes that person where the user id is new
+//   - alias merges the person of the previous id with the person of the user id, likewise; a previous id that
+//   nobody has yet will be that person's, whether it comes as an anonymous id or as a user id
 //   - of merged people the older PersonId survives, and keeps both histories
 //   - an e-mail or phone in traits belongs to the person; it does not merge people
 #pragma once
@@ -71,6 +72,13 @@ class Profiles {
   // Deletes; missing: there is no such person.
   std::optional<PersonId> remove(const RecordView& record);
 
+  // Whom a merged person has become; others are themselves.
+  PersonId survivor(PersonId person) const;
+  // All identifiers a person ever had.
+  const std::vector<Identifier>& identifiers(PersonId person) const {
+    return people_[person.value].identifiers;
+  }
+
   bool alive(PersonId person) const { return person.value < people_.size() && people_[person.value].alive; }
   std::size_t person_limit() const { return people_.size(); }  // ids below this were given out
   std::size_t alive_count() const { return alive_count_; }
@@ -90,12 +98,15 @@ class Profiles {
  private:
   struct Person {
     bool alive = false;
+    PersonId merged_into = kNobody;
     std::vector<Identifier> identifiers;
     std::vector<std::pair<TraitId, std::vector<DatedValue>>> traits;
     std::vector<std::pair<PurposeId, std::vector<DatedConsent>>> consents;
   };
 
   PersonId create();
+  std::optional<PersonId> find_anonymous(const RecordView& record) const;
+  std::optional<PersonId> find_previous(const RecordView& record) const;
   bool add_identifier(PersonId person, IdentifierKind kind, std::string_view value, Time time);
   bool has_kind(PersonId person, IdentifierKind kind) const;
   PersonId merge(PersonId a, PersonId b);

@@ -32,47 +32,60 @@ class Constant final : public Node {
 // A trait as of t: the latest statement wins.
 class Trait final : public Node {
  public:
-  Trait(profiles::TraitId whole, profiles::TraitId root, std::string rest)
-      : whole_(whole), root_(root), rest_(std::move(rest)) {}
+  Trait(profiles::TraitId whole, profiles::TraitId root, std::string rest, ast::Type type)
+      : whole_(whole), root_(root), rest_(std::move(rest)), type_(type) {}
   Held at(const World& world, PersonId person, Time t) const override {
-    const auto [statement, until] = find(world, person, t);
-    return {statement == nullptr ? Scalar() : value_of(*statement), until};
+    const Found found = find(world, person, t);
+    return {value_of(found), found.until};
+  }
+  bool may_be_several() const override { return !rest_.empty(); }
+  Time values(const World& world, PersonId person, Time t, std::vector<Scalar>& values) const override {
+    const Found found = find(world, person, t);
+    if (found.statement == nullptr) return found.until;
+    const std::size_t first = values.size();
+    collect(found.statement->value, found.path, values);
+    for (std::size_t i = first; i < values.size(); ++i) values[i] = typed(type_, values[i]);
+    return found.until;
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
-    const auto [statement, until] = find(world, person, t);
-    if (statement == nullptr) return {.value = "missing", .position = {}, .time = {}};
-    return {.value = to_string(value_of(*statement)), .position = {}, .time = statement->time};
+    const Found found = find(world, person, t);
+    if (found.statement == nullptr) return {.value = "missing", .position = {}, .time = {}};
+    return {.value = to_string(value_of(found)), .position = {}, .time = found.statement->time};
   }
 
  private:
   struct Found {
     const profiles::DatedValue* statement;
     Time until;
+    std::string_view path;  // of the value within the statement's
   };
   Found find(const World& world, PersonId person, Time t) const {
     Found found = latest(world, person, whole_, t);
+    // A trait whose own name has dots comes before a path into another.
     if (found.statement != nullptr || rest_.empty()) return found;
     const Found by_root = latest(world, person, root_, t);
-    return {by_root.statement, earlier(found.until, by_root.until)};
+    return {by_root.statement, earlier(found.until, by_root.until), rest_};
   }
   static Found latest(const World& world, PersonId person, profiles::TraitId trait, Time t) {
     const auto* history = world.profiles.trait_history(person, trait);
-    if (history == nullptr) return {nullptr, kNever};
+    if (history == nullptr) return {nullptr, kNever, {}};
     const auto after = std::upper_bound(history->begin(), history->end(), t,
                                         [](Time at, const profiles::DatedValue& s) { return at < s.time; });
     return {after == history->begin() ? nullptr : &*std::prev(after),
-            after == history->end() ? kNever : after->time};
+            after == history->end() ? kNever : after->time,
+            {}};
   }
-  Scalar value_of(const profiles::DatedValue& statement) const {
-    if (rest_.empty() || statement.value.kind != Value::Kind::object)
-      return rest_.empty() || whole_ == root_ ? Scalar::of(statement.value) : Scalar();
-    const Value* inner = statement.value.find_path(rest_);
-    return inner == nullptr ? Scalar() : Scalar::of(*inner);
+  Scalar value_of(const Found& found) const {
+    if (found.statement == nullptr) return {};
+    const Value& whole = found.statement->value;
+    const Value* value = found.path.empty() ? &whole : whole.find_path(found.path);
+    return value == nullptr ? Scalar() : typed(type_, Scalar::of(*value));
   }
 
   profiles::TraitId whole_;  // the name with its dots
   profiles::TraitId root_;   // the part before the first dot
   std::string rest_;         // the part behind it, empty without dots
+  ast::Type type_;
 };
 
 class ConsentFor final : public Condition {
@@ -123,24 +136,59 @@ class Junction final : public Condition {
   std::vector<std::shared_ptr<const Condition>> operands_;
 };
 
+// An operand of a condition, which stands for several values where its path meets a list.
+class Operand {
+ public:
+  explicit Operand(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
+
+  // Does one of the values satisfy it? Lists as values are left to `satisfies`.
+  template <class Satisfies>
+  Truth any(const World& world, PersonId person, Time t, const Satisfies& satisfies) const {
+    if (!node_->may_be_several()) {
+      const Held held = node_->at(world, person, t);
+      return {satisfies(held.value), held.until};
+    }
+    std::vector<Scalar> values;
+    const Time until = node_->values(world, person, t, values);
+    return {std::any_of(values.begin(), values.end(), satisfies), until};
+  }
+  const Node& node() const { return *node_; }
+
+ private:
+  std::shared_ptr<const Node> node_;
+};
+
+// Does a value, or an element of it where it is a list, satisfy?
+template <class Satisfies>
+bool any_element(const Scalar& value, const Satisfies& satisfies) {
+  if (value.kind != Scalar::Kind::list || value.list->kind != Value::Kind::list) return satisfies(value);
+  std::vector<Scalar> elements;
+  collect(*value.list, "", elements);
+  return std::any_of(elements.begin(), elements.end(), satisfies);
+}
+
 class Comparing final : public Condition {
  public:
   Comparing(ast::Comparison op, std::shared_ptr<const Node> left, std::shared_ptr<const Node> right)
       : op_(op), left_(std::move(left)), right_(std::move(right)) {}
   Truth truth(const World& world, PersonId person, Time t) const override {
-    const Held left = left_->at(world, person, t);
-    const Held right = right_->at(world, person, t);
-    return {compare(op_, left.value, right.value), earlier(left.until, right.until)};
+    Time right_until = kNever;
+    const Truth left = left_.any(world, person, t, [&](const Scalar& a) {
+      const Truth right = right_.any(world, person, t, [&](const Scalar& b) { return compare(op_, a, b); });
+      right_until = right.until;
+      return right.value;
+    });
+    return {left.value, earlier(left.until, right_until)};
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
-    Evidence found = left_->evidence(world, person, t);
-    found.value = to_string(left_->at(world, person, t).value);
+    Evidence found = left_.node().evidence(world, person, t);
+    found.value = to_string(left_.node().at(world, person, t).value);
     return found;
   }
 
  private:
   ast::Comparison op_;
-  std::shared_ptr<const Node> left_, right_;
+  Operand left_, right_;
 };
 
 class OneOf final : public Condition {
@@ -148,18 +196,18 @@ class OneOf final : public Condition {
   OneOf(std::shared_ptr<const Node> value, std::vector<ast::Literal> options)
       : value_(std::move(value)), options_(std::move(options)) {}
   Truth truth(const World& world, PersonId person, Time t) const override {
-    const Held held = value_->at(world, person, t);
-    const bool found = std::any_of(options_.begin(), options_.end(), [&](const ast::Literal& option) {
-      return compare(ast::Comparison::equal, held.value, Scalar::of(option));
+    return value_.any(world, person, t, [&](const Scalar& value) {
+      return std::any_of(options_.begin(), options_.end(), [&](const ast::Literal& option) {
+        return compare(ast::Comparison::equal, value, Scalar::of(option));
+      });
     });
-    return {found, held.until};
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
-    return value_->evidence(world, person, t);
+    return value_.node().evidence(world, person, t);
   }
 
  private:
-  std::shared_ptr<const Node> value_;
+  Operand value_;
   std::vector<ast::Literal> options_;
 };
 
@@ -167,15 +215,18 @@ class Existing final : public Condition {
  public:
   explicit Existing(std::shared_ptr<const Node> value) : value_(std::move(value)) {}
   Truth truth(const World& world, PersonId person, Time t) const override {
-    const Held held = value_->at(world, person, t);
-    return {held.value.present(), held.until};
+    // An empty list is there, though it has no element to be found.
+    const Held whole = value_.node().at(world, person, t);
+    if (whole.value.present()) return {true, whole.until};
+    const Truth found = value_.any(world, person, t, [](const Scalar& value) { return value.present(); });
+    return {found.value, earlier(whole.until, found.until)};
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
-    return value_->evidence(world, person, t);
+    return value_.node().evidence(world, person, t);
   }
 
  private:
-  std::shared_ptr<const Node> value_;
+  Operand value_;
 };
 
 // A bare boolean value as a condition: `subscribed`.
@@ -183,15 +234,17 @@ class Flag final : public Condition {
  public:
   explicit Flag(std::shared_ptr<const Node> value) : value_(std::move(value)) {}
   Truth truth(const World& world, PersonId person, Time t) const override {
-    const Held held = value_->at(world, person, t);
-    return {held.value.kind == Scalar::Kind::boolean && held.value.boolean, held.until};
+    const auto is_true = [](const Scalar& value) {
+      return value.kind == Scalar::Kind::boolean && value.boolean;
+    };
+    return value_.any(world, person, t, [&](const Scalar& value) { return any_element(value, is_true); });
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
-    return value_->evidence(world, person, t);
+    return value_.node().evidence(world, person, t);
   }
 
  private:
-  std::shared_ptr<const Node> value_;
+  Operand value_;
 };
 
 class Calculation final : public Node {
@@ -377,8 +430,9 @@ class Sequence final : public Condition {
 class Aggregation final : public Node {
  public:
   using Op = ast::Aggregate::Op;
-  Aggregation(StreamId stream, std::optional<Column> column, Op op, Span span)
-      : stream_(stream), column_(column), op_(op), span_(std::move(span)) {}
+  // type: what the checker says the value is; of times, min and max read texts as times.
+  Aggregation(StreamId stream, std::optional<Column> column, Op op, Span span, ast::Type type)
+      : stream_(stream), column_(column), op_(op), span_(std::move(span)), type_(type) {}
 
   Held at(const World& world, PersonId person, Time t) const override {
     const Stream& stream = world.history.at(stream_);
@@ -422,7 +476,8 @@ class Aggregation final : public Node {
       case Op::last: {
         if (found.count() == 0) return {};
         const std::size_t row = op_ == Op::first ? found.begin : found.end - 1;
-        return column_ ? load(world, stream.cell(rows, row, *column_)) : Scalar::of(rows.times[row]);
+        return column_ ? typed(type_, load(world, stream.cell(rows, row, *column_)))
+                       : Scalar::of(rows.times[row]);
       }
       case Op::distinct: {
         std::set<std::uint64_t> seen;
@@ -452,19 +507,22 @@ class Aggregation final : public Node {
     return {};
   }
 
-  // Of what is a number; without a property, of the events' times.
-  Scalar extreme(const World& world, const Stream& stream, const Stream::Rows& rows, const Inside& found) const {
+  // Of what is a number, or a time where times are asked for; without a property, of the events' times.
+  Scalar extreme(const World& world, const Stream& stream, const Stream::Rows& rows,
+                 const Inside& found) const {
     if (!column_) {
       if (found.count() == 0) return {};
       return Scalar::of(op_ == Op::min ? rows.times[found.begin] : rows.times[found.end - 1]);
     }
-    std::optional<Number> best;
+    const auto wanted = type_ == ast::Type::time ? Scalar::Kind::time : Scalar::Kind::number;
+    const auto better = op_ == Op::min ? ast::Comparison::less : ast::Comparison::greater;
+    Scalar best;
     for (std::size_t row = found.begin; row < found.end; ++row) {
-      Number number;
-      if (!world.history.cells().number(stream.cell(rows, row, *column_), number)) continue;
-      if (!best || (op_ == Op::min ? number < *best : *best < number)) best = number;
+      const Scalar value = typed(type_, load(world, stream.cell(rows, row, *column_)));
+      if (value.kind != wanted) continue;
+      if (!best.present() || compare(better, value, best)) best = value;
     }
-    return best ? Scalar::of(*best) : Scalar();
+    return best;
   }
 
   static Scalar load(const World& world, Cell cell) {
@@ -480,6 +538,7 @@ class Aggregation final : public Node {
   std::optional<Column> column_;
   Op op_;
   Span span_;
+  ast::Type type_;
 };
 
 // A time value within a window: last("Cart Started") between 2h and 6h ago.
@@ -488,30 +547,29 @@ class TimeInside final : public Condition {
   TimeInside(std::shared_ptr<const Node> value, Span span)
       : value_(std::move(value)), span_(std::move(span)) {}
   Truth truth(const World& world, PersonId person, Time t) const override {
-    const Held held = value_->at(world, person, t);
-    Time value;
-    if (held.value.kind == Scalar::Kind::time) {
-      value = held.value.time;
-    } else if (held.value.kind == Scalar::Kind::string) {
-      const auto parsed = parse_time(held.value.text);
-      if (!parsed) return {false, held.until};
-      value = *parsed;
-    } else {
-      return {false, held.until};
-    }
     const Extent extent = span_.extent(world, person, t);
-    Time until = earlier(held.until, extent.until);
-    const Time enters = value + span_.near;
-    if (enters > t) until = earlier(until, enters);
-    if (span_.far && value + *span_.far > t) until = earlier(until, value + *span_.far);
-    return {!extent.empty && extent.low < value && value <= extent.high, until};
+    Time until = extent.empty ? extent.until : kNever;
+    const auto is_inside = [&](const Scalar& value) {
+      const Scalar time = typed(ast::Type::time, value);
+      if (time.kind != Scalar::Kind::time) return false;
+      if (!extent.empty && time.time <= extent.low)
+        return false;  // and never again: bounds only move forward
+      until = earlier(until, extent.until);
+      const Time enters = time.time + span_.near;
+      if (enters > t) until = earlier(until, enters);
+      if (span_.far && time.time + *span_.far > t) until = earlier(until, time.time + *span_.far);
+      return !extent.empty && extent.low < time.time && time.time <= extent.high;
+    };
+    const Truth found =
+        value_.any(world, person, t, [&](const Scalar& value) { return any_element(value, is_inside); });
+    return {found.value, earlier(until, found.until)};
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
-    return value_->evidence(world, person, t);
+    return value_.node().evidence(world, person, t);
   }
 
  private:
-  std::shared_ptr<const Node> value_;
+  Operand value_;
   Span span_;
 };
 
@@ -532,20 +590,15 @@ class WasInside final : public Condition {
 // entered segment "S" <window>, entered sync "Y" <window>: an entry inside the window.
 class Entering final : public Condition {
  public:
-  Entering(std::shared_ptr<const Condition> segment, std::string sync, Span span)
+  Entering(Past segment, std::string sync, Span span)
       : segment_(std::move(segment)), sync_(std::move(sync)), span_(std::move(span)) {}
   Truth truth(const World& world, PersonId person, Time t) const override {
     const Extent extent = span_.extent(world, person, t);
     std::vector<Time> entries;
     Time until = extent.until;
-    if (segment_) {
-      const Timeline line = timeline(world, *segment_, person, beginning_of(world, person), t);
-      bool in = line.initially;
-      for (const Time change : line.changes) {
-        in = !in;
-        if (in) entries.push_back(change);
-      }
-      until = earlier(until, segment_->truth(world, person, t).until);
+    if (segment_.segment) {
+      entries = segment_.entries(world, person, t);
+      until = earlier(until, segment_.segment->truth(world, person, t).until);
     } else if (const auto by_person = world.sync_entries.find(sync_); by_person != world.sync_entries.end()) {
       if (const auto times = by_person->second.find(person.value); times != by_person->second.end())
         entries = times->second;
@@ -560,7 +613,7 @@ class Entering final : public Condition {
   }
 
  private:
-  std::shared_ptr<const Condition> segment_;  // null: the sync
+  Past segment_;  // none: the sync
   std::string sync_;
   Span span_;
 };
@@ -583,6 +636,12 @@ void add_once(std::vector<T>& values, const T& value) {
 
 }  // namespace
 
+Time Node::values(const World& world, PersonId person, Time t, std::vector<Scalar>& values) const {
+  const Held held = at(world, person, t);
+  values.push_back(held.value);
+  return held.until;
+}
+
 Evidence Node::evidence(const World& world, PersonId person, Time t) const {
   return {.value = to_string(at(world, person, t).value), .position = {}, .time = {}};
 }
@@ -593,6 +652,7 @@ void Dependencies::add(const Dependencies& other) {
   for (const auto purpose : other.purposes) add_once(purposes, purpose);
   for (const auto& sync : other.syncs) add_once(syncs, sync);
   for (const auto rank : other.ranks) add_once(ranks, rank);
+  first_instant = earlier(first_instant, other.first_instant);
 }
 
 std::uint64_t RankPlan::limit(std::uint64_t count) const {
@@ -626,8 +686,8 @@ class Compilation {
     const std::string key = language::print(*expr);
     if (const auto known = compiler_.known_.find(key); known != compiler_.known_.end()) return known->second;
     Compiled compiled;
-    compiled.node =
-        TRY(std::visit([&](const auto& form) { return compile(form, compiled.dependencies); }, expr->node));
+    compiled.node = TRY(std::visit(
+        [&](const auto& form) { return compile(form, *expr, compiled.dependencies); }, expr->node));
     compiler_.known_.emplace(key, compiled);
     return compiled;
   }
@@ -652,8 +712,7 @@ class Compilation {
     return condition(expr, dependencies);
   }
   // A segment whose past is asked for, not only its present.
-  Result<std::shared_ptr<const Condition>> segment_with_past(const std::string& name,
-                                                             Dependencies& dependencies) {
+  Result<Past> segment_with_past(const std::string& name, Dependencies& dependencies) {
     Dependencies own;
     auto found = TRY(segment(name, own));
     if (!own.ranks.empty()) {
@@ -665,7 +724,7 @@ class Compilation {
               name));
     }
     dependencies.add(own);
-    return found;
+    return Past{std::move(found), own.first_instant};
   }
 
   struct Selected {
@@ -717,21 +776,29 @@ class Compilation {
           break;
         }
         case Kind::since_entered_segment: {
-          auto entered = TRY(segment_with_past(bound.name, dependencies));
-          result.since_entries.push_back({.segment = std::move(entered), .sync = {}, .if_any = bound.if_any});
+          SinceEntry& since = result.since_entries.emplace_back();
+          since.past = TRY(segment_with_past(bound.name, dependencies));
+          since.if_any = bound.if_any;
           break;
         }
-        case Kind::since_entered_sync:
+        case Kind::since_entered_sync: {
           add_once(dependencies.syncs, bound.name);
-          result.since_entries.push_back({.segment = nullptr, .sync = bound.name, .if_any = bound.if_any});
+          SinceEntry& since = result.since_entries.emplace_back();
+          since.sync = bound.name;
+          since.if_any = bound.if_any;
           break;
+        }
       }
     }
     return result;
   }
 
-  Made compile(const ast::Literal& form, Dependencies&) { return std::make_shared<const Constant>(form); }
-  Made compile(const ast::Attribute& form, Dependencies& dependencies) {
+  Made compile(const ast::Literal& form, const ast::Expr&, Dependencies& dependencies) {
+    if (form.kind == ast::Literal::Kind::time)
+      dependencies.first_instant = earlier(dependencies.first_instant, form.time);
+    return std::make_shared<const Constant>(form);
+  }
+  Made compile(const ast::Attribute& form, const ast::Expr& expr, Dependencies& dependencies) {
     if (form.computed)
       return referenced(compiler_.references_.attribute(form.path), "attribute", form.path, dependencies);
     const std::size_t dot = form.path.find('.');
@@ -739,55 +806,55 @@ class Compilation {
     const auto root = dot == std::string::npos ? whole : compiler_.profiles_.trait(form.path.substr(0, dot));
     add_once(dependencies.traits, whole);
     add_once(dependencies.traits, root);
-    return std::make_shared<const Trait>(whole, root,
-                                         dot == std::string::npos ? "" : form.path.substr(dot + 1));
+    return std::make_shared<const Trait>(
+        whole, root, dot == std::string::npos ? "" : form.path.substr(dot + 1), expr.type);
   }
-  Made compile(const ast::Property& form, Dependencies&) {
+  Made compile(const ast::Property& form, const ast::Expr&, Dependencies&) {
     return invalid(fmt::format("`{}` is a property of an event; it can only stand in a `where`", form.path));
   }
-  Made compile(const ast::Quantified& form, Dependencies&) {
+  Made compile(const ast::Quantified& form, const ast::Expr&, Dependencies&) {
     return invalid(fmt::format("any, all and none over `{}` can only stand in a `where`", form.path));
   }
-  Made compile(const ast::Definition& form, Dependencies& dependencies) {
+  Made compile(const ast::Definition& form, const ast::Expr&, Dependencies& dependencies) {
     return referenced(compiler_.references_.definition(form.name), "definition", form.name, dependencies);
   }
-  Made compile(const ast::Consent& form, Dependencies& dependencies) {
+  Made compile(const ast::Consent& form, const ast::Expr&, Dependencies& dependencies) {
     const auto purpose = compiler_.profiles_.purpose(form.purpose);
     add_once(dependencies.purposes, purpose);
     return std::make_shared<const ConsentFor>(purpose);
   }
-  Made compile(const ast::Not& form, Dependencies& dependencies) {
+  Made compile(const ast::Not& form, const ast::Expr&, Dependencies& dependencies) {
     return std::make_shared<const Negation>(TRY(condition(form.operand, dependencies)));
   }
-  Made compile(const ast::Logical& form, Dependencies& dependencies) {
+  Made compile(const ast::Logical& form, const ast::Expr&, Dependencies& dependencies) {
     std::vector<std::shared_ptr<const Condition>> operands;
     for (const auto& operand : form.operands) operands.push_back(TRY(condition(operand, dependencies)));
     return std::make_shared<const Junction>(form.kind == ast::Logical::Kind::all_of, std::move(operands));
   }
-  Made compile(const ast::Compare& form, Dependencies& dependencies) {
+  Made compile(const ast::Compare& form, const ast::Expr&, Dependencies& dependencies) {
     auto left = TRY(value(form.left, dependencies));
     auto right = TRY(value(form.right, dependencies));
     return std::make_shared<const Comparing>(form.op, std::move(left), std::move(right));
   }
-  Made compile(const ast::InList& form, Dependencies& dependencies) {
+  Made compile(const ast::InList& form, const ast::Expr&, Dependencies& dependencies) {
     return std::make_shared<const OneOf>(TRY(value(form.value, dependencies)), form.options);
   }
-  Made compile(const ast::Exists& form, Dependencies& dependencies) {
+  Made compile(const ast::Exists& form, const ast::Expr&, Dependencies& dependencies) {
     return std::make_shared<const Existing>(TRY(value(form.value, dependencies)));
   }
-  Made compile(const ast::Arithmetic& form, Dependencies& dependencies) {
+  Made compile(const ast::Arithmetic& form, const ast::Expr&, Dependencies& dependencies) {
     auto left = TRY(value(form.left, dependencies));
     auto right = TRY(value(form.right, dependencies));
     return std::make_shared<const Calculation>(form.op, std::move(left), std::move(right));
   }
-  Made compile(const ast::Conditional& form, Dependencies& dependencies) {
+  Made compile(const ast::Conditional& form, const ast::Expr&, Dependencies& dependencies) {
     auto decided = TRY(condition(form.condition, dependencies));
     auto then = TRY(value(form.then, dependencies));
     NodePtr otherwise;
     if (form.otherwise) otherwise = TRY(value(form.otherwise, dependencies));
     return std::make_shared<const Choice>(std::move(decided), std::move(then), std::move(otherwise));
   }
-  Made compile(const ast::Performed& form, Dependencies& dependencies) {
+  Made compile(const ast::Performed& form, const ast::Expr&, Dependencies& dependencies) {
     const Selected selected = select(form.selector, dependencies);
     Span window = TRY(span(form.window, selected.event, dependencies));
     if (form.steps.empty())
@@ -800,7 +867,7 @@ class Compilation {
     return std::make_shared<const Sequence>(selected.stream, selected.event, std::move(window),
                                             std::move(steps));
   }
-  Made compile(const ast::Aggregate& form, Dependencies& dependencies) {
+  Made compile(const ast::Aggregate& form, const ast::Expr& expr, Dependencies& dependencies) {
     const Selected selected = select(form.selector, dependencies);
     Span window = TRY(span(form.window, selected.event, dependencies));
     std::optional<Column> column;
@@ -809,28 +876,32 @@ class Compilation {
     if (!column && (form.op == Op::sum || form.op == Op::avg || form.op == Op::distinct)) {
       return invalid("sum, avg and distinct need a property: sum(\"Order Placed\".revenue)");
     }
-    return std::make_shared<const Aggregation>(selected.stream, column, form.op, std::move(window));
+    return std::make_shared<const Aggregation>(selected.stream, column, form.op, std::move(window),
+                                               expr.type);
   }
-  Made compile(const ast::InWindow& form, Dependencies& dependencies) {
+  Made compile(const ast::InWindow& form, const ast::Expr&, Dependencies& dependencies) {
     auto inner = TRY(value(form.value, dependencies));
-    return std::make_shared<const TimeInside>(std::move(inner), TRY(span(form.window, std::nullopt, dependencies)));
+    return std::make_shared<const TimeInside>(std::move(inner),
+                                              TRY(span(form.window, std::nullopt, dependencies)));
   }
-  Made compile(const ast::InSegment& form, Dependencies& dependencies) {
+  Made compile(const ast::InSegment& form, const ast::Expr&, Dependencies& dependencies) {
     return TRY(segment(form.segment, dependencies));
   }
-  Made compile(const ast::WasInSegment& form, Dependencies& dependencies) {
-    return std::make_shared<const WasInside>(TRY(segment_with_past(form.segment, dependencies)), form.at);
+  Made compile(const ast::WasInSegment& form, const ast::Expr&, Dependencies& dependencies) {
+    dependencies.first_instant = earlier(dependencies.first_instant, form.at);
+    return std::make_shared<const WasInside>(TRY(segment_with_past(form.segment, dependencies)).segment,
+                                             form.at);
   }
-  Made compile(const ast::Entered& form, Dependencies& dependencies) {
+  Made compile(const ast::Entered& form, const ast::Expr&, Dependencies& dependencies) {
     Span window = TRY(span(form.window, std::nullopt, dependencies));
     if (form.of == ast::Entered::Of::sync) {
       add_once(dependencies.syncs, form.name);
-      return std::make_shared<const Entering>(nullptr, form.name, std::move(window));
+      return std::make_shared<const Entering>(Past{}, form.name, std::move(window));
     }
     return std::make_shared<const Entering>(TRY(segment_with_past(form.name, dependencies)), "",
                                             std::move(window));
   }
-  Made compile(const ast::Rank& form, Dependencies& dependencies) {
+  Made compile(const ast::Rank& form, const ast::Expr&, Dependencies& dependencies) {
     RankPlan plan;
     plan.kind = form.kind;
     plan.amount = form.amount;
@@ -905,14 +976,14 @@ Timeline timeline(const World& world, const Condition& condition, PersonId perso
   return result;
 }
 
-LastEntry last_entry(const World& world, const Condition& condition, PersonId person, Time t) {
-  LastEntry result;
-  result.until = condition.truth(world, person, t).until;
-  const Timeline line = timeline(world, condition, person, beginning_of(world, person), t);
+std::vector<Time> Past::entries(const World& world, PersonId person, Time t) const {
+  const Time from = std::min({beginning_of(world, person), first_instant - Millis{1}, t});
+  const Timeline line = timeline(world, *segment, person, from, t);
+  std::vector<Time> result;
   bool in = line.initially;
   for (const Time change : line.changes) {
     in = !in;
-    if (in) result.entry = change;
+    if (in) result.push_back(change);
   }
   return result;
 }

@@ -68,6 +68,10 @@ class Node {
  public:
   virtual ~Node() = default;
   virtual Held at(const World& world, PersonId person, Time t) const = 0;
+  // As an operand of a condition, a path that meets lists stands for all values found (`values`, which gives
+  // until when they hold); elsewhere for none.
+  virtual bool may_be_several() const { return false; }
+  virtual Time values(const World& world, PersonId person, Time t, std::vector<Scalar>& values) const;
   virtual Evidence evidence(const World& world, PersonId person, Time t) const;
 };
 
@@ -87,6 +91,8 @@ struct Dependencies {
   std::vector<profiles::PurposeId> purposes;
   std::vector<std::string> syncs;
   std::vector<RankId> ranks;
+  // The earliest instant written in the expression at which it may change whatever the person's history.
+  Time first_instant = kNever;
   void add(const Dependencies& other);
 };
 
@@ -106,7 +112,6 @@ struct Explanation {
 
 // A rank condition: `where` and `among` are one condition on who takes part; `by` is the value ranked.
 struct RankPlan {
-  std::string key;  // canonical text
   language::Rank::Kind kind = language::Rank::Kind::top_percent;
   Number amount;
   Compiled by;
@@ -149,15 +154,15 @@ struct Timeline {
 };
 Timeline timeline(const World& world, const Condition& condition, PersonId person, Time from, Time to);
 
-// The last entry at or before t (false to true on the timeline from the person's first record on), and until
-// when that is so.
-struct LastEntry {
-  std::optional<Time> entry;
-  Time until = kNever;
+// A segment whose past is asked for: when a person entered it.
+struct Past {
+  std::shared_ptr<const Condition> segment;
+  Time first_instant = kNever;  // see Dependencies
+  // All entries at or before t, in order: false to true on the timeline. True since for ever is no entry.
+  std::vector<Time> entries(const World& world, PersonId person, Time t) const;
 };
-LastEntry last_entry(const World& world, const Condition& condition, PersonId person, Time t);
 
-// Before the person's first record nothing but calendar words and fixed dates changes.
+// Just before the person's first record. What changes before it are expressions with fixed instants alone.
 Time beginning_of(const World& world, PersonId person);
 
 }  // namespace tailrace::segments

@@ -57,67 +57,91 @@ std::optional<Time> as_time(const Scalar& value) {
   return time ? std::optional(*time) : std::nullopt;
 }
 
-// All values at a path below an element; lists on the way are entered.
-void collect(const Value& from, std::string_view path, std::vector<const Value*>& found) {
-  if (path.empty()) {
-    found.push_back(&from);
-    return;
+// The one value of an expression inside `where`; lists are not entered.
+Scalar value_of(const Expr& expr, const Value& element) {
+  if (const auto* literal = language::as<language::Literal>(expr)) return Scalar::of(*literal);
+  if (const auto* property = language::as<language::Property>(expr)) {
+    const Value* found = property->path.empty() ? &element : element.find_path(property->path);
+    return typed(expr.type, found == nullptr ? Scalar() : Scalar::of(*found));
   }
-  if (from.kind == Value::Kind::list) {
-    for (const Value& element : from.list) collect(element, path, found);
-    return;
+  if (const auto* arithmetic = language::as<language::Arithmetic>(expr))
+    return compute(arithmetic->op, value_of(*arithmetic->left, element),
+                   value_of(*arithmetic->right, element));
+  if (const auto* conditional = language::as<language::Conditional>(expr)) {
+    if (matches(*conditional->condition, element)) return value_of(*conditional->then, element);
+    return conditional->otherwise ? value_of(*conditional->otherwise, element) : Scalar();
   }
-  if (from.kind != Value::Kind::object) return;
-  if (const Value* whole = from.find(path)) {
-    found.push_back(whole);
-    return;
-  }
-  const std::size_t dot = path.find('.');
-  if (dot == std::string_view::npos) return;
-  if (const Value* step = from.find(path.substr(0, dot))) collect(*step, path.substr(dot + 1), found);
+  return Scalar::of(matches(expr, element));
 }
 
-// The values an expression inside `where` stands for: one, or several where a path enters a list.
-std::vector<Scalar> values_of(const Expr& expr, const Value& element);
-
-std::vector<Scalar> combine(const language::Arithmetic& node, const Value& element) {
+// The values an operand of a condition stands for: one, or several where a list is met.
+std::vector<Scalar> candidates(const Expr& expr, const Value& element) {
   std::vector<Scalar> result;
-  const auto rights = values_of(*node.right, element);
-  for (const Scalar& left : values_of(*node.left, element)) {
-    for (const Scalar& right : rights) result.push_back(compute(node.op, left, right));
+  if (const auto* property = language::as<language::Property>(expr)) {
+    collect(element, property->path, result);
+    for (Scalar& value : result) value = typed(expr.type, value);
+    return result;
+  }
+  const Scalar value = value_of(expr, element);
+  if (is_list(value)) {
+    collect(*value.list, "", result);
+  } else {
+    result.push_back(value);
   }
   return result;
 }
 
-std::vector<Scalar> values_of(const Expr& expr, const Value& element) {
-  if (const auto* literal = language::as<language::Literal>(expr)) return {Scalar::of(*literal)};
-  if (const auto* property = language::as<language::Property>(expr)) {
-    std::vector<const Value*> found;
-    collect(element, property->path, found);
-    std::vector<Scalar> result;
-    result.reserve(found.size());
-    for (const Value* value : found) result.push_back(Scalar::of(*value));
-    return result;
+bool exists(const Expr& expr, const Value& element) {
+  // An empty list is there, though it has no element to be found.
+  if (value_of(expr, element).present()) return true;
+  const auto found = candidates(expr, element);
+  return std::any_of(found.begin(), found.end(), [](const Scalar& value) { return value.present(); });
+}
+
+// The elements at a path; a value that is no list is a list of one.
+void collect_elements(const Value& from, std::string_view path, std::vector<const Value*>& found) {
+  if (from.kind == Value::Kind::list) {
+    for (const Value& element : from.list) collect_elements(element, path, found);
+    return;
   }
-  if (const auto* arithmetic = language::as<language::Arithmetic>(expr)) return combine(*arithmetic, element);
-  if (const auto* conditional = language::as<language::Conditional>(expr)) {
-    if (matches(*conditional->condition, element)) return values_of(*conditional->then, element);
-    return conditional->otherwise ? values_of(*conditional->otherwise, element) : std::vector<Scalar>();
+  if (path.empty()) {
+    found.push_back(&from);
+    return;
   }
-  return {Scalar::of(matches(expr, element))};
+  if (from.kind != Value::Kind::object) return;
+  if (const Value* whole = from.find(path)) {
+    collect_elements(*whole, "", found);
+    return;
+  }
+  const std::size_t dot = path.find('.');
+  if (dot == std::string_view::npos) return;
+  if (const Value* step = from.find(path.substr(0, dot)))
+    collect_elements(*step, path.substr(dot + 1), found);
+}
+
+// Objects are equal by their members, whatever their order; numbers by value.
+bool same(const Value& a, const Value& b) {
+  if (!a.present() || !b.present()) return a.present() == b.present();
+  if (a.kind != b.kind) return false;
+  if (a.kind == Value::Kind::list)
+    return std::equal(a.list.begin(), a.list.end(), b.list.begin(), b.list.end(), same);
+  if (a.kind != Value::Kind::object) return a == b;
+  const auto has_members_of = [](const Value& object, const Value& other) {
+    return std::all_of(other.members.begin(), other.members.end(), [&](const auto& member) {
+      const Value* here = object.find(member.first);
+      return here != nullptr && same(*here, *other.find(member.first));
+    });
+  };
+  return has_members_of(a, b) && has_members_of(b, a);
 }
 
 bool quantified(const language::Quantified& node, const Value& element) {
-  std::vector<const Value*> found;
-  collect(element, node.path, found);
   std::vector<const Value*> elements;
-  for (const Value* value : found) {
-    if (value->kind == Value::Kind::list) {
-      for (const Value& item : value->list) elements.push_back(&item);
-    } else if (value->present()) {
-      elements.push_back(value);
-    }
-  }
+  collect_elements(element, node.path, elements);
+  // A null where the list should be is no list; a null inside one is an element.
+  const Value* whole = node.path.empty() ? &element : element.find_path(node.path);
+  if (whole == nullptr || !whole->present())
+    std::erase_if(elements, [](const Value* value) { return !value->present(); });
   const auto satisfies = [&](const Value* item) { return matches(*node.condition, *item); };
   switch (node.kind) {
     case language::Quantified::Kind::any:
@@ -131,6 +155,18 @@ bool quantified(const language::Quantified& node, const Value& element) {
 }
 
 }  // namespace
+
+void collect(const Value& from, std::string_view path, std::vector<Scalar>& found) {
+  std::vector<const Value*> values;
+  collect_elements(from, path, values);
+  for (const Value* value : values) found.push_back(Scalar::of(*value));
+}
+
+Scalar typed(language::Type type, const Scalar& value) {
+  if (type != language::Type::time || value.kind != Scalar::Kind::string) return value;
+  const auto time = parse_time(value.text);
+  return time ? Scalar::of(*time) : value;
+}
 
 Scalar Scalar::of(bool value) {
   Scalar scalar;
@@ -205,13 +241,19 @@ bool compare(Comparison op, const Scalar& left, const Scalar& right) {
     return holds(op, *left_time, *right_time);
   }
   if (left.kind != right.kind) return op == Comparison::not_equal;
+  // Booleans and objects have no order.
+  const auto equality = [&](bool equal) {
+    return op == Comparison::equal ? equal : op == Comparison::not_equal && !equal;
+  };
   switch (left.kind) {
     case Scalar::Kind::boolean:
-      return holds(op, left.boolean, right.boolean);
+      return equality(left.boolean == right.boolean);
     case Scalar::Kind::number:
       return holds(op, left.number, right.number);
     case Scalar::Kind::string:
       return holds(op, left.text, right.text);
+    case Scalar::Kind::list:
+      return equality(same(*left.list, *right.list));
     default:
       return false;
   }
@@ -264,28 +306,25 @@ bool matches(const Expr& where, const Value& element) {
                : std::any_of(node->operands.begin(), node->operands.end(), holds_for);
   }
   if (const auto* node = language::as<language::Compare>(where)) {
-    const auto rights = values_of(*node->right, element);
-    const auto lefts = values_of(*node->left, element);
+    const auto rights = candidates(*node->right, element);
+    const auto lefts = candidates(*node->left, element);
     return std::any_of(lefts.begin(), lefts.end(), [&](const Scalar& left) {
       return std::any_of(rights.begin(), rights.end(),
                          [&](const Scalar& right) { return compare(node->op, left, right); });
     });
   }
   if (const auto* node = language::as<language::InList>(where)) {
-    const auto values = values_of(*node->value, element);
+    const auto values = candidates(*node->value, element);
     return std::any_of(values.begin(), values.end(), [&](const Scalar& value) {
       return std::any_of(node->options.begin(), node->options.end(), [&](const language::Literal& option) {
         return compare(Comparison::equal, value, Scalar::of(option));
       });
     });
   }
-  if (const auto* node = language::as<language::Exists>(where)) {
-    const auto values = values_of(*node->value, element);
-    return std::any_of(values.begin(), values.end(), [](const Scalar& value) { return value.present(); });
-  }
+  if (const auto* node = language::as<language::Exists>(where)) return exists(*node->value, element);
   if (const auto* node = language::as<language::Quantified>(where)) return quantified(*node, element);
   // A bare property or literal: true where it is the boolean true.
-  const auto values = values_of(where, element);
+  const auto values = candidates(where, element);
   return std::any_of(values.begin(), values.end(), [](const Scalar& value) {
     return value.kind == Scalar::Kind::boolean && value.boolean;
   });

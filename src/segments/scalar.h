@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/number.h"
 #include "base/time.h"
@@ -33,14 +34,21 @@ struct Scalar {
   static Scalar of(const language::Literal& literal);
 };
 
-// How two values compare under an operator. A missing side, or sides of different kinds, is false for every
-// operator; a string beside a time is read as a time; a list compares as "any element does".
+// How two values compare under an operator. A missing side is false for every operator, and sides of
+// different kinds are only `not_equal`; a string beside a time is read as a time; a list compares as "any
+// element does".
 bool compare(language::Comparison op, const Scalar& left, const Scalar& right);
 // Arithmetic on numbers; missing where a side is no number, or on division by zero.
 Scalar compute(language::Arithmetic::Op op, const Scalar& left, const Scalar& right);
 
 // For people: 12.5, "text", 2026-03-01T10:00:00.000Z, missing.
 std::string to_string(const Scalar& value);
+
+// The value as one of that type: a string where a time is declared is the time it reads as.
+Scalar typed(language::Type type, const Scalar& value);
+
+// All values at a path below an element, the elements of lists on the way and at its end one by one.
+void collect(const Value& from, std::string_view path, std::vector<Scalar>& found);
 
 // Does an event with these properties satisfy a `where`?
 bool matches(const language::Expr& where, const Value& properties);

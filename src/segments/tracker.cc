@@ -68,7 +68,12 @@ void Tracker::fill(std::size_t people, Time t) {
   }
 }
 
-void Tracker::touch(const Touch& touch, Time t, std::vector<Delta>& deltas) {
+void Tracker::mark_all_items(PersonId person) {
+  reserve(person);
+  for (Item item = 0; item < ranks_.size() + segments_.size(); ++item) mark(item, person);
+}
+
+void Tracker::mark_touched(const Touch& touch) {
   reserve(touch.person);
   const auto mark_all = [&](const auto& index, const auto& ids) {
     for (const auto id : ids) {
@@ -77,17 +82,19 @@ void Tracker::touch(const Touch& touch, Time t, std::vector<Delta>& deltas) {
     }
   };
   if (touch.all) {
-    for (Item item = 0; item < ranks_.size() + segments_.size(); ++item) mark(item, touch.person);
-  } else {
-    mark_all(by_stream_, touch.streams);
-    mark_all(by_trait_, touch.traits);
-    mark_all(by_purpose_, touch.purposes);
-    if (!touch.sync.empty()) {
-      if (const auto items = by_sync_.find(touch.sync); items != by_sync_.end()) {
-        for (const Item item : items->second) mark(item, touch.person);
-      }
-    }
+    mark_all_items(touch.person);
+    return;
   }
+  mark_all(by_stream_, touch.streams);
+  mark_all(by_trait_, touch.traits);
+  mark_all(by_purpose_, touch.purposes);
+  if (const auto items = by_sync_.find(touch.sync); items != by_sync_.end()) {
+    for (const Item item : items->second) mark(item, touch.person);
+  }
+}
+
+void Tracker::touch(const Touch& touch, Time t, std::vector<Delta>& deltas) {
+  mark_touched(touch);
   settle(t, t, deltas);
 }
 
@@ -179,7 +186,7 @@ void Tracker::wait_for(PersonId person, Item item, Time until, Time t) {
     place->at = until;
   } else {
     if (until == kNever) return;
-    waiting.pending.insert(place, {item, until});
+    waiting.pending.insert(place, {.item = item, .at = until});
   }
   if (until < waiting.wake) {
     waiting.wake = until;
@@ -217,7 +224,21 @@ void Tracker::advance(Time t, std::vector<Delta>& deltas) {
 
 void Tracker::remove(PersonId person, Time t, std::vector<Delta>& deltas) {
   TR_ASSERT(!world_.profiles.alive(person));
-  touch({.person = person, .all = true, .streams = {}, .traits = {}, .purposes = {}, .sync = {}}, t, deltas);
+  mark_all_items(person);
+  settle(t, t, deltas);
+  forget(person);
+}
+
+void Tracker::merge(PersonId gone, const Touch& into, Time t, std::vector<Delta>& deltas) {
+  TR_ASSERT(!world_.profiles.alive(gone));
+  mark_all_items(gone);
+  mark_touched(into);
+  settle(t, t, deltas);
+  forget(gone);
+}
+
+// What still stands in timers_ is void, as nothing is waited for.
+void Tracker::forget(PersonId person) {
   waiting_[person.value].pending.clear();
   waiting_[person.value].wake = kNever;
 }

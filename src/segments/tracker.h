@@ -43,8 +43,11 @@ class Tracker final : public RankView {
     std::string_view sync;  // entered this sync
   };
   void touch(const Touch& touch, Time t, std::vector<Delta>& deltas);
-  // The person is gone: deleted, or merged into another.
+  // The person is gone: deleted.
   void remove(PersonId person, Time t, std::vector<Delta>& deltas);
+  // The person is gone, merged into the touched one. One step: nobody else moves in a rank but by the
+  // outcome.
+  void merge(PersonId gone, const Touch& into, Time t, std::vector<Delta>& deltas);
 
   // The earliest instant at which something may change. advance fires all due at or before t, each at its
   // instant, in order of (instant, person, segment).
@@ -67,6 +70,7 @@ class Tracker final : public RankView {
   using Item = std::uint32_t;  // ranks first, then segments
   struct Pending {
     Item item;
+    std::uint32_t unused = 0;  // saved as it stands, so no byte is left undefined
     Time at;
   };
   struct Waiting {
@@ -84,6 +88,9 @@ class Tracker final : public RankView {
 
   void index(Item item, const Dependencies& dependencies);
   void mark(Item item, PersonId person) { dirty_.push_back({item, person}); }
+  void mark_all_items(PersonId person);
+  void mark_touched(const Touch& touch);
+  void forget(PersonId person);
   void settle(Time t, Time cause, std::vector<Delta>& deltas);
   void evaluate_rank(RankId rank, PersonId person, Time t, std::vector<PersonId>& flips);
   void evaluate_segment(SegmentId segment, PersonId person, Time t, Time cause, std::vector<Delta>& deltas);

@@ -65,10 +65,18 @@ Time next_boundary(const Zone& zone, language::CalendarWord word, Time t) {
   return kNever;
 }
 
-void narrow_to(Extent& extent, const Anchor& anchor) {
-  // An anchor without a position bounds like a time; of two anchors with one, the later one counts.
+// Does an event at `row` come after the anchor, at the same time? By message id, then by arrival.
+bool is_later(const World& world, Position row, Position anchor) {
+  if (row == anchor) return false;
+  const std::string anchor_id(world.ids.message_id(anchor));
+  const auto order = world.ids.message_id(row).compare(anchor_id);
+  return order > 0 || (order == 0 && anchor < row);
+}
+
+// Of two anchors the later one counts.
+void narrow_to(const World& world, Extent& extent, const Anchor& anchor) {
   if (!extent.anchor || extent.anchor->time < anchor.time ||
-      (extent.anchor->time == anchor.time && anchor.position)) {
+      (extent.anchor->time == anchor.time && is_later(world, anchor.position, extent.anchor->position))) {
     extent.anchor = anchor;
   }
 }
@@ -97,26 +105,27 @@ Extent Span::extent(const World& world, PersonId person, Time t) const {
     }
     const std::size_t row = since.last ? count - 1 : 0;
     if (since.same_event) {
-      narrow_to(extent, {rows.times[row], rows.positions[row]});
+      narrow_to(world, extent, {rows.times[row], rows.positions[row]});
     } else {
       extent.low = std::max(extent.low, rows.times[row] - Millis{1});
     }
   }
   for (const SinceEntry& since : since_entries) {
-    LastEntry last;
-    if (since.segment) {
-      last = last_entry(world, *since.segment, person, t);
+    std::optional<Time> last;
+    if (since.past.segment) {
+      const auto entries = since.past.entries(world, person, t);
+      if (!entries.empty()) last = entries.back();
+      extent.until = std::min(extent.until, since.past.segment->truth(world, person, t).until);
     } else if (const auto entries = world.sync_entries.find(since.sync);
                entries != world.sync_entries.end()) {
       if (const auto times = entries->second.find(person.value); times != entries->second.end()) {
         const auto after = std::upper_bound(times->second.begin(), times->second.end(), t);
-        if (after != times->second.begin()) last.entry = *std::prev(after);
-        if (after != times->second.end()) last.until = *after;
+        if (after != times->second.begin()) last = *std::prev(after);
+        if (after != times->second.end()) extent.until = std::min(extent.until, *after);
       }
     }
-    extent.until = std::min(extent.until, last.until);
-    if (last.entry) {
-      extent.low = std::max(extent.low, *last.entry);
+    if (last) {
+      extent.low = std::max(extent.low, *last);
     } else {
       extent.empty |= !since.if_any;
     }
@@ -130,6 +139,13 @@ Inside inside(const World& world, const Span& span, const Extent& extent, const 
   if (extent.empty) return result;
   const std::size_t seen = first_after(rows, t - span.near);
   if (seen < rows.size()) result.enters = rows.times[seen] + span.near;
+  // Bounds only move forward. So nothing is inside before the first row comes, nor ever again behind the last
+  // one: without this, a calendar word would wake everybody at every midnight.
+  if (seen == 0 || first_after(rows, extent.low) == rows.size()) {
+    result.leaves = kNever;
+    result.begin = result.end = seen;
+    return result;
+  }
   result.end = std::min(seen, first_after(rows, extent.high));
   result.begin = std::min(result.end, first_after(rows, extent.low));
   if (extent.anchor) {
@@ -138,16 +154,9 @@ Inside inside(const World& world, const Span& span, const Extent& extent, const 
         std::max(result.begin, static_cast<std::size_t>(std::lower_bound(rows.times.begin(), rows.times.end(),
                                                                          extent.anchor->time) -
                                                         rows.times.begin())));
-    if (extent.anchor->position) {
-      const Position anchor = *extent.anchor->position;
-      std::string anchor_id;
-      for (; result.begin < result.end && rows.times[result.begin] == extent.anchor->time; ++result.begin) {
-        const Position row = rows.positions[result.begin];
-        if (row == anchor) continue;
-        if (anchor_id.empty()) anchor_id = world.ids.message_id(anchor);
-        const auto order = world.ids.message_id(row).compare(anchor_id);
-        if (order > 0 || (order == 0 && anchor < row)) break;
-      }
+    while (result.begin < result.end && rows.times[result.begin] == extent.anchor->time &&
+           !is_later(world, rows.positions[result.begin], extent.anchor->position)) {
+      ++result.begin;
     }
   }
   if (span.far && result.begin < result.end)

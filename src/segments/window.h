@@ -10,11 +10,10 @@
 
 namespace tailrace::segments {
 
-// The event or instant after which rows count. With a position: rows of the same event name at that time are
-// after it only with a greater message id.
+// The event after which rows of the same event name count: at its time, those with a greater message id.
 struct Anchor {
   Time time;
-  std::optional<Position> position;
+  Position position;
 };
 
 // Times in (low, high], with `anchor` if there is one; `empty` where nothing can be inside.
@@ -33,7 +32,7 @@ struct SinceEvent {
   bool if_any = false;
 };
 struct SinceEntry {
-  std::shared_ptr<const Condition> segment;  // null: a sync
+  Past past;  // of a segment; none: a sync
   std::string sync;
   bool if_any = false;
 };

@@ -1,5 +1,8 @@
 #include "server/admin_socket.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -8,9 +11,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-
 #include "model/json.h"
 
 namespace tailrace::server {
@@ -18,10 +18,12 @@ namespace {
 
 constexpr std::size_t kRequestBytesMax = 1 << 20;
 
-// A socket address in a directory whose path may be longer than an address can hold: by way of its descriptor.
+// A socket address in a directory whose path may be longer than an address can hold: by way of its
+// descriptor.
 class Address {
  public:
-  explicit Address(const std::string& directory) : folder_(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
+  explicit Address(const std::string& directory)
+      : folder_(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
     address_.sun_family = AF_UNIX;
     const std::string path = fmt::format("/proc/self/fd/{}/admin.sock", folder_);
     std::memcpy(address_.sun_path, path.c_str(), path.size() + 1);
@@ -91,21 +93,25 @@ Result<AdminRequest> parse_request(std::string_view line) {
   const Value* arguments = value.kind == Value::Kind::object ? value.find("arguments") : nullptr;
   const Value* folder = value.kind == Value::Kind::object ? value.find("folder") : nullptr;
   const Value* terminal = value.kind == Value::Kind::object ? value.find("terminal") : nullptr;
-  if (arguments == nullptr || arguments->kind != Value::Kind::list || folder == nullptr) return invalid("not a command");
-  AdminRequest request{.arguments = {}, .folder = folder->string, .terminal = terminal != nullptr && terminal->boolean};
+  if (arguments == nullptr || arguments->kind != Value::Kind::list || folder == nullptr)
+    return invalid("not a command");
+  AdminRequest request{
+      .arguments = {}, .folder = folder->string, .terminal = terminal != nullptr && terminal->boolean};
   for (const Value& argument : arguments->list) request.arguments.push_back(argument.string);
   return request;
 }
 
 }  // namespace
 
-AdminServer::AdminServer(std::string directory, AdminHandler handler) : directory_(std::move(directory)), handler_(std::move(handler)) {}
+AdminServer::AdminServer(std::string directory, AdminHandler handler)
+    : directory_(std::move(directory)), handler_(std::move(handler)) {}
 
 Result<std::unique_ptr<AdminServer>> AdminServer::start(const std::string& directory, AdminHandler handler) {
   std::unique_ptr<AdminServer> server(new AdminServer(directory, std::move(handler)));
   const Address address(directory);
   const auto failed = [&](std::string_view what) {
-    return fail(Error::Code::io, fmt::format("the admin socket in {} cannot {}: {}", directory, what, std::strerror(errno)));
+    return fail(Error::Code::io,
+                fmt::format("the admin socket in {} cannot {}: {}", directory, what, std::strerror(errno)));
   };
   if (!address.usable()) return failed("be reached");
   // The store's lock is ours: a socket that is there was left by a process that died.
@@ -135,7 +141,8 @@ AdminServer::~AdminServer() {
 
 void AdminServer::accept_all() {
   while (true) {
-    pollfd waiting[2] = {{.fd = listener_, .events = POLLIN, .revents = 0}, {.fd = wake_[0], .events = POLLIN, .revents = 0}};
+    pollfd waiting[2] = {{.fd = listener_, .events = POLLIN, .revents = 0},
+                         {.fd = wake_[0], .events = POLLIN, .revents = 0}};
     if (::poll(waiting, 2, -1) < 0 && errno != EINTR) return;
     if (waiting[1].revents != 0) return;
     if ((waiting[0].revents & POLLIN) == 0) continue;
@@ -187,7 +194,9 @@ std::optional<int> run_remotely(const std::string& directory, const AdminRequest
   while (true) {
     char kind = 0;
     std::uint32_t length = 0;
-    if (!receive_exactly(connection, &kind, 1) || !receive_exactly(connection, reinterpret_cast<char*>(&length), sizeof length)) break;
+    if (!receive_exactly(connection, &kind, 1) ||
+        !receive_exactly(connection, reinterpret_cast<char*>(&length), sizeof length))
+      break;
     std::string bytes(length, '\0');
     if (!receive_exactly(connection, bytes.data(), length)) break;
     if (kind == 'o') console.out(bytes);

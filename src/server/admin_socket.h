@@ -1,8 +1,8 @@
-// Commands reach a running `tailrace serve` through a Unix socket in the store's directory (mode 0600), so that every
-// command works whether or not it runs.
+// Commands reach a running `tailrace serve` through a Unix socket in the store's directory (mode 0600), so
+// that every command works whether or not it runs.
 //
-// Client: one line of JSON {"arguments":[...],"folder":"/abs","terminal":true}. Server: frames of a kind byte ('o' output, 'e' error
-// output, 'x' exit code), a u32 length, and as many bytes.
+// Client: one line of JSON {"arguments":[...],"folder":"/abs","terminal":true}. Server: frames of a kind byte
+// ('o' output, 'e' error output, 'x' exit code), a u32 length, and as many bytes.
 #pragma once
 
 #include <atomic>

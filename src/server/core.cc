@@ -1,12 +1,12 @@
 #include "server/core.h"
 
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "base/hash.h"
 
@@ -14,14 +14,16 @@ namespace tailrace::server {
 namespace {
 
 delivery::Delivery::Origin origin_of(std::string_view source) {
-  return source.find('#') == std::string_view::npos ? delivery::Delivery::Origin::live : delivery::Delivery::Origin::backfill;
+  return source.find('#') == std::string_view::npos ? delivery::Delivery::Origin::live
+                                                    : delivery::Delivery::Origin::backfill;
 }
 
 }  // namespace
 
 Result<std::string> resolve_secret(const workspace::SecretReference& reference, const std::string& folder) {
   switch (reference.kind) {
-    case workspace::SecretReference::Kind::none: return std::string();
+    case workspace::SecretReference::Kind::none:
+      return std::string();
     case workspace::SecretReference::Kind::environment: {
       const char* value = std::getenv(reference.name.c_str());
       if (value == nullptr || *value == '\0') {
@@ -30,7 +32,8 @@ Result<std::string> resolve_secret(const workspace::SecretReference& reference, 
       return std::string(value);
     }
     case workspace::SecretReference::Kind::file: {
-      const std::string path = reference.name.starts_with('/') ? reference.name : folder + "/" + reference.name;
+      const std::string path =
+          reference.name.starts_with('/') ? reference.name : folder + "/" + reference.name;
       std::ifstream file(path, std::ios::binary);
       std::ostringstream text;
       text << file.rdbuf();
@@ -86,17 +89,19 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
                                                        raw->arrived_.notify_one();
                                                      });
   if (core->options_.deliver) {
-    core->courier_ = TRY(Courier::start(*core->ledger_, *core, core->clock_, [raw = core.get()](auto entries) {
-      raw->post([raw, entries = std::move(entries)](engine::Engine& live) {
-        if (live.workspace() == nullptr) return;
-        for (const auto& entry : entries) {
-          if (entry.sync.value < live.workspace()->syncs.size()) {
-            live.enter_sync(live.workspace()->syncs[entry.sync.value].name, entry.person, entry.at, raw->output_);
-          }
-        }
-        raw->route(delivery::Delivery::Origin::live);
-      });
-    }));
+    core->courier_ =
+        TRY(Courier::start(*core->ledger_, *core, core->clock_, [raw = core.get()](auto entries) {
+          raw->post([raw, entries = std::move(entries)](engine::Engine& live) {
+            if (live.workspace() == nullptr) return;
+            for (const auto& entry : entries) {
+              if (entry.sync.value < live.workspace()->syncs.size()) {
+                live.enter_sync(live.workspace()->syncs[entry.sync.value].name, entry.person, entry.at,
+                                raw->output_);
+              }
+            }
+            raw->route(delivery::Delivery::Origin::live);
+          });
+        }));
   }
   core->thread_ = std::thread([raw = core.get()] { raw->run(); });
   return core;
@@ -105,7 +110,8 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
 Core::~Core() { static_cast<void>(stop({0})); }
 
 Result<void> Core::submit(std::string bytes, std::vector<std::uint32_t> ends, log::GroupCommit::Done done) {
-  if (failed_) return tailrace::fail(Error::Code::io, "the store has failed and takes nothing more; see the log");
+  if (failed_)
+    return tailrace::fail(Error::Code::io, "the store has failed and takes nothing more; see the log");
   if (queued_bytes_ > options_.queue_bytes_max) {
     return tailrace::fail(Error::Code::unavailable, "too much waits to be applied; send again in a second");
   }
@@ -115,7 +121,8 @@ Result<void> Core::submit(std::string bytes, std::vector<std::uint32_t> ends, lo
 Result<log::CommittedRange> Core::submit_and_wait(std::string bytes, std::vector<std::uint32_t> ends) {
   auto answer = std::make_shared<std::promise<Result<log::CommittedRange>>>();
   auto range = answer->get_future();
-  TRY(submit(std::move(bytes), std::move(ends), [answer](Result<log::CommittedRange> done) { answer->set_value(std::move(done)); }));
+  TRY(submit(std::move(bytes), std::move(ends),
+             [answer](Result<log::CommittedRange> done) { answer->set_value(std::move(done)); }));
   return range.get();
 }
 
@@ -181,19 +188,23 @@ void Core::apply(const log::CommittedBatch& batch) {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const auto record = decode_record(batch.record(i));
     if (!record) return fail(record.error());
-    if (auto applied = store_->engine().apply(batch.positions[i], *record, output_); !applied) return fail(applied.error());
-    if (!output_.deltas.empty() || !output_.changed_profiles.empty() || !output_.deletions.empty()) route(origin_of(record->source));
+    if (auto applied = store_->engine().apply(batch.positions[i], *record, output_); !applied)
+      return fail(applied.error());
+    if (!output_.deltas.empty() || !output_.changed_profiles.empty() || !output_.deletions.empty())
+      route(origin_of(record->source));
   }
   applied_ = batch.next;
   records_since_snapshot_ += batch.size();
   if (records_since_snapshot_ >= options_.snapshot_every_records && !store_->engine().work_pending()) {
     records_since_snapshot_ = 0;
-    if (auto saved = store_->save_snapshot(applied_); !saved) spdlog::error("no snapshot: {}", saved.error().message);
+    if (auto saved = store_->save_snapshot(applied_); !saved)
+      spdlog::error("no snapshot: {}", saved.error().message);
   }
 }
 
 void Core::let_time_pass() {
-  // Not beyond the stamp of records that are on their way: what fires before them and what after is decided by their stamp.
+  // Not beyond the stamp of records that are on their way: what fires before them and what after is decided
+  // by their stamp.
   const Time now = clock_();
   if (committing_) return;
   store_->engine().advance(now, output_);
@@ -206,7 +217,8 @@ void Core::route(delivery::Delivery::Origin origin) {
     std::vector<std::pair<SyncId, Delta>> changes;
     for (const Delta& delta : output_.deltas) {
       const auto sync = engine.sync_of(delta.segment);
-      if (sync && !held_out(engine.workspace()->syncs[sync->value], delta.person)) changes.emplace_back(*sync, delta);
+      if (sync && !held_out(engine.workspace()->syncs[sync->value], delta.person))
+        changes.emplace_back(*sync, delta);
     }
     if (!changes.empty()) courier_->change(std::move(changes), origin);
     if (!output_.changed_profiles.empty()) courier_->profiles_changed(std::move(output_.changed_profiles));
@@ -217,7 +229,8 @@ void Core::route(delivery::Delivery::Origin origin) {
 
 void Core::start_delivery() {
   engine::Engine& engine = store_->engine();
-  if (courier_ == nullptr || engine.workspace() == nullptr || delivered_generation_ == engine.generation()) return;
+  if (courier_ == nullptr || engine.workspace() == nullptr || delivered_generation_ == engine.generation())
+    return;
   delivered_generation_ = engine.generation();
   auto connections = connect(*engine.workspace(), options_.secrets_folder);
   if (!connections) {
@@ -234,7 +247,8 @@ void Core::start_delivery() {
   courier_->configure(std::move(configuration));
 }
 
-Result<std::vector<delivery::Connection>> Core::connect(const workspace::Workspace& workspace, const std::string& secrets_folder) {
+Result<std::vector<delivery::Connection>> Core::connect(const workspace::Workspace& workspace,
+                                                        const std::string& secrets_folder) {
   std::vector<delivery::Connection> connections;
   std::string problems;
   for (const auto& sync : workspace.syncs) {
@@ -244,7 +258,8 @@ Result<std::vector<delivery::Connection>> Core::connect(const workspace::Workspa
     const auto* destination = workspace.find_destination(sync.destination);
     connection.destination = destination == nullptr ? nullptr : destinations::find(destination->type);
     if (connection.destination == nullptr) {
-      return invalid(fmt::format("sync \"{}\": this version knows no destination \"{}\"", sync.name, sync.destination));
+      return invalid(
+          fmt::format("sync \"{}\": this version knows no destination \"{}\"", sync.name, sync.destination));
     }
     destinations::Config& config = connection.config;
     for (const auto& setting : connection.destination->settings()) {
@@ -255,7 +270,8 @@ Result<std::vector<delivery::Connection>> Core::connect(const workspace::Workspa
     for (const auto& [name, reference] : destination->credentials) {
       auto secret = resolve_secret(reference, secrets_folder);
       if (!secret) {
-        const std::string problem = fmt::format("  destination \"{}\", `{}`: {}\n", destination->name, name, secret.error().message);
+        const std::string problem =
+            fmt::format("  destination \"{}\", `{}`: {}\n", destination->name, name, secret.error().message);
         if (problems.find(problem) == std::string::npos) problems += problem;
         continue;
       }
@@ -263,29 +279,39 @@ Result<std::vector<delivery::Connection>> Core::connect(const workspace::Workspa
     }
     const auto named = sync.settings.find("audience_name");
     config.audience_name = named == sync.settings.end() ? sync.name : named->second;
+    const auto described = sync.settings.find("audience_description");
     const auto* segment = workspace.find_segment(sync.segment);
-    if (segment != nullptr) {
-      config.audience_description = fmt::format("Tailrace: segment {}{}{}", segment->name, segment->owner.empty() ? "" : ", owner ", segment->owner);
+    if (described != sync.settings.end()) {
+      config.audience_description = described->second;
+    } else if (segment != nullptr) {
+      config.audience_description = fmt::format("Tailrace: segment {}{}{}", segment->name,
+                                                segment->owner.empty() ? "" : ", owner ", segment->owner);
     }
     config.default_region = workspace.default_region;
     connections.push_back(std::move(connection));
   }
-  if (!problems.empty()) return invalid("credentials are missing:\n" + problems + "set them where `tailrace serve` runs");
+  if (!problems.empty())
+    return invalid("credentials are missing:\n" + problems + "set them where `tailrace serve` runs");
   return connections;
 }
 
 void Core::redact() {
-  // The records of deleted people become tombstones in the log. Their history, profile and memberships are gone already.
+  // The records of deleted people become tombstones in the log. Their history, profile and memberships are
+  // gone already.
   if (deletions_.empty()) return;
   std::vector<Position> positions;
   const auto mentions = [&](const RecordView& record, Position position) {
     for (const auto& deletion : deletions_) {
       if (position >= deletion.until) continue;
       for (const Identifier& identifier : deletion.identifiers) {
-        const bool by_id = identifier.kind == IdentifierKind::external_id || identifier.kind == IdentifierKind::anonymous_id;
-        const bool named = identifier.value == record.user_id || identifier.value == record.anonymous_id || identifier.value == record.previous_id;
+        const bool by_id =
+            identifier.kind == IdentifierKind::external_id || identifier.kind == IdentifierKind::anonymous_id;
+        const bool named = identifier.value == record.user_id || identifier.value == record.anonymous_id ||
+                           identifier.value == record.previous_id;
         const bool anonymous = record.user_id.empty() && record.anonymous_id.empty();
-        if ((by_id && named) || (anonymous && record.payload.find(identifier.value) != std::string_view::npos)) return true;
+        if ((by_id && named) ||
+            (anonymous && record.payload.find(identifier.value) != std::string_view::npos))
+          return true;
       }
     }
     return false;
@@ -295,20 +321,24 @@ void Core::redact() {
     log::Frame frame;
     while (TRY(reader->next(frame))) {
       const RecordView record = TRY(decode_record(frame.record));
-      if (record.kind != RecordKind::workspace && record.kind != RecordKind::tombstone && mentions(record, frame.position)) {
+      if (record.kind != RecordKind::workspace && record.kind != RecordKind::tombstone &&
+          mentions(record, frame.position)) {
         positions.push_back(frame.position);
       }
     }
     return log.redact(std::move(positions));
   });
-  if (!outcome) spdlog::error("deleted people are still in the log, to be tried again at the next deletion: {}", outcome.error().message);
+  if (!outcome)
+    spdlog::error("deleted people are still in the log, to be tried again at the next deletion: {}",
+                  outcome.error().message);
   if (outcome) deletions_.clear();
 }
 
 void Core::fail(const Error& error) {
   failed_ = true;
   output_.clear();
-  spdlog::critical("the engine stopped: {}. Records on disk are safe; mend the cause and start again", error.message);
+  spdlog::critical("the engine stopped: {}. Records on disk are safe; mend the cause and start again",
+                   error.message);
 }
 
 std::vector<PersonProfile> Core::profiles(std::span<const PersonId> people) {

@@ -2,8 +2,8 @@
 //
 //   producers (HTTP, imports) -> GroupCommit -> log, fsync -> core thread: engine.apply -> deltas -> courier
 //
-// Everything that reads or changes the engine runs on the core thread, by call() or post(). Between records it lets time
-// pass, and fills a new workspace's columns in slices.
+// Everything that reads or changes the engine runs on the core thread, by call() or post(). Between records
+// it lets time pass, and fills a new workspace's columns in slices.
 #pragma once
 
 #include <atomic>
@@ -30,9 +30,10 @@ class Core final : public delivery::ProfileSource {
  public:
   struct Options {
     Store::Options store;
-    bool deliver = false;     // with a courier
+    bool deliver = false;        // with a courier
     std::string secrets_folder;  // what `file:` references are relative to
-    std::size_t queue_bytes_max = std::size_t{256} << 20;  // committed but not yet applied, before producers are refused
+    // Committed but not yet applied, before producers are refused.
+    std::size_t queue_bytes_max = std::size_t{256} << 20;
     std::uint64_t snapshot_every_records = 5'000'000;
   };
   using Clock = std::function<Time()>;
@@ -40,15 +41,17 @@ class Core final : public delivery::ProfileSource {
   static Result<std::unique_ptr<Core>> start(Disk& disk, Options options, Clock clock);
   ~Core() override;  // stops
 
-  // Commits records; `done` is called when they are on disk. Errors: unavailable (answer 429), invalid_argument.
+  // Commits records; `done` is called when they are on disk. Errors: unavailable (answer 429),
+  // invalid_argument.
   Result<void> submit(std::string bytes, std::vector<std::uint32_t> ends, log::GroupCommit::Done done);
   // The same, waiting.
   Result<log::CommittedRange> submit_and_wait(std::string bytes, std::vector<std::uint32_t> ends);
-  // Stamps records with this instant instead of the clock's, until it is taken back. Never earlier than the log's last.
+  // Stamps records with this instant instead of the clock's, until it is taken back. Never earlier than the
+  // log's last.
   void pin_clock(std::optional<Time> instant);
 
-  // Runs work on the core thread and waits for its answer. All records committed before have been applied. The engine has been
-  // brought to the present. Not from the core thread.
+  // Runs work on the core thread and waits for its answer. All records committed before have been applied.
+  // The engine has been brought to the present. Not from the core thread.
   template <class Work>
   auto call(Work work) {
     using Answer = decltype(work(std::declval<engine::Engine&>()));
@@ -61,9 +64,10 @@ class Core final : public delivery::ProfileSource {
   // Waits until a workspace that was applied is live.
   Result<void> wait_until_live();
 
-  // The last applied workspace becomes what delivery works on; fails where a credential is missing. Called at start and when a
-  // workspace becomes live.
-  static Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& workspace, const std::string& secrets_folder);
+  // The last applied workspace becomes what delivery works on; fails where a credential is missing. Called at
+  // start and when a workspace becomes live.
+  static Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& workspace,
+                                                           const std::string& secrets_folder);
 
   Courier* courier() { return courier_.get(); }
   // Reads the ledger on the thread that owns it. Not from the core thread.
@@ -74,13 +78,15 @@ class Core final : public delivery::ProfileSource {
   }
   Store& store() { return *store_; }
   Time now() const { return clock_(); }
-  // True once the engine met an error it cannot go on from (the store's disk fails); nothing is accepted any more.
+  // True once the engine met an error it cannot go on from (the store's disk fails); nothing is accepted any
+  // more.
   bool failed() const { return failed_; }
   std::size_t queued_bytes() const { return queued_bytes_; }
 
   std::vector<PersonProfile> profiles(std::span<const PersonId> people) override;
 
-  // Takes nothing new, applies what was committed, ends delivery, saves a snapshot. Errors: io (the snapshot; the log has all).
+  // Takes nothing new, applies what was committed, ends delivery, saves a snapshot. Errors: io (the snapshot;
+  // the log has all).
   Result<void> stop(Millis grace);
 
  private:
@@ -123,7 +129,8 @@ class Core final : public delivery::ProfileSource {
 // A secret by its reference; file paths are relative to `folder`. Errors name the reference, never the value.
 Result<std::string> resolve_secret(const workspace::SecretReference& reference, const std::string& folder);
 
-// Is this person held out of the sync's audience? A keyed hash of (salt, person): the same answer at every replay.
+// Is this person held out of the sync's audience? A keyed hash of (salt, person): the same answer at every
+// replay.
 bool held_out(const workspace::SyncConfig& sync, PersonId person);
 
 }  // namespace tailrace::server

@@ -1,20 +1,21 @@
 #include "server/courier.h"
 
-#include <spdlog/spdlog.h>
-
 #include <chrono>
+
+#include <spdlog/spdlog.h>
 
 namespace tailrace::server {
 
-Courier::Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, Clock clock, OnEntries on_entries)
+Courier::Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, Clock clock,
+                 OnEntries on_entries)
     : ledger_(ledger),
       profiles_(profiles),
       clock_(std::move(clock)),
       on_entries_(std::move(on_entries)),
       random_(static_cast<std::uint64_t>(clock_().ms)) {}
 
-Result<std::unique_ptr<Courier>> Courier::start(delivery::Ledger& ledger, delivery::ProfileSource& profiles, Clock clock,
-                                                OnEntries on_entries) {
+Result<std::unique_ptr<Courier>> Courier::start(delivery::Ledger& ledger, delivery::ProfileSource& profiles,
+                                                Clock clock, OnEntries on_entries) {
   std::unique_ptr<Courier> courier(new Courier(ledger, profiles, std::move(clock), std::move(on_entries)));
   courier->client_ = TRY(io::HttpClient::start({}));
   courier->thread_ = std::thread([raw = courier.get()] { raw->run(); });
@@ -32,9 +33,12 @@ void Courier::post(std::function<void(delivery::Delivery*)> work) {
 }
 
 void Courier::configure(Configuration configuration) {
-  // The configuration waits inside the thread until nothing is in flight; what is posted after it waits behind it.
+  // The configuration waits inside the thread until nothing is in flight; what is posted after it waits
+  // behind it.
   auto shared = std::make_shared<Configuration>(std::move(configuration));
-  post([this, shared](delivery::Delivery*) { waiting_configuration_ = std::make_unique<Configuration>(std::move(*shared)); });
+  post([this, shared](delivery::Delivery*) {
+    waiting_configuration_ = std::make_unique<Configuration>(std::move(*shared));
+  });
 }
 
 void Courier::change(std::vector<std::pair<SyncId, Delta>> changes, delivery::Delivery::Origin origin) {
@@ -53,7 +57,8 @@ void Courier::profiles_changed(std::vector<PersonId> people) {
 
 void Courier::reconfigure() {
   const auto configuration = std::move(waiting_configuration_);
-  auto created = delivery::Delivery::create(std::move(configuration->connections), ledger_, profiles_, random_, {});
+  auto created =
+      delivery::Delivery::create(std::move(configuration->connections), ledger_, profiles_, random_, {});
   if (!created) {
     spdlog::error("delivery stopped: {}", created.error().message);
     delivery_.reset();
@@ -93,7 +98,8 @@ void Courier::run() {
                (waiting_configuration_ != nullptr && in_flight_ == 0) || (stopping_ && in_flight_ == 0);
       };
       Time until = stopping_ ? stop_by_ : kNever;
-      if (!stopping_ && delivery_ != nullptr && waiting_configuration_ == nullptr) until = delivery_->next_poll_at();
+      if (!stopping_ && delivery_ != nullptr && waiting_configuration_ == nullptr)
+        until = delivery_->next_poll_at();
       const Millis wait = std::max(Millis{0}, std::min(until - clock_(), kSecond));
       arrived_.wait_for(lock, std::chrono::milliseconds(wait.count), has_work);
       if (stopping_ && replies_.empty() && (in_flight_ == 0 || clock_() >= stop_by_)) {

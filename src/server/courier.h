@@ -1,5 +1,5 @@
-// Runs delivery: a thread of its own that tells the planner what changed, sends what it decides, and brings back the
-// answers. Desired changes come from the core; identifiers are asked of it when a batch is built.
+// Runs delivery: a thread of its own that tells the planner what changed, sends what it decides, and brings
+// back the answers. Desired changes come from the core; identifiers are asked of it when a batch is built.
 #pragma once
 
 #include <condition_variable>
@@ -23,12 +23,12 @@ class Courier {
   // Acknowledged entries, for `entered sync`; called on the courier's thread.
   using OnEntries = std::function<void(std::vector<delivery::Delivery::Entry>)>;
 
-  static Result<std::unique_ptr<Courier>> start(delivery::Ledger& ledger, delivery::ProfileSource& profiles, Clock clock,
-                                                OnEntries on_entries);
+  static Result<std::unique_ptr<Courier>> start(delivery::Ledger& ledger, delivery::ProfileSource& profiles,
+                                                Clock clock, OnEntries on_entries);
   ~Courier();  // stops
 
-  // A workspace became live: its connections, and for each the whole desired set. What is in flight for the one before is
-  // answered first. Anything posted later applies to the new one.
+  // A workspace became live: its connections, and for each the whole desired set. What is in flight for the
+  // one before is answered first. Anything posted later applies to the new one.
   struct Configuration {
     std::vector<delivery::Connection> connections;
     std::vector<std::vector<PersonId>> desired;
@@ -49,8 +49,8 @@ class Courier {
     return answer.get();
   }
 
-  // Sends nothing new; waits for what is in flight (at most `grace`); ends the thread. What is pending stays in the ledger
-  // and the log, and is sent after the next start.
+  // Sends nothing new; waits for what is in flight (at most `grace`); ends the thread. What is pending stays
+  // in the ledger and the log, and is sent after the next start.
   void stop(Millis grace);
 
  private:

@@ -1,10 +1,10 @@
 #include "server/ingest_server.h"
 
-#include <fmt/format.h>
-#include <sys/random.h>
-
 #include <cstdlib>
 #include <fstream>
+
+#include <fmt/format.h>
+#include <sys/random.h>
 
 #include "base/hash.h"
 #include "server/metrics.h"
@@ -44,12 +44,14 @@ std::uint64_t fresh_entropy() {
 
 class IngestServer::Body {
  public:
-  Body(Core& core, IngestOptions options) : core_(core), options_(std::move(options)), entropy_(fresh_entropy()) {}
+  Body(Core& core, IngestOptions options)
+      : core_(core), options_(std::move(options)), entropy_(fresh_entropy()) {}
 
   Result<void> start() {
-    server_ = TRY(io::HttpServer::start(options_.listen, [this](HttpRequest& request, std::unique_ptr<io::Responder> responder) {
-      handle(request, std::move(responder));
-    }));
+    server_ = TRY(io::HttpServer::start(
+        options_.listen, [this](HttpRequest& request, std::unique_ptr<io::Responder> responder) {
+          handle(request, std::move(responder));
+        }));
     return {};
   }
   std::uint16_t port() const { return server_->port(); }
@@ -61,20 +63,24 @@ class IngestServer::Body {
     const std::string_view target = std::string_view(request.url).substr(0, request.url.find('?'));
     if (target == "/healthz") {
       const bool well = !core_.failed();
-      return responder->respond(answer(well ? 200 : 503, well ? R"({"status":"ok"})" : R"({"status":"failed"})"));
+      return responder->respond(
+          answer(well ? 200 : 503, well ? R"({"status":"ok"})" : R"({"status":"failed"})"));
     }
     if (target == "/metrics") return write_metrics(core_, std::move(responder));
     const auto call = sources::segment_call(request.url);
-    if (!call) return responder->respond(refuse(404, "no such path; see docs/sources.md for /v1/batch and its kin"));
+    if (!call)
+      return responder->respond(refuse(404, "no such path; see docs/sources.md for /v1/batch and its kin"));
     if (request.method == "OPTIONS") {
       HttpResponse response{.status = 204, .headers = {}, .body = {}};
       allow_browsers(response);
       response.headers.emplace_back("Access-Control-Allow-Methods", "POST, OPTIONS");
-      response.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Retry-Count");
+      response.headers.emplace_back("Access-Control-Allow-Headers",
+                                    "Authorization, Content-Type, X-Retry-Count");
       response.headers.emplace_back("Access-Control-Max-Age", "86400");
       return responder->respond(std::move(response));
     }
-    if (request.method != "POST") return responder->respond(refuse(405, "use POST", {{"Allow", "POST, OPTIONS"}}));
+    if (request.method != "POST")
+      return responder->respond(refuse(405, "use POST", {{"Allow", "POST, OPTIONS"}}));
     take(*call, request, std::move(responder));
   }
 
@@ -96,13 +102,16 @@ class IngestServer::Body {
     const auto source = key ? options_.sources.find(sha256_hex(*key)) : options_.sources.end();
     if (source == options_.sources.end()) {
       metrics().http_unauthorised.add();
-      return responder->respond(refuse(401, key ? "unknown write key" : "no write key: send it as the user name of Basic authentication",
-                                       {{"WWW-Authenticate", "Basic realm=\"write key\""}}));
+      return responder->respond(refuse(
+          401, key ? "unknown write key" : "no write key: send it as the user name of Basic authentication",
+          {{"WWW-Authenticate", "Basic realm=\"write key\""}}));
     }
-    auto records = sources::read_segment(
-        request.body,
-        {.call = call, .source = source->second, .now = core_.now(), .entropy = entropy_.fetch_add(1) * 0x9e3779b97f4a7c15ull},
-        {});
+    auto records = sources::read_segment(request.body,
+                                         {.call = call,
+                                          .source = source->second,
+                                          .now = core_.now(),
+                                          .entropy = entropy_.fetch_add(1) * 0x9e3779b97f4a7c15ull},
+                                         {});
     if (!records) {
       metrics().http_refused.add();
       return responder->respond(refuse(400, records.error().message));
@@ -116,10 +125,11 @@ class IngestServer::Body {
     if (records->ends.empty()) return done(*responder);
     // The responder goes to the log's thread, or comes back here with the refusal.
     auto shared = std::make_shared<std::unique_ptr<io::Responder>>(std::move(responder));
-    const auto submitted = core_.submit(std::move(records->bytes), std::move(records->ends), [shared](Result<log::CommittedRange> range) {
-      if (range) return done(**shared);
-      (*shared)->respond(refuse(503, range.error().message, {{"Retry-After", "5"}}));
-    });
+    const auto submitted = core_.submit(
+        std::move(records->bytes), std::move(records->ends), [shared](Result<log::CommittedRange> range) {
+          if (range) return done(**shared);
+          (*shared)->respond(refuse(503, range.error().message, {{"Retry-After", "5"}}));
+        });
     if (submitted) return;
     if (submitted.error().code == Error::Code::unavailable) {
       metrics().http_throttled.add();
@@ -153,7 +163,8 @@ Result<std::unique_ptr<IngestServer>> IngestServer::start(Core& core, IngestOpti
 std::uint16_t IngestServer::port() const { return body_->port(); }
 void IngestServer::stop(Millis grace) { body_->stop(grace); }
 
-Result<std::map<std::string, std::string>> read_write_keys(const workspace::Workspace& workspace, const std::string& secrets_folder) {
+Result<std::map<std::string, std::string>> read_write_keys(const workspace::Workspace& workspace,
+                                                           const std::string& secrets_folder) {
   std::map<std::string, std::string> sources;
   std::string problems;
   for (const auto& key : workspace.write_keys) {
@@ -161,10 +172,12 @@ Result<std::map<std::string, std::string>> read_write_keys(const workspace::Work
     if (secret && !secret->empty()) {
       sources[sha256_hex(*secret)] = key.name;
     } else {
-      problems += fmt::format("  write key \"{}\": {}\n", key.name, secret ? "no reference to where it stands" : secret.error().message);
+      problems += fmt::format("  write key \"{}\": {}\n", key.name,
+                              secret ? "no reference to where it stands" : secret.error().message);
     }
   }
-  if (!problems.empty()) return invalid("write keys are missing:\n" + problems + "set them where `tailrace serve` runs");
+  if (!problems.empty())
+    return invalid("write keys are missing:\n" + problems + "set them where `tailrace serve` runs");
   return sources;
 }
 

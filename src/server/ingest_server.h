@@ -25,7 +25,8 @@ struct IngestOptions {
 };
 
 // Reads the keys by their references. Errors: invalid_argument, naming all that are missing.
-Result<std::map<std::string, std::string>> read_write_keys(const workspace::Workspace& workspace, const std::string& secrets_folder);
+Result<std::map<std::string, std::string>> read_write_keys(const workspace::Workspace& workspace,
+                                                           const std::string& secrets_folder);
 
 class IngestServer {
  public:

@@ -39,7 +39,8 @@ void write_engine(Text& text, const engine::Engine& engine) {
   text.kind("tailrace_segment_members", "gauge", "Members of a segment.");
   const auto& segments = engine.workspace()->segments;
   for (std::uint32_t i = 0; i < segments.size(); ++i) {
-    text.value(fmt::format("tailrace_segment_members{{segment=\"{}\"}}", escaped(segments[i].name)), engine.size(SegmentId(i)));
+    text.value(fmt::format("tailrace_segment_members{{segment=\"{}\"}}", escaped(segments[i].name)),
+               engine.size(SegmentId(i)));
   }
 }
 
@@ -47,19 +48,27 @@ void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs) 
   const auto each = [&](std::string_view name, std::string_view type, std::string_view help, auto number) {
     text.kind(name, type, help);
     for (const auto& sync : syncs) {
-      text.value(fmt::format("{}{{sync=\"{}\",destination=\"{}\"}}", name, escaped(sync.sync), escaped(sync.destination)), number(sync));
+      text.value(fmt::format("{}{{sync=\"{}\",destination=\"{}\"}}", name, escaped(sync.sync),
+                             escaped(sync.destination)),
+                 number(sync));
     }
   };
   using Status = delivery::SyncStatus;
-  each("tailrace_sync_desired", "gauge", "People who should be in the audience.", [](const Status& s) { return s.desired; });
-  each("tailrace_sync_delivered", "gauge", "People the platform acknowledged.", [](const Status& s) { return s.delivered; });
-  each("tailrace_sync_pending", "gauge", "Changes not yet acknowledged.", [](const Status& s) { return s.pending; });
+  each("tailrace_sync_desired", "gauge", "People who should be in the audience.",
+       [](const Status& s) { return s.desired; });
+  each("tailrace_sync_delivered", "gauge", "People the platform acknowledged.",
+       [](const Status& s) { return s.delivered; });
+  each("tailrace_sync_pending", "gauge", "Changes not yet acknowledged.",
+       [](const Status& s) { return s.pending; });
   each("tailrace_sync_sent_total", "counter", "Records sent.", [](const Status& s) { return s.sent; });
-  each("tailrace_sync_accepted_total", "counter", "Records accepted.", [](const Status& s) { return s.accepted; });
-  each("tailrace_sync_rejected_total", "counter", "Records rejected.", [](const Status& s) { return s.rejected; });
+  each("tailrace_sync_accepted_total", "counter", "Records accepted.",
+       [](const Status& s) { return s.accepted; });
+  each("tailrace_sync_rejected_total", "counter", "Records rejected.",
+       [](const Status& s) { return s.rejected; });
   each("tailrace_sync_latency_p50_milliseconds", "gauge", "Live event received to acknowledged, median.",
        [](const Status& s) { return static_cast<std::uint64_t>(s.latency_p50.value_or(Millis{0}).count); });
-  each("tailrace_sync_latency_p99_milliseconds", "gauge", "Live event received to acknowledged, 99th percentile.",
+  each("tailrace_sync_latency_p99_milliseconds", "gauge",
+       "Live event received to acknowledged, 99th percentile.",
        [](const Status& s) { return static_cast<std::uint64_t>(s.latency_p99.value_or(Millis{0}).count); });
 }
 
@@ -73,16 +82,23 @@ Metrics& metrics() {
 void write_metrics(Core& core, std::unique_ptr<io::Responder> responder) {
   auto text = std::make_shared<Text>();
   const Metrics& counters = metrics();
-  text->single("tailrace_http_requests_total", "counter", "Requests received.", counters.http_requests.value());
-  text->single("tailrace_http_unauthorised_total", "counter", "Requests without a known write key.", counters.http_unauthorised.value());
-  text->single("tailrace_http_refused_total", "counter", "Requests with an unreadable body.", counters.http_refused.value());
-  text->single("tailrace_http_throttled_total", "counter", "Requests answered 429.", counters.http_throttled.value());
+  text->single("tailrace_http_requests_total", "counter", "Requests received.",
+               counters.http_requests.value());
+  text->single("tailrace_http_unauthorised_total", "counter", "Requests without a known write key.",
+               counters.http_unauthorised.value());
+  text->single("tailrace_http_refused_total", "counter", "Requests with an unreadable body.",
+               counters.http_refused.value());
+  text->single("tailrace_http_throttled_total", "counter", "Requests answered 429.",
+               counters.http_throttled.value());
   text->single("tailrace_messages_total", "counter", "Messages received.", counters.messages.value());
-  text->single("tailrace_messages_rejected_total", "counter", "Messages that could not become a record.", counters.messages_rejected.value());
+  text->single("tailrace_messages_rejected_total", "counter", "Messages that could not become a record.",
+               counters.messages_rejected.value());
   text->single("tailrace_queued_bytes", "gauge", "Committed but not yet applied.", core.queued_bytes());
   auto shared = std::make_shared<std::unique_ptr<io::Responder>>(std::move(responder));
   const auto respond = [text, shared] {
-    (*shared)->respond({.status = 200, .headers = {{"Content-Type", "text/plain; version=0.0.4"}}, .body = std::move(text->out)});
+    (*shared)->respond({.status = 200,
+                        .headers = {{"Content-Type", "text/plain; version=0.0.4"}},
+                        .body = std::move(text->out)});
   };
   core.post([text, respond, courier = core.courier()](engine::Engine& engine) {
     write_engine(*text, engine);

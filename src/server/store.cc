@@ -1,12 +1,12 @@
 #include "server/store.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "base/bytes.h"
 #include "base/hash.h"
@@ -27,7 +27,8 @@ Result<std::string> read_whole(Disk& disk, const std::string& path) {
   return bytes;
 }
 
-Result<void> write_whole(Disk& disk, const std::string& directory, const std::string& name, std::string_view bytes) {
+Result<void> write_whole(Disk& disk, const std::string& directory, const std::string& name,
+                         std::string_view bytes) {
   const std::string path = directory + "/" + name;
   const std::string beside = path + ".new";
   if (disk.exists(beside)) TRY(disk.remove(beside));
@@ -63,7 +64,8 @@ Result<void> Store::lock() {
   lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock_ < 0) return fail(Error::Code::io, fmt::format("cannot open {}: {}", path, std::strerror(errno)));
   if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    return fail(Error::Code::conflict, fmt::format("the store {} is in use by another tailrace process", options_.directory));
+    return fail(Error::Code::conflict,
+                fmt::format("the store {} is in use by another tailrace process", options_.directory));
   }
   return {};
 }
@@ -74,7 +76,8 @@ Result<void> Store::check_format() {
   const std::string format = TRY(read_whole(disk_, path));
   if (format == kFormat) return {};
   return fail(Error::Code::unsupported,
-              fmt::format("the store {} is of a format this version does not know (\"{}\"); use the tailrace that wrote it, or a newer one",
+              fmt::format("the store {} is of a format this version does not know (\"{}\"); use the tailrace "
+                          "that wrote it, or a newer one",
                           options_.directory, format.substr(0, format.find('\n')).substr(0, 40)));
 }
 
@@ -86,7 +89,8 @@ Result<Position> Store::load_snapshot() {
     return log_->begin();
   };
   const std::string bytes = TRY(read_whole(disk_, path));
-  if (bytes.size() < kSnapshotHeader || !bytes.starts_with(kSnapshotMagic)) return damaged("not a snapshot of this version");
+  if (bytes.size() < kSnapshotHeader || !bytes.starts_with(kSnapshotMagic))
+    return damaged("not a snapshot of this version");
   ByteReader header(std::string_view(bytes).substr(kSnapshotMagic.size()));
   const auto position = TRY(header.get<Position>());
   const auto size = TRY(header.get<std::uint64_t>());
@@ -125,7 +129,9 @@ Result<void> Store::save_snapshot(Position position) {
   const std::string state = engine_.save();
   std::string bytes(kSnapshotMagic);
   bytes.reserve(kSnapshotHeader + state.size());
-  const auto put = [&](std::uint64_t value) { bytes.append(reinterpret_cast<const char*>(&value), sizeof value); };
+  const auto put = [&](std::uint64_t value) {
+    bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
+  };
   put(position.value);
   put(state.size());
   put(hash64(state));

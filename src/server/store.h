@@ -1,4 +1,5 @@
-// A store on disk: the log, the engine's state over it, and snapshots of that state. One process owns it, under a lock.
+// A store on disk: the log, the engine's state over it, and snapshots of that state. One process owns it,
+// under a lock.
 //
 //   DIR/FORMAT        "tailrace store 1"
 //   DIR/lock          held while open

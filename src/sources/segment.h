@@ -44,7 +44,9 @@ std::optional<SegmentCall> segment_call(std::string_view path);
 // When a message happened: its `timestamp`, else its `originalTimestamp`, else now. If the clock of the
 // sender is to be corrected and it said by `sentAt` (of the batch, else of the message) what time it had when
 // it sent, then
+//
 //   time = now - (sentAt - timestamp)
+//
 // which is Segment's rule, applied to an explicit `timestamp` too. Without `sentAt` the timestamp is used as
 // it is.
 struct SegmentRequest {
@@ -67,19 +69,17 @@ constexpr std::size_t kRejectedPayloadBytesMax = 4096;    // of a rejected recor
 // What becomes a record and what is rejected:
 // - A call's type is that of its path, else its `type`; `delete` is RecordKind::remove.
 // - userId or anonymousId is required (numbers become text). An identify may do without when its traits hold
-// an
-//   email or a phone; an alias needs userId and previousId; a group needs groupId too; a track needs event.
+//   an email or a phone; an alias needs userId and previousId; a group needs groupId too; a track needs
+//   event.
 // - identify without traits takes those of context.traits. The page's or screen's name is the record's
-// `event`.
+//   `event`.
 // - properties, traits and context become minified text, otherwise as they came: numbers keep their digits,
 //   duplicate members stay. Empty when absent or null. The context of a batch is merged into that of each
 //   message, member by member at the top level; the message's own member wins.
 // - A string with half a surrogate pair, a number beyond a double and nesting deeper than kJsonDepthMax
-// reject the
-//   message: what we store must be readable by whoever reads it.
+//   reject the message: what we store must be readable by whoever reads it.
 // - A rejected record carries source, message id, the ids as far as they can be read (so that a deletion
-// finds it),
-//   time = now, and the begin of the message as it came.
+//   finds it), time = now, and the begin of the message as it came.
 // - integrations and unknown members are checked as JSON and left out.
 //
 // body: JSON, decompressed. Errors: invalid_argument (not JSON in UTF-8, no object at the top, no list

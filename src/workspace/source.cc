@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/nearest.h"
+
 namespace tailrace::workspace {
 
 namespace {
@@ -18,24 +20,6 @@ bool is_continuation_byte(char c) { return (static_cast<unsigned char>(c) & 0xc0
 std::uint32_t code_points(std::string_view text) {
   return static_cast<std::uint32_t>(
       std::ranges::count_if(text, [](char c) { return !is_continuation_byte(c); }));
-}
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-// Levenshtein's distance without regard to case; both words are short.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row[b.size()];
 }
 
 }  // namespace
@@ -102,14 +86,7 @@ std::vector<FileProblem> Problems::take_sorted() {
 
 std::string suggest(std::string_view word, const std::vector<std::string>& known) {
   if (known.empty()) return "";
-  const auto closest = std::ranges::min_element(known, {}, [&](const std::string& candidate) {
-    // Longer ones cannot be meant, and the distance costs the product of the lengths.
-    return word.size() > kQuotedBytesMax ? word.size() : edit_distance(word, candidate);
-  });
-  if (word.size() <= kQuotedBytesMax &&
-      edit_distance(word, *closest) <= std::max<std::size_t>(1, closest->size() / 3)) {
-    return fmt::format("did you mean {}?", in_quotes(*closest));
-  }
+  if (const auto near = nearest(word, known)) return fmt::format("did you mean {}?", in_quotes(*near));
   std::vector<std::string> names;
   for (const std::string& name : known) {
     if (names.size() == kSuggestedNamesMax) break;

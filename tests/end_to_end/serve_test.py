@@ -158,11 +158,13 @@ class Commands(unittest.TestCase):
         return self.scene.run("import", path, *arguments, code=code)
 
     def test_import_is_resumed_not_repeated(self):
-        first = self.import_lines(order("u1", "o1"), "", "not json", order("u2", "o2"), {"type": "track"})
-        self.assertIn("events.jsonl line 3", self.scene.run("status").stdout)
-        self.assertIn("events.jsonl line 5", self.scene.run("status").stdout)
-        again = json.loads(self.import_lines(order("u1", "o1"), "", "not json", order("u2", "o2"), {"type": "track"}, arguments=("--format", "json")).stdout)
-        self.assertEqual((again[0]["imported"], again[0]["imported before"]), (0, 4)) if first else None
+        lines = [order("u1", "o1"), "", "not json", order("u2", "o2"), {"type": "track"}]
+        self.import_lines(*lines)
+        status = self.scene.run("status").stdout
+        self.assertIn("events.jsonl line 3", status)
+        self.assertIn("events.jsonl line 5", status)
+        again = json.loads(self.import_lines(*lines, arguments=("--format", "json")).stdout)[0]
+        self.assertEqual((again["imported"], again["imported before"]), (0, 4))
         self.assertEqual(self.scene.members('performed "Order Placed"'), ["u1", "u2"])
 
     def test_shift_is_kept_with_the_import(self):

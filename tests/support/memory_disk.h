@@ -2,14 +2,12 @@
 // survive:
 //
 //   fail_operation(n)   the n-th operation from now fails, and it may have half happened: a write has written
-//   a
-//                       part, a sync has lost what it should have kept (a system that could not write a page
-//                       may take it for clean, so that the next sync says yes and keeps nothing of it)
+//                       a part, a sync has lost what it should have kept (a system that could not write a
+//                       page may take it for clean, so that the next sync says yes and keeps nothing of it)
 //   stop_after(n)       the machine stops: after n more operations every one fails
 //   crash(...)          power cut: of what was not synced, all, nothing, or any 512-byte sectors remain; of
-//   the
-//                       names that were not synced, a beginning of the changes in their order. Files that
-//                       were open fail from then on; open them again.
+//                       the names that were not synced, a beginning of the changes in their order. Files
+//                       that were open fail from then on; open them again.
 //   set_capacity(n)     writes fail, after a part, when all files together would have more than n bytes
 //   flip_bit, set_contents  damage on the disk itself
 //

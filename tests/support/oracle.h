@@ -23,7 +23,7 @@
 //   6.  `before T` asks for time < T and, like every window, time <= t.
 //   7.  A window on `entered` speaks of the times of entry: one entry must satisfy all its bounds.
 //   8.  An entry is an instant at which the segment turns from false to true. True since for ever is no
-//   entry.
+//       entry.
 //   9.  `was in segment S at T` is false before T and fixed from T on.
 //   10. A calendar word is the unit around t, [start, end), in the world's zone; weeks begin on Monday. A day
 //       whose midnight is skipped begins after the gap; one whose midnight comes twice begins at the first.

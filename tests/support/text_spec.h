@@ -14,8 +14,7 @@
 //   segment NAME = EXPRESSION
 //
 //   at TIME [ACTION] => CHANGES           the clock reaches TIME, which never goes back; then what happened
-//   is
-//                                         received at TIME
+//                                         is received at TIME
 //   members SEGMENT at TIME => NAMES      time travel, with everything known by then
 //   timeline SEGMENT from TIME to TIME => CHANGES, each with `at TIME`
 //

@@ -1,11 +1,18 @@
-#include "language/suggest.h"
+#include "base/nearest.h"
 
 #include <algorithm>
+#include <vector>
 
-#include "language/words.h"
-
-namespace tailrace::language {
+namespace tailrace {
 namespace {
+
+std::string to_lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
 
 // Names longer than this are not compared: the work grows with the product of the lengths.
 constexpr std::size_t kLengthMax = 100;
@@ -28,7 +35,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::optional<std::string> nearest(std::string_view written, const std::vector<std::string>& names) {
+std::optional<std::string> nearest(std::string_view written, std::span<const std::string> names) {
   if (written.size() > kLengthMax) return std::nullopt;
   const std::string wanted = to_lower(written);
   std::optional<std::string> best;
@@ -43,4 +50,4 @@ std::optional<std::string> nearest(std::string_view written, const std::vector<s
   return best;
 }
 
-}  // namespace tailrace::language
+}  // namespace tailrace

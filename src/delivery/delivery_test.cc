@@ -1,0 +1,652 @@
+#include "delivery/delivery.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "delivery/fake_platform.h"
+
+namespace tailrace::delivery {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+using State = Membership::State;
+
+constexpr PersonId kAda{1}, kBob{2}, kCy{3};
+constexpr SyncId kFirst{0}, kSecond{1};
+
+// One or more syncs over a real ledger; requests are seen as text, and answered by hand or by the platform.
+class DeliveryTest : public testing::Test {
+ protected:
+  DeliveryTest() {
+    person(kAda, "ada", {{IdentifierKind::email, "ada@example.com", {}}});
+    person(kBob, "bob", {{IdentifierKind::email, "bob@example.com", {}}});
+    person(kCy, "cy", {{IdentifierKind::email, "cy@example.com", {}}});
+    add_sync("s", workspace::Effect::target);
+  }
+
+  void person(PersonId id, std::string golden_id, std::vector<Identifier> identifiers) {
+    profiles.people[id] = {.id = id,
+                           .golden_id = std::move(golden_id),
+                           .identifiers = std::move(identifiers),
+                           .traits = {},
+                           .consent = {}};
+  }
+  Connection& add_sync(std::string name, workspace::Effect effect) {
+    Connection connection;
+    connection.sync.name = name;
+    connection.sync.destination = "fake";
+    connection.sync.effect = effect;
+    connection.sync.audience_id = "aud";
+    connection.sync.identifiers = {IdentifierKind::email, IdentifierKind::phone};
+    connection.destination = &destination;
+    connection.config.settings["sync"] = std::move(name);
+    return connections.emplace_back(std::move(connection));
+  }
+
+  // Also what a restart after a crash does: answers not given never come.
+  void start(std::vector<PersonId> desired = {}) {
+    delivery.reset();
+    ledger.reset();
+    auto opened = Ledger::open(directory.path());
+    ASSERT_TRUE(opened) << opened.error().message;
+    ledger = std::move(*opened);
+    auto created = Delivery::create(connections, *ledger, profiles, random, options);
+    ASSERT_TRUE(created) << created.error().message;
+    delivery = std::move(*created);
+    for (std::uint32_t i = 0; i < connections.size(); ++i) delivery->set_desired(SyncId{i}, desired, now);
+    sends.clear();
+  }
+
+  void change(PersonId who, Change what, SyncId sync = kFirst) {
+    delivery->on_change(sync, {now, now, {}, who, what}, Delivery::Origin::live);
+  }
+  void enter(PersonId who, SyncId sync = kFirst) { change(who, Change::entered, sync); }
+  void leave(PersonId who, SyncId sync = kFirst) { change(who, Change::left, sync); }
+
+  // The bodies of the requests that go out `later`.
+  std::vector<std::string> poll(Millis later = {0}) {
+    now = now + later;
+    std::vector<std::string> bodies;
+    for (Send& send : delivery->poll(now)) {
+      bodies.push_back(send.request.body);
+      sends.push_back(std::move(send));
+    }
+    return bodies;
+  }
+  std::vector<std::string> poll_aged() { return poll(Millis{250}); }
+
+  void reply(Result<HttpResponse> response) {
+    ASSERT_FALSE(sends.empty());
+    const Send send = std::move(sends.front());
+    sends.erase(sends.begin());
+    delivery->on_reply(send.id, std::move(response), now);
+  }
+  void reply(int status, std::string body = "", HttpHeaders headers = {}) {
+    reply(HttpResponse{status, std::move(headers), std::move(body)});
+  }
+  // Until nothing is left to do, answered by the platform.
+  void run() {
+    for (int i = 0; i < 200; ++i) {
+      while (!sends.empty()) reply(platform.handle(sends.front().request));
+      if (delivery->idle()) return;
+      now = std::max(now, std::min(delivery->next_poll_at(), now + kHour));
+      poll();
+    }
+    FAIL() << "never idle: " << status().state;
+  }
+
+  SyncStatus status(SyncId sync = kFirst) { return delivery->status()[sync.value]; }
+  const std::set<std::string>& audience() { return platform.audiences["s"]; }
+  State state_of(PersonId who) { return delivery->membership(kFirst, who)->state; }
+
+  TemporaryDirectory directory;
+  Random random{7};
+  Options options;
+  FakeDestination destination;
+  FakePlatform platform;
+  FakeProfiles profiles;
+  std::vector<Connection> connections;
+  std::unique_ptr<Ledger> ledger;
+  std::unique_ptr<Delivery> delivery;
+  std::vector<Send> sends;
+  Time now = *parse_time("2026-03-01T10:00:00Z");
+};
+
+// --- batches and cadence
+
+TEST_F(DeliveryTest, changes_wait_for_company_and_no_longer) {
+  start();
+  enter(kAda);
+  EXPECT_EQ(delivery->next_poll_at(), kForeverAgo);
+  EXPECT_THAT(poll(), IsEmpty());
+  EXPECT_EQ(delivery->next_poll_at(), now + Millis{250});
+  now = now + Millis{100};
+  enter(kBob);
+  EXPECT_THAT(poll(Millis{149}), IsEmpty());
+  EXPECT_THAT(poll(Millis{1}),
+              ElementsAre("add 1 to aud\nada email:ada@example.com\nbob email:bob@example.com\n"));
+}
+
+TEST_F(DeliveryTest, a_full_batch_does_not_wait) {
+  destination.limits_.batch_records_max = 2;
+  start();
+  enter(kAda);
+  enter(kBob);
+  EXPECT_EQ(poll().size(), 1u);
+}
+
+TEST_F(DeliveryTest, in_and_out_before_the_flush_sends_nothing) {
+  start();
+  enter(kAda);
+  poll();
+  leave(kAda);
+  EXPECT_THAT(poll_aged(), IsEmpty());
+  EXPECT_TRUE(delivery->idle());
+  EXPECT_EQ(status().sent, 0u);
+}
+
+TEST_F(DeliveryTest, every_waits_for_its_time_and_flush_does_not) {
+  connections[0].sync.cadence = {workspace::Cadence::Kind::every, kMinute * 15, ""};
+  now = *parse_time("2026-03-01T10:07:00Z");
+  start();
+  enter(kAda);
+  EXPECT_THAT(poll(), IsEmpty());
+  EXPECT_EQ(delivery->next_poll_at(), *parse_time("2026-03-01T10:15:00Z"));
+  EXPECT_EQ(poll(kMinute * 8).size(), 1u);
+  reply(200);
+  enter(kBob);
+  EXPECT_THAT(poll(kMinute), IsEmpty());
+  delivery->flush(kFirst);
+  EXPECT_EQ(poll().size(), 1u);
+}
+
+TEST_F(DeliveryTest, cron_is_in_the_time_zone) {
+  connections[0].sync.cadence = {workspace::Cadence::Kind::cron, {}, "0 6 * * *"};
+  connections[0].time_zone = "America/New_York";
+  start();
+  enter(kAda);
+  poll();
+  EXPECT_EQ(delivery->next_poll_at(), *parse_time("2026-03-01T11:00:00Z"));
+}
+
+TEST_F(DeliveryTest, a_bad_cron_or_limit_cannot_start) {
+  start();
+  auto bad = connections;
+  bad[0].sync.cadence = {workspace::Cadence::Kind::cron, {}, "61 * * * *"};
+  EXPECT_THAT(Delivery::create(bad, *ledger, profiles, random, {}).error().message, HasSubstr("sync `s`"));
+  bad = connections;
+  bad[0].config.settings["batch_records_max"] = "many";
+  EXPECT_THAT(Delivery::create(bad, *ledger, profiles, random, {}).error().message,
+              HasSubstr("batch_records_max"));
+}
+
+TEST_F(DeliveryTest, a_request_too_long_for_the_platform_is_cut) {
+  destination.limits_.batch_bytes_max = 45;
+  start();
+  enter(kAda);
+  enter(kBob);
+  poll();
+  EXPECT_THAT(poll_aged(), ElementsAre("add 2 to aud\nada email:ada@example.com\n",
+                                       "add 3 to aud\nbob email:bob@example.com\n"));
+}
+
+// --- order
+
+TEST_F(DeliveryTest, protective_changes_go_first_across_syncs) {
+  add_sync("suppress", workspace::Effect::suppress);
+  start();
+  enter(kAda);
+  enter(kBob, kSecond);
+  run();
+  leave(kAda);           // protects
+  enter(kCy);            // does not
+  enter(kCy, kSecond);   // protects
+  leave(kBob, kSecond);  // does not
+  poll();
+  EXPECT_THAT(poll_aged(), ElementsAre(HasSubstr("add"), StartsWith("remove 2 to aud\nada"),
+                                       StartsWith("add 3 to aud\ncy"), StartsWith("remove 3 to aud\nbob")));
+}
+
+TEST_F(DeliveryTest, a_person_in_flight_waits_for_the_answer) {
+  start();
+  enter(kAda);
+  poll();
+  EXPECT_EQ(poll_aged().size(), 1u);
+  leave(kAda);
+  EXPECT_THAT(poll(kMinute), IsEmpty());
+  reply(200);
+  EXPECT_EQ(status().delivered, 1u);
+  EXPECT_THAT(poll(), ElementsAre("remove 2 to aud\nada email:ada@example.com\n"));
+}
+
+TEST_F(DeliveryTest, an_addition_waits_while_a_removal_of_the_same_identifier_is_in_flight) {
+  person(kBob, "bob", {{IdentifierKind::email, "ada@example.com", {}}});
+  start();
+  enter(kAda);
+  run();
+  leave(kAda);
+  poll();
+  EXPECT_EQ(poll_aged().size(), 1u);
+  enter(kBob);
+  EXPECT_THAT(poll(kMinute), IsEmpty());
+  run();
+  EXPECT_THAT(audience(), ElementsAre("email:ada@example.com"));
+}
+
+// --- the ledger before the request
+
+TEST_F(DeliveryTest, the_intent_is_in_the_ledger_before_the_request) {
+  start();
+  enter(kAda);
+  poll();
+  poll_aged();
+  EXPECT_EQ(state_of(kAda), State::adding);
+  EXPECT_EQ(delivery->membership(kFirst, kAda)->uploaded.front().value, "ada@example.com");
+  reply(200);
+  EXPECT_EQ(state_of(kAda), State::member);
+  leave(kAda);
+  poll();
+  poll_aged();
+  EXPECT_EQ(state_of(kAda), State::removing);
+  reply(200);
+  EXPECT_EQ(state_of(kAda), State::left);
+  EXPECT_THAT(delivery->membership(kFirst, kAda)->uploaded, IsEmpty());
+}
+
+TEST_F(DeliveryTest, after_a_crash_what_is_unknown_follows_what_is_desired) {
+  start();
+  enter(kAda);
+  enter(kBob);
+  poll();
+  poll_aged();
+  start({kAda});
+  EXPECT_THAT(poll(), ElementsAre("remove 2 to aud\nbob email:bob@example.com\n",
+                                  "add 3 to aud\nada email:ada@example.com\n"));
+  run();
+  EXPECT_EQ(state_of(kBob), State::left);
+  EXPECT_EQ(status().sent, 3u);  // Ada's resend is not counted again
+}
+
+TEST_F(DeliveryTest, entries_are_acknowledged_additions) {
+  start();
+  enter(kAda);
+  poll();
+  poll_aged();
+  EXPECT_THAT(delivery->take_entries(), IsEmpty());
+  reply(200);
+  const auto entries = delivery->take_entries();
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(entries[0].person, kAda);
+  EXPECT_EQ(entries[0].at, now);
+  EXPECT_THAT(delivery->take_entries(), IsEmpty());
+}
+
+TEST_F(DeliveryTest, a_sync_moved_to_another_audience_is_stopped_with_the_mend) {
+  start();
+  enter(kAda);
+  run();
+  connections[0].sync.audience_id = "other";
+  start({kAda, kBob});
+  EXPECT_THAT(poll(kMinute), IsEmpty());
+  EXPECT_THAT(status().state, HasSubstr("stopped: its people stand in audience aud"));
+}
+
+// --- identifiers
+
+TEST_F(DeliveryTest, a_shared_identifier_goes_with_its_last_holder) {
+  for (const PersonId who : {kAda, kBob})
+    profiles.people[who].identifiers.push_back({IdentifierKind::phone, "7", {}});
+  start();
+  enter(kAda);
+  enter(kBob);
+  run();
+  leave(kAda);
+  run();
+  EXPECT_THAT(audience(), ElementsAre("email:bob@example.com", "phone:7"));
+  leave(kBob);
+  run();
+  EXPECT_THAT(audience(), IsEmpty());
+}
+
+TEST_F(DeliveryTest, holders_who_leave_together_leave_nothing) {
+  for (const PersonId who : {kAda, kBob}) person(who, "x", {{IdentifierKind::phone, "7", {}}});
+  start();
+  enter(kAda);
+  enter(kBob);
+  run();
+  leave(kAda);
+  leave(kBob);
+  poll();
+  EXPECT_THAT(poll_aged(), ElementsAre("remove 2 to aud\nx phone:7\n"));
+  run();
+  EXPECT_EQ(state_of(kAda), State::left);
+  EXPECT_EQ(state_of(kBob), State::left);
+}
+
+TEST_F(DeliveryTest, a_removal_sends_what_was_added_though_the_email_changed) {
+  start();
+  enter(kAda);
+  run();
+  person(kAda, "ada", {{IdentifierKind::email, "new@example.com", {}}});
+  leave(kAda);
+  poll();
+  EXPECT_THAT(poll_aged(), ElementsAre("remove 2 to aud\nada email:ada@example.com\n"));
+}
+
+TEST_F(DeliveryTest, a_deleted_person_is_removed_and_leaves_no_identifier_behind) {
+  start();
+  enter(kAda);
+  run();
+  profiles.people[kAda] = {
+      .id = kAda, .golden_id = "", .identifiers = {}, .traits = {}, .consent = {}, .deleted = true};
+  delivery->on_profile_change(kAda);
+  run();
+  EXPECT_THAT(audience(), IsEmpty());
+  EXPECT_THAT(delivery->membership(kFirst, kAda)->uploaded, IsEmpty());
+}
+
+TEST_F(DeliveryTest, a_changed_profile_of_a_member_is_exact_and_in_protective_order) {
+  start();
+  enter(kAda);
+  run();
+  person(kAda, "ada", {{IdentifierKind::email, "new@example.com", {}}});
+  delivery->on_profile_change(kAda);
+  poll();
+  EXPECT_THAT(poll_aged(), ElementsAre("remove 2 to aud\nada email:ada@example.com\n"));
+  reply(200);
+  EXPECT_THAT(poll(), ElementsAre("add 3 to aud\nada email:new@example.com\n"));
+  reply(200);
+  run();
+  EXPECT_EQ(delivery->take_entries().size(), 1u);  // a new address is no new entry
+}
+
+TEST_F(DeliveryTest, who_has_nothing_to_upload_is_visible_and_asked_again_when_it_changes) {
+  person(kAda, "ada", {{IdentifierKind::phone, "bad", {}}});
+  person(kBob, "bob", {});
+  start();
+  enter(kAda);
+  enter(kBob);
+  run();
+  EXPECT_EQ(status().without_identifier, 2u);
+  EXPECT_EQ(status().sent, 0u);
+  const auto rejections = delivery->rejections(kFirst, 10);
+  ASSERT_EQ(rejections.size(), 2u);
+  EXPECT_EQ(rejections[0].reason, "no usable identifier: phone malformed");
+  EXPECT_EQ(rejections[1].reason, "no usable identifier: has no email or phone");
+  start({kAda, kBob});
+  EXPECT_EQ(status().without_identifier, 2u);
+  person(kBob, "bob", {{IdentifierKind::phone, "7", {}}});
+  delivery->on_profile_change(kBob);
+  run();
+  EXPECT_THAT(audience(), ElementsAre("phone:7"));
+  EXPECT_EQ(status().without_identifier, 1u);
+}
+
+// --- answers
+
+TEST_F(DeliveryTest, the_same_batch_goes_again_after_what_the_platform_asked_for) {
+  start();
+  enter(kAda);
+  poll();
+  const auto first = poll_aged();
+  reply(429, "", {{"Retry-After", "12"}});
+  EXPECT_EQ(status().state, "waiting for 12s: HTTP 429");
+  EXPECT_THAT(poll(Millis{11'999}), IsEmpty());
+  EXPECT_EQ(delivery->next_poll_at(), now + Millis{1});
+  EXPECT_EQ(poll(Millis{1}), first);
+  EXPECT_EQ(status().sent, 1u);
+}
+
+TEST_F(DeliveryTest, an_unanswered_request_goes_again_within_the_cap_for_ever) {
+  start();
+  enter(kAda);
+  poll();
+  const auto first = poll_aged();
+  for (int i = 0; i < 30; ++i) {
+    reply(fail(Error::Code::unavailable, "connection reset"));
+    EXPECT_THAT(status().state, StartsWith("waiting for "));
+    EXPECT_FALSE(delivery->idle());
+    poll(options.retry_cap);
+    ASSERT_EQ(sends.size(), 1u);
+    EXPECT_EQ(sends[0].request.body, first[0]);
+  }
+}
+
+TEST_F(DeliveryTest, bisection_finds_the_poison_and_the_rest_arrives) {
+  platform.poison = {"email:bob@example.com"};
+  start();
+  for (const PersonId who : {kAda, kBob, kCy}) enter(who);
+  run();
+  EXPECT_THAT(audience(), ElementsAre("email:ada@example.com", "email:cy@example.com"));
+  EXPECT_EQ(state_of(kBob), State::rejected);
+  EXPECT_EQ(delivery->rejections(kFirst, 10)[0].reason, "HTTP 400");
+  EXPECT_EQ(status().accepted, 2u);
+  EXPECT_EQ(status().rejected, 1u);
+  EXPECT_EQ(status().pending, 0u);
+}
+
+TEST_F(DeliveryTest, a_named_culprit_is_refused_and_the_rest_goes_again_under_a_new_id) {
+  platform.poison = {"email:bob@example.com"};
+  platform.names_culprits = true;
+  start();
+  for (const PersonId who : {kAda, kBob, kCy}) enter(who);
+  poll();
+  poll_aged();
+  reply(platform.handle(sends.front().request));
+  EXPECT_THAT(poll(), ElementsAre("add 2 to aud\nada email:ada@example.com\ncy email:cy@example.com\n"));
+  EXPECT_EQ(delivery->membership(kFirst, kBob)->reason, "malformed hash");
+}
+
+TEST_F(DeliveryTest, a_refused_record_is_kept_and_asked_again_on_a_new_profile) {
+  start();
+  enter(kAda);
+  enter(kBob);
+  poll();
+  poll_aged();
+  reply(200, "ok\ntoo short\n");
+  poll();
+  EXPECT_TRUE(delivery->idle());
+  EXPECT_EQ(delivery->rejections(kFirst, 1)[0].reason, "too short");
+  delivery->on_profile_change(kBob);
+  poll();
+  EXPECT_EQ(poll_aged().size(), 1u);
+}
+
+TEST_F(DeliveryTest, a_refused_removal_stays_visible_and_does_not_spin) {
+  start();
+  enter(kAda);
+  run();
+  leave(kAda);
+  poll();
+  poll_aged();
+  reply(200, "unknown record\n");
+  EXPECT_TRUE(delivery->idle());
+  EXPECT_EQ(state_of(kAda), State::removing);
+  EXPECT_EQ(delivery->membership(kFirst, kAda)->reason, "unknown record");
+}
+
+TEST_F(DeliveryTest, stop_stops_one_sync_and_tries_again_with_one_request) {
+  connections[0].sync.destination = "a";
+  add_sync("other", workspace::Effect::target).sync.destination = "b";
+  destination.limits_.batch_records_max = 1;
+  start();
+  enter(kAda);
+  enter(kBob);
+  enter(kAda, kSecond);
+  ASSERT_EQ(poll().size(), 2u);
+  reply(403);
+  reply(200);
+  EXPECT_EQ(status().state, "stopped: HTTP 403");
+  EXPECT_EQ(status(kSecond).delivered, 1u);
+  poll();
+  EXPECT_TRUE(delivery->idle());
+  EXPECT_THAT(poll(Millis{299'999}), IsEmpty());
+  ASSERT_EQ(poll(Millis{1}).size(), 1u);
+  reply(200);
+  EXPECT_EQ(poll().size(), 1u);
+  run();
+  EXPECT_EQ(status().state, "idle");
+  EXPECT_EQ(status().delivered, 2u);
+}
+
+TEST_F(DeliveryTest, a_stopped_sync_says_so_after_a_restart_and_tries_at_once) {
+  start();
+  enter(kAda);
+  poll();
+  poll_aged();
+  reply(403);
+  start({kAda});
+  EXPECT_EQ(status().state, "stopped: HTTP 403");
+  EXPECT_EQ(poll().size(), 1u);
+}
+
+TEST_F(DeliveryTest, an_answer_of_the_wrong_length_stops) {
+  start();
+  enter(kAda);
+  poll();
+  poll_aged();
+  reply(200, "ok\nok\n");
+  EXPECT_EQ(status().state, "stopped: the answer speaks of 2 records, 1 were sent");
+}
+
+// --- tokens, audiences, limits, measurement
+
+TEST_F(DeliveryTest, a_token_is_fetched_once_for_all_syncs_and_renewed_early) {
+  destination.has_tokens = true;
+  add_sync("other", workspace::Effect::target);
+  start();
+  enter(kAda);
+  enter(kAda, kSecond);
+  poll();
+  EXPECT_THAT(poll_aged(), ElementsAre("token"));
+  reply(200, "secret");
+  EXPECT_EQ(poll().size(), 2u);
+  EXPECT_EQ(*sends[0].request.headers.get("Authorization"), "secret");
+  reply(200);
+  reply(200);
+  poll();
+  enter(kBob);
+  poll(kMinute * 55);
+  EXPECT_THAT(poll_aged(), ElementsAre("token"));
+}
+
+TEST_F(DeliveryTest, a_refused_token_is_renewed_once_then_the_sync_stops) {
+  destination.has_tokens = true;
+  start();
+  enter(kAda);
+  poll();
+  poll_aged();
+  reply(200, "t1");
+  const auto batch = poll();
+  reply(401);
+  EXPECT_THAT(poll(), ElementsAre("token"));
+  reply(200, "t2");
+  EXPECT_EQ(poll(), batch);
+  reply(401);
+  EXPECT_EQ(status().state, "stopped: HTTP 401");
+}
+
+TEST_F(DeliveryTest, a_token_that_cannot_be_had_is_said) {
+  destination.has_tokens = true;
+  start();
+  enter(kAda);
+  poll();
+  poll_aged();
+  reply(400);
+  EXPECT_EQ(status().state, "stopped: no access token: invalid_grant");
+  EXPECT_THAT(poll(Millis{299'999}), IsEmpty());
+  EXPECT_THAT(poll(Millis{1}), ElementsAre("token"));
+}
+
+TEST_F(DeliveryTest, the_audience_is_created_first_and_only_once) {
+  destination.creates = true;
+  connections[0].sync.audience_id = "";
+  start();
+  enter(kAda);
+  poll();
+  EXPECT_THAT(poll_aged(), ElementsAre("create"));
+  reply(200, "aud-9");
+  EXPECT_THAT(poll(), ElementsAre(StartsWith("add 1 to aud-9\n")));
+  start({kAda});
+  EXPECT_THAT(poll(), ElementsAre(StartsWith("add 2 to aud-9\n")));
+}
+
+TEST_F(DeliveryTest, an_audience_that_cannot_be_created_stops_the_sync) {
+  destination.creates = true;
+  connections[0].sync.audience_id = "";
+  start();
+  enter(kAda);
+  poll();
+  poll_aged();
+  reply(403);
+  EXPECT_EQ(status().state, "stopped: cannot create the audience: no permission to create");
+}
+
+TEST_F(DeliveryTest, requests_per_minute_hold_over_all_syncs_to_a_destination) {
+  destination.limits_ = {.batch_records_max = 1, .requests_per_minute = 2};
+  add_sync("other", workspace::Effect::target);
+  start();
+  for (const SyncId sync : {kFirst, kSecond}) {
+    enter(kAda, sync);
+    enter(kBob, sync);
+  }
+  EXPECT_EQ(poll().size(), 2u);
+  reply(200);
+  reply(200);
+  EXPECT_THAT(poll(Millis{59'999}), IsEmpty());
+  EXPECT_EQ(poll(Millis{1}).size(), 2u);
+}
+
+TEST_F(DeliveryTest, a_platform_near_its_budget_is_asked_less_often) {
+  destination.limits_.batch_records_max = 1;
+  start();
+  enter(kAda);
+  enter(kBob);
+  poll();
+  reply(200, "", {{"Usage", "90"}});
+  EXPECT_THAT(poll(Millis{30'499}), IsEmpty());
+  EXPECT_EQ(poll(Millis{1}).size(), 1u);
+}
+
+TEST_F(DeliveryTest, the_audience_is_measured_until_the_answer_stays) {
+  destination.measures = true;
+  start();
+  enter(kAda);
+  poll();
+  poll_aged();
+  reply(200);
+  EXPECT_FALSE(delivery->idle());
+  EXPECT_THAT(poll(), ElementsAre("measure aud"));
+  reply(200, "40");
+  EXPECT_EQ(status().measured->size, 40);
+  EXPECT_TRUE(delivery->idle());
+  EXPECT_THAT(poll(Millis{59'999}), IsEmpty());
+  EXPECT_THAT(poll(Millis{1}), ElementsAre("measure aud"));
+  reply(200, "40");
+  EXPECT_THAT(poll(kHour), IsEmpty());
+}
+
+TEST_F(DeliveryTest, latency_counts_live_changes_alone) {
+  start();
+  delivery->on_change(kFirst, {now, now, {}, kBob, Change::entered}, Delivery::Origin::backfill);
+  enter(kAda);
+  poll();
+  poll_aged();
+  now = now + Millis{50};
+  reply(200);
+  EXPECT_EQ(status().latency_count, 1u);
+  EXPECT_GE(status().latency_p50->count, 300);
+  EXPECT_LE(status().latency_p99->count, 337);
+}
+
+TEST_F(DeliveryTest, an_answer_to_nothing_is_ignored) {
+  start();
+  delivery->on_reply(12'345, HttpResponse{200, {}, ""}, now);
+  EXPECT_TRUE(poll().empty());
+}
+
+}  // namespace
+}  // namespace tailrace::delivery

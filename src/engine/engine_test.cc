@@ -1,0 +1,223 @@
+#include "engine/engine.h"
+
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include "model/json.h"
+#include "support/memory_records.h"
+
+namespace tailrace::engine {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr Time kStart{1'772'323'200'000};
+
+class EngineTest : public ::testing::Test {
+ protected:
+  // Segments s0, s1, ... over events that are all admitted.
+  static workspace::Workspace workspace_of(const std::vector<std::string>& segments) {
+    workspace::Workspace workspace;
+    workspace.name = "test";
+    workspace.taxonomy.unknown_events = workspace::UnknownEvents::admit;
+    for (const std::string& text : segments) {
+      workspace::Named named;
+      named.name = "s" + std::to_string(workspace.segments.size());
+      named.text = text;
+      workspace.segments.push_back(named);
+    }
+    return workspace;
+  }
+  void apply(const workspace::Workspace& workspace) {
+    const std::string payload = to_json(workspace::to_value(workspace));
+    RecordView record;
+    record.kind = RecordKind::workspace;
+    record.payload = payload;
+    apply(record);
+  }
+  void track(std::string_view user, std::string_view event, std::string_view payload = "{}") {
+    RecordView record;
+    record.kind = RecordKind::track;
+    record.user_id = user;
+    record.event = event;
+    record.payload = payload;
+    apply(record);
+  }
+  // Received a second after the record before, where it does not say when.
+  void apply(RecordView record) {
+    now_ = now_ + kSecond;
+    record.received_at = now_;
+    record.time = now_;
+    const std::string id = std::to_string(records_.size());
+    if (record.message_id.empty()) record.message_id = id;
+    if (record.source.empty()) record.source = "app";
+    const auto applied = engine_.apply(records_.append(record), record, output_);
+    ASSERT_TRUE(applied) << applied.error().message;
+  }
+  void finish() {
+    while (engine_.work_pending()) ASSERT_TRUE(engine_.work());
+  }
+  std::vector<std::string> members(std::uint32_t segment) const {
+    std::vector<std::string> names;
+    for (const PersonId person : engine_.members(SegmentId(segment)))
+      names.push_back(engine_.golden_id(person));
+    return names;
+  }
+
+  tailrace::testing::MemoryRecords records_;
+  Engine engine_{records_, Engine::Slice{.rows = 1, .people = 1}};
+  Output output_;
+  Time now_ = kStart;
+};
+
+TEST_F(EngineTest, pages_are_one_event_whose_name_is_a_property) {
+  apply(workspace_of({R"(performed "Page Viewed" where name = "Pricing")"}));
+  RecordView page;
+  page.kind = RecordKind::page;
+  page.user_id = "ada";
+  page.event = "Pricing";
+  apply(page);
+  page.user_id = "bob";
+  page.event = "Home";
+  apply(page);
+  EXPECT_THAT(members(0), ElementsAre("ada"));
+}
+
+TEST_F(EngineTest, a_workspace_that_cannot_be_compiled_is_quarantined_and_the_one_before_stays) {
+  apply(workspace_of({R"(performed "X")"}));
+  track("ada", "X");
+  apply(workspace_of({R"(top 10% by count("X"))", R"(entered segment "s0")"}));
+  ASSERT_EQ(engine_.quarantine().size(), 1u);
+  EXPECT_THAT(engine_.quarantine().front().reason, HasSubstr("rank"));
+  track("bob", "X");
+  EXPECT_THAT(members(0), ElementsAre("ada", "bob"));
+}
+
+TEST_F(EngineTest, people_merged_while_columns_are_filled_keep_their_values) {
+  apply(workspace_of({R"(performed "X")"}));
+  track("ada", "X", R"({"price": 1, "kind": "a"})");
+  track("bob", "X", R"({"price": 2, "kind": "a"})");
+  track("bob", "X", R"({"price": 4, "kind": "b"})");
+  apply(workspace_of({R"(sum("X".price) = 7)", R"(performed "X" where kind = "a" exactly 2 times)"}));
+  ASSERT_TRUE(engine_.work_pending());
+  RecordView alias;
+  alias.kind = RecordKind::alias;
+  alias.previous_id = "bob";
+  alias.user_id = "ada";
+  apply(alias);
+  finish();
+  EXPECT_THAT(members(0), ElementsAre("ada"));
+  EXPECT_THAT(members(1), ElementsAre("ada"));
+}
+
+TEST_F(EngineTest, people_deleted_while_streams_are_filled_leave_nothing) {
+  apply(workspace_of({R"(performed "X")"}));
+  track("ada", "X", R"({"kind": "a"})");
+  apply(workspace_of({R"(performed "X" where kind = "a")"}));
+  RecordView removal;
+  removal.kind = RecordKind::remove;
+  removal.user_id = "ada";
+  apply(removal);
+  finish();
+  EXPECT_THAT(members(0), IsEmpty());
+  track("ada", "X", R"({"kind": "b"})");
+  EXPECT_THAT(members(0), IsEmpty());
+}
+
+TEST_F(EngineTest, a_question_about_the_live_workspace_survives_the_pending_one) {
+  apply(workspace_of({R"(performed "X")"}));
+  track("ada", "X", R"({"kind": "a"})");
+  apply(workspace_of({R"(performed "X" where kind = "b")"}));
+  ASSERT_TRUE(engine_.work_pending());
+  const auto& live = *engine_.workspace();
+  const auto found = engine_.members_at(live, live.segments.front().expr, now_);
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(found->size(), 1u);
+  EXPECT_THAT(members(0), IsEmpty()) << "the pending one is live now";
+}
+
+TEST_F(EngineTest, a_filter_given_up_and_asked_for_again_is_filled_again) {
+  const auto with = workspace_of({R"(performed "X" where kind = "a")"});
+  apply(with);
+  apply(workspace_of({R"(performed "X")"}));
+  finish();
+  track("ada", "X", R"({"kind": "a"})");
+  track("bob", "X", R"({"kind": "b"})");
+  Engine restarted(records_);
+  ASSERT_TRUE(restarted.restore(engine_.save()));
+  for (Engine* engine : {&engine_, &restarted}) {
+    const std::string payload = to_json(workspace::to_value(with));
+    RecordView record;
+    record.kind = RecordKind::workspace;
+    record.received_at = now_;
+    record.payload = payload;
+    ASSERT_TRUE(engine->apply(Position(records_.size()), record, output_));
+    while (engine->work_pending()) ASSERT_TRUE(engine->work());
+    EXPECT_THAT(engine->members(SegmentId(0)), ElementsAre(PersonId(0)));
+  }
+}
+
+TEST_F(EngineTest, a_deletion_names_every_identifier_the_person_ever_had) {
+  RecordView identify;
+  identify.kind = RecordKind::identify;
+  identify.user_id = "ada";
+  identify.payload = R"({"email": "old@example.com"})";
+  apply(identify);
+  identify.payload = R"({"email": "new@example.com"})";
+  apply(identify);
+  RecordView removal;
+  removal.kind = RecordKind::remove;
+  removal.user_id = "ada";
+  apply(removal);
+  ASSERT_EQ(output_.deletions.size(), 1u);
+  std::vector<std::string> named;
+  for (const Identifier& identifier : output_.deletions.front().identifiers)
+    named.push_back(identifier.value);
+  EXPECT_THAT(named, ElementsAre("ada", "old@example.com", "new@example.com"));
+}
+
+TEST_F(EngineTest, a_previous_id_that_nobody_had_yet_is_that_persons_when_it_comes) {
+  apply(workspace_of({R"(performed "X" exactly 2 times)"}));
+  track("ada", "X");
+  RecordView alias;
+  alias.kind = RecordKind::alias;
+  alias.previous_id = "bob";
+  alias.user_id = "ada";
+  apply(alias);
+  track("bob", "X");
+  EXPECT_THAT(members(0), ElementsAre("ada"));
+}
+
+TEST_F(EngineTest, what_the_ledger_says_of_a_merged_person_is_said_of_the_survivor) {
+  apply(workspace_of({R"(performed "X")"}));
+  track("ada", "X");
+  track("bob", "X");
+  const PersonId bob = *engine_.find_person("bob");
+  RecordView alias;
+  alias.kind = RecordKind::alias;
+  alias.previous_id = "bob";
+  alias.user_id = "ada";
+  apply(alias);
+  EXPECT_EQ(engine_.find_person("bob"), engine_.find_person("ada"));
+  engine_.enter_sync("ads", bob, now_, output_);
+  auto workspace = workspace_of({R"(entered sync "ads")"});
+  workspace::SyncConfig sync;
+  sync.name = "ads";
+  sync.segment = "s0";
+  workspace.syncs.push_back(sync);
+  workspace.segments.front().text = R"(performed "X")";
+  workspace::Named entered;
+  entered.name = "entered";
+  entered.text = R"(entered sync "ads")";
+  workspace.segments.push_back(entered);
+  apply(workspace);
+  finish();
+  EXPECT_THAT(members(1), ElementsAre("ada"));
+}
+
+}  // namespace
+}  // namespace tailrace::engine

@@ -1,0 +1,84 @@
+#include "ingest/deduplication.h"
+
+#include <map>
+#include <string>
+
+#include <gmock/gmock.h>
+
+namespace tailrace::ingest {
+namespace {
+
+// Messages of one source, received in order; positions are counted up.
+class Inbox {
+ public:
+  bool seen(const std::string& id, Time at) {
+    const Position position(next_++);
+    const auto compare = [&](Position earlier) {
+      const auto& [other, when] = received_.at(earlier.value);
+      if (other != id) return Deduplication::Earlier::other;
+      return at - when < memory_.window() ? Deduplication::Earlier::same
+                                          : Deduplication::Earlier::same_long_ago;
+    };
+    const bool known = memory_.seen("app", id, position, at, compare);
+    if (!known) received_[position.value] = {id, at};
+    return known;
+  }
+  void restart() {
+    ByteWriter out;
+    memory_.save(out);
+    const std::string bytes = out.take();
+    memory_ = Deduplication(kDay * 30);
+    ByteReader in(bytes);
+    ASSERT_TRUE(memory_.restore(in));
+    ASSERT_TRUE(in.done());
+  }
+  std::size_t size() const { return memory_.size(); }
+
+ private:
+  Deduplication memory_{kDay * 30};
+  std::map<std::uint64_t, std::pair<std::string, Time>> received_;
+  std::uint64_t next_ = 0;
+};
+
+constexpr Time day(std::int64_t n) { return Time{} + kDay * n; }
+
+TEST(Deduplication, a_retry_within_the_window_counts_once) {
+  Inbox inbox;
+  EXPECT_FALSE(inbox.seen("a", day(0)));
+  EXPECT_TRUE(inbox.seen("a", day(0)));
+  EXPECT_TRUE(inbox.seen("a", day(30) - Millis{1}));
+  EXPECT_FALSE(inbox.seen("b", day(30)));
+}
+
+TEST(Deduplication, after_the_window_it_is_a_new_message_with_a_window_of_its_own) {
+  Inbox inbox;
+  EXPECT_FALSE(inbox.seen("a", day(0) + kHour));
+  EXPECT_FALSE(inbox.seen("a", day(30) + kHour * 2));
+  // The first day is forgotten now; what was said since is not.
+  EXPECT_TRUE(inbox.seen("a", day(31) + kHour * 3));
+  EXPECT_TRUE(inbox.seen("a", day(60) + kHour));
+}
+
+TEST(Deduplication, forgets_what_is_past_the_window) {
+  Inbox inbox;
+  inbox.seen("a", day(0));
+  inbox.seen("b", day(1));
+  inbox.seen("c", day(31));
+  EXPECT_EQ(inbox.size(), 2u);
+}
+
+TEST(Deduplication, a_restart_changes_nothing) {
+  Inbox inbox;
+  inbox.seen("a", day(0) + kHour);
+  inbox.seen("a", day(30) + kHour * 2);
+  inbox.restart();
+  EXPECT_TRUE(inbox.seen("a", day(31) + kHour * 3));
+}
+
+TEST(Deduplication, imports_are_one_source) {
+  EXPECT_EQ(Deduplication::scope("import:shop#a.jsonl"), Deduplication::scope("import:shop#b.jsonl"));
+  EXPECT_NE(Deduplication::scope("app"), Deduplication::scope("import:shop#b.jsonl"));
+}
+
+}  // namespace
+}  // namespace tailrace::ingest

@@ -1,0 +1,34 @@
+// A log in memory, for tests of the engine: positions are 0, 1, 2, ...
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/assert.h"
+#include "engine/engine.h"
+
+namespace tailrace::testing {
+
+class MemoryRecords final : public engine::Records {
+ public:
+  Position append(const RecordView& record) {
+    std::string& bytes = records_.emplace_back();
+    TR_ASSERT(encode_record(record, bytes).has_value());
+    return Position(records_.size() - 1);
+  }
+  Result<RecordView> record(Position position, std::string& bytes) override {
+    if (position.value >= records_.size()) return fail(Error::Code::corrupt, "no such record");
+    bytes = records_[position.value];
+    return decode_record(bytes);
+  }
+  void make_tombstone_at(Position position) {
+    std::string& bytes = records_[position.value];
+    make_tombstone(bytes, 0, bytes.size());
+  }
+  std::size_t size() const { return records_.size(); }
+
+ private:
+  std::vector<std::string> records_;
+};
+
+}  // namespace tailrace::testing
