@@ -1,15 +1,16 @@
-// Events per second through Engine::apply in one process, on one core, with 100 live segments: de-duplication,
-// taxonomy, identity, history, membership and the ends of windows, with records that stand encoded in memory.
-// Received times advance with event times, so that windows really end. Not counted: reading and writing the log.
+// Events per second through Engine::apply in one process, on one core, with 100 live segments:
+// de-duplication, taxonomy, identity, history, membership and the ends of windows, with records that stand
+// encoded in memory. Received times advance with event times, so that windows really end. Not counted:
+// reading and writing the log.
 //
 //   apply_bench [--events 10000000] [--run 10000000] [--people 100000] [--segments 100]
 //
 // With the standard sizes it compares the seven named segments with the members other engines found.
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <filesystem>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "engine/engine.h"
 #include "model/json.h"
@@ -52,7 +53,8 @@ T must(Result<T> result) {
 }
 
 void apply_workspace(engine::Engine& engine, InMemory& records, std::size_t segments) {
-  const std::string folder = fmt::format("{}/tailrace-bench-{}", std::filesystem::temp_directory_path().string(), ::getpid());
+  const std::string folder =
+      fmt::format("{}/tailrace-bench-{}", std::filesystem::temp_directory_path().string(), ::getpid());
   write_workspace(folder, segments);
   const auto loaded = workspace::load(folder);
   for (const auto& problem : loaded.problems) {
@@ -79,14 +81,16 @@ bool compare_members(engine::Engine& engine) {
     const auto members = engine.members(SegmentId(i));
     for (const PersonId person : members) sum += person.value;
     if (members.size() == kExpected[i].count && sum == kExpected[i].sum) continue;
-    fmt::print("s{}: {} members with sum {}, expected {} with {}\n", i + 1, members.size(), sum, kExpected[i].count, kExpected[i].sum);
+    fmt::print("s{}: {} members with sum {}, expected {} with {}\n", i + 1, members.size(), sum,
+               kExpected[i].count, kExpected[i].sum);
     same = false;
   }
   return same;
 }
 
 int run(int count, char** values) {
-  const Shape shape{.people = argument(count, values, "people", 100'000), .events = argument(count, values, "events", 10'000'000)};
+  const Shape shape{.people = argument(count, values, "people", 100'000),
+                    .events = argument(count, values, "events", 10'000'000)};
   const std::uint64_t limit = std::min(shape.events, argument(count, values, "run", shape.events));
   InMemory records;
   engine::Engine engine(records);
@@ -127,10 +131,11 @@ int run(int count, char** values) {
     }
     apply_from(first);
   }
-  fmt::print("apply: {} events, {} entries and exits, {} admitted, {} people, {:.0f} MiB resident\n", limit, deltas,
-             engine.counts().events, engine.counts().people, static_cast<double>(resident_bytes()) / (1 << 20));
-  fmt::print("apply: {:.0f} events/s of CPU time, {:.0f} events/s by the clock\n", static_cast<double>(limit) / cpu,
-             static_cast<double>(limit) / wall);
+  fmt::print("apply: {} events, {} entries and exits, {} admitted, {} people, {:.0f} MiB resident\n", limit,
+             deltas, engine.counts().events, engine.counts().people,
+             static_cast<double>(resident_bytes()) / (1 << 20));
+  fmt::print("apply: {:.0f} events/s of CPU time, {:.0f} events/s by the clock\n",
+             static_cast<double>(limit) / cpu, static_cast<double>(limit) / wall);
   const bool standard = shape.people == 100'000 && shape.events == 10'000'000 && limit == shape.events;
   if (!standard) return 0;
   engine.advance(kEnd, output);

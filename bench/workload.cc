@@ -1,9 +1,5 @@
 #include "workload.h"
 
-#include <fmt/format.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -15,6 +11,10 @@
 #include <numbers>
 #include <numeric>
 
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "model/record.h"
 
 namespace tailrace::bench {
@@ -23,9 +23,23 @@ namespace {
 constexpr std::array<std::string_view, 12> kEvents{
     "Product Viewed", "Page Viewed",   "Email Delivered",  "Email Opened", "Product Searched", "Cart Started",
     "Product Added",  "Email Clicked", "Checkout Started", "Order Placed", "Review Submitted", "Refunded"};
-enum Kind : std::size_t { kView, kPage, kDelivered, kOpened, kSearch, kCart, kAdd, kClick, kCheckout, kOrder, kReview, kRefund };
-constexpr std::array<std::string_view, 12> kCategories{"cleanser",  "serum",   "moisturizer", "sunscreen", "toner",     "mask",
-                                                       "exfoliant", "eye cream", "lip care",    "body care", "hair care", "gift set"};
+enum Kind : std::size_t {
+  kView,
+  kPage,
+  kDelivered,
+  kOpened,
+  kSearch,
+  kCart,
+  kAdd,
+  kClick,
+  kCheckout,
+  kOrder,
+  kReview,
+  kRefund
+};
+constexpr std::array<std::string_view, 12> kCategories{"cleanser", "serum",     "moisturizer", "sunscreen",
+                                                       "toner",    "mask",      "exfoliant",   "eye cream",
+                                                       "lip care", "body care", "hair care",   "gift set"};
 constexpr std::array<std::string_view, 16> kCountries{"US", "US", "US", "US", "US", "US", "CA", "CA",
                                                       "GB", "GB", "DE", "FR", "AU", "NL", "SE", "BR"};
 constexpr std::uint8_t kNoSession = 255;
@@ -49,13 +63,15 @@ std::string properties_json(const ShopEvent& event) {
     text += fmt::format(R"("product_id":"sku-{}","category":"{}")", event.product, event.category);
   }
   if (event.cents > 0) {
-    text += fmt::format(R"({}"revenue":{}.{:02},"currency":"USD")", text.size() > 1 ? "," : "", event.cents / 100, event.cents % 100);
+    text += fmt::format(R"({}"revenue":{}.{:02},"currency":"USD")", text.size() > 1 ? "," : "",
+                        event.cents / 100, event.cents % 100);
   }
   if (event.order > 0) text += fmt::format(R"(,"order_id":"o-{}")", event.order);
   return text + "}";
 }
 std::string context_json(const ShopEvent& event) {
-  return fmt::format(R"({{"library":{{"name":"analytics.js","version":"2.1.0"}},"page":{{"path":"/p/{}"}}}})", event.product);
+  return fmt::format(R"({{"library":{{"name":"analytics.js","version":"2.1.0"}},"page":{{"path":"/p/{}"}}}})",
+                     event.product);
 }
 std::string message_id(const Shape& shape, const ShopEvent& event) {
   return fmt::format("m-{:016x}", mix(shape.seed * kGolden ^ (event.serial + 1)));
@@ -71,9 +87,12 @@ Traits traits_of(const Shape& shape, std::uint32_t person) {
   const auto tier = u32((hash >> 8) % 100);
   const std::string_view name = tier < 50 ? "low" : tier < 85 ? "mid" : "high";
   const Time created = start() - Millis{static_cast<std::int64_t>((hash >> 20) % (900ull * 86'400'000ull))};
-  return {created, mix(hash + 7),
-          fmt::format(R"({{"email":"u{}@example.com","phone":"+1{}","country":"{}","created_at":"{}","margin_tier":"{}"}})", person,
-                      2'000'000'000ull + mix(hash) % 7'999'999'999ull, kCountries[hash & 15], format_time(created), name)};
+  return {
+      created, mix(hash + 7),
+      fmt::format(
+          R"({{"email":"u{}@example.com","phone":"+1{}","country":"{}","created_at":"{}","margin_tier":"{}"}})",
+          person, 2'000'000'000ull + mix(hash) % 7'999'999'999ull, kCountries[hash & 15],
+          format_time(created), name)};
 }
 
 double seconds_of(clockid_t clock) {
@@ -134,7 +153,8 @@ std::uint32_t Shop::pick_person() {
 
 void Shop::pick_product(Session& session) {
   const std::uint64_t bits = random();
-  session.category = static_cast<std::uint8_t>((bits & 3) != 0 ? (mix(session.person) + (bits >> 8) % 3) % 12 : (bits >> 8) % 12);
+  session.category = static_cast<std::uint8_t>((bits & 3) != 0 ? (mix(session.person) + (bits >> 8) % 3) % 12
+                                                               : (bits >> 8) % 12);
   session.product = session.category * 40u + u32((bits >> 32) % 40);
 }
 
@@ -224,13 +244,16 @@ ShopEvent Shop::next() {
   ShopEvent event;
   event.serial = serial_++;
   const std::uint64_t bits = random();
-  const double place = step_ * (static_cast<double>(event.serial) + static_cast<double>(bits & 0xffff) * (1.0 / 65536.0));
+  const double place =
+      step_ * (static_cast<double>(event.serial) + static_cast<double>(bits & 0xffff) * (1.0 / 65536.0));
   while (hour_ + 2 < weight_until_hour_.size() && place >= weight_until_hour_[hour_ + 1]) {
     ++hour_;
-    millis_per_weight_ = static_cast<double>(kHour.count) / (weight_until_hour_[hour_ + 1] - weight_until_hour_[hour_]);
+    millis_per_weight_ =
+        static_cast<double>(kHour.count) / (weight_until_hour_[hour_ + 1] - weight_until_hour_[hour_]);
   }
   const auto into_hour = static_cast<std::int64_t>((place - weight_until_hour_[hour_]) * millis_per_weight_);
-  event.time = std::min(start() + kHour * static_cast<std::int64_t>(hour_) + Millis{into_hour}, kEnd - Millis{1});
+  event.time =
+      std::min(start() + kHour * static_cast<std::int64_t>(hour_) + Millis{into_hour}, kEnd - Millis{1});
   const auto draw = u32(bits >> 26) & 1023;
   if ((u32(bits >> 16) & 1023) < 256) {
     message(event, draw);
@@ -242,14 +265,16 @@ ShopEvent Shop::next() {
 
 std::string identify_json(const Shape& shape, std::uint32_t person) {
   const Traits traits = traits_of(shape, person);
-  return fmt::format(R"({{"type":"identify","messageId":"i-{:016x}","userId":"u{}","timestamp":"{}","traits":{}}})", traits.id, person,
-                     format_time(traits.created), traits.json);
+  return fmt::format(
+      R"({{"type":"identify","messageId":"i-{:016x}","userId":"u{}","timestamp":"{}","traits":{}}})",
+      traits.id, person, format_time(traits.created), traits.json);
 }
 
 std::string track_json(const Shape& shape, const ShopEvent& event, Time timestamp) {
-  return fmt::format(R"({{"type":"track","messageId":"{}","userId":"u{}","event":"{}","timestamp":"{}","context":{},"properties":{}}})",
-                     message_id(shape, event), event.person, event.name, format_time(timestamp), context_json(event),
-                     properties_json(event));
+  return fmt::format(
+      R"({{"type":"track","messageId":"{}","userId":"u{}","event":"{}","timestamp":"{}","context":{},"properties":{}}})",
+      message_id(shape, event), event.person, event.name, format_time(timestamp), context_json(event),
+      properties_json(event));
 }
 
 void append_identify(const Shape& shape, std::uint32_t person, std::string& out) {
@@ -296,21 +321,27 @@ std::string generated_segment(std::size_t i) {
     case 0:
       return fmt::format(R"(performed "{}" at least {} times within {})", event(0), 2 + i % 4, window(0));
     case 1:
-      return fmt::format(R"(performed "{}" within {} and not performed "{}" within {})", event(0), window(0), event(3), window(2));
+      return fmt::format(R"(performed "{}" within {} and not performed "{}" within {})", event(0), window(0),
+                         event(3), window(2));
     case 2:
-      return fmt::format(R"(last("{}") between 2h and {}d ago and not performed "Order Placed" since last "{}")", event(0), 1 + i % 9,
-                         event(0));
+      return fmt::format(
+          R"(last("{}") between 2h and {}d ago and not performed "Order Placed" since last "{}")", event(0),
+          1 + i % 9, event(0));
     case 3:
-      return fmt::format(R"(count("{}") >= {} and country = "{}")", event(0), 3 + i % 20, kCountries[i % kCountries.size()]);
+      return fmt::format(R"(count("{}") >= {} and country = "{}")", event(0), 3 + i % 20,
+                         kCountries[i % kCountries.size()]);
     case 4:
-      return fmt::format(R"(performed "Order Placed" where category = "{}" within {}d)", kCategories[i % kCategories.size()], 10 + i % 60);
+      return fmt::format(R"(performed "Order Placed" where category = "{}" within {}d)",
+                         kCategories[i % kCategories.size()], 10 + i % 60);
     case 5:
       return fmt::format(R"(performed "{}" within {} and margin_tier = "high")", event(0), window(3));
     case 6:
-      return fmt::format(R"(sum("Order Placed".revenue) >= {} and not performed "{}" within {})", 50 * (1 + i % 10), event(0), window(4));
+      return fmt::format(R"(sum("Order Placed".revenue) >= {} and not performed "{}" within {})",
+                         50 * (1 + i % 10), event(0), window(4));
     default:
-      return fmt::format(R"(distinct("Product Viewed".category within {}d) >= {} and not performed "Order Placed" within {})", 1 + i % 5,
-                         2 + i % 3, window(2));
+      return fmt::format(
+          R"(distinct("Product Viewed".category within {}d) >= {} and not performed "Order Placed" within {})",
+          1 + i % 5, 2 + i % 3, window(2));
   }
 }
 
@@ -341,17 +372,23 @@ std::string segment_yaml(std::string_view name, std::string_view who) {
 void write_workspace(const std::string& folder, std::size_t segments, std::string_view extra_segment) {
   std::filesystem::create_directories(folder + "/segments");
   write_file(folder + "/tailrace.yaml",
-             "name: bench\ngolden_id: external_id\ntime_zone: UTC\nwrite_keys:\n  - name: web\n    env: TAILRACE_WRITE_KEY\n");
+             "name: bench\ngolden_id: external_id\ntime_zone: UTC\nwrite_keys:\n  - name: web\n    env: "
+             "TAILRACE_WRITE_KEY\n");
   std::string taxonomy = "unknown_events: quarantine\nevents:\n";
   for (const auto name : kEvents) {
     taxonomy += fmt::format("  {}:\n    owner: bench\n", name);
-    taxonomy += "    properties:\n      category: {type: string}\n      product_id: {type: string}\n      revenue: {type: number}\n";
+    taxonomy +=
+        "    properties:\n      category: {type: string}\n      product_id: {type: string}\n      revenue: "
+        "{type: number}\n";
   }
-  taxonomy += "traits:\n  email: string\n  phone: string\n  country: string\n  created_at: time\n  margin_tier: string\n";
+  taxonomy +=
+      "traits:\n  email: string\n  phone: string\n  country: string\n  created_at: time\n  margin_tier: "
+      "string\n";
   write_file(folder + "/taxonomy.yaml", taxonomy);
   std::string text;
   for (std::size_t i = 0; i < segments; ++i) {
-    text += segment_yaml(fmt::format("s{}", i + 1), i < kNamed.size() ? std::string(kNamed[i]) : generated_segment(i));
+    text += segment_yaml(fmt::format("s{}", i + 1),
+                         i < kNamed.size() ? std::string(kNamed[i]) : generated_segment(i));
   }
   if (!extra_segment.empty()) text += segment_yaml("extra", extra_segment);
   write_file(folder + "/segments/bench.yaml", text);

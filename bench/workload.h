@@ -1,10 +1,10 @@
-// The workload of the benchmarks: a shop's people and events over 180 days, and a workspace of 100 segments over
-// them. The same arguments give the same records, in order of event time.
+// The workload of the benchmarks: a shop's people and events over 180 days, and a workspace of 100 segments
+// over them. The same arguments give the same records, in order of event time.
 //
-// Most events belong to a browsing session (browse, cart, checkout, order); a quarter are messaging, reviews and
-// refunds. How active people are follows a Zipf law; days and weeks have their shape. Order value depends on the
-// person. Sizes: 10 million events, 100,000 people, seed 1 is the standard run, for which the members of the seven
-// named segments are known from four other engines (kExpected).
+// Most events belong to a browsing session (browse, cart, checkout, order); a quarter are messaging, reviews
+// and refunds. How active people are follows a Zipf law; days and weeks have their shape. Order value depends
+// on the person. Sizes: 10 million events, 100,000 people, seed 1 is the standard run, for which the members
+// of the seven named segments are known from four other engines (kExpected).
 #pragma once
 
 #include <array>
@@ -84,8 +84,10 @@ std::string track_json(const Shape& shape, const ShopEvent& event, Time timestam
 void append_identify(const Shape& shape, std::uint32_t person, std::string& out);
 void append_track(const Shape& shape, const ShopEvent& event, Time received_at, std::string& out);
 
-// Writes tailrace.yaml, taxonomy.yaml and segments into a folder. `segments`: how many, the seven named first.
-void write_workspace(const std::string& folder, std::size_t segments = 100, std::string_view extra_segment = {});
+// Writes tailrace.yaml, taxonomy.yaml and segments into a folder. `segments`: how many, the seven named
+// first.
+void write_workspace(const std::string& folder, std::size_t segments = 100,
+                     std::string_view extra_segment = {});
 
 // At kEnd, with the standard shape: how many are in segment s1..s7, and the sum of their ids.
 struct Expected {
@@ -99,7 +101,8 @@ constexpr std::array<Expected, 7> kExpected{{{18'783, 939'026'836},
                                              {6'323, 316'573'051},
                                              {2'411, 121'018'629}}};
 
-// CPU seconds this process has used, and those of the calling thread. On a shared machine they say more than the clock.
+// CPU seconds this process has used, and those of the calling thread. On a shared machine they say more than
+// the clock.
 double process_cpu_seconds();
 double thread_cpu_seconds();
 double wall_seconds();
