@@ -7,7 +7,7 @@
 namespace tailrace::history {
 
 EventId History::event(std::string_view name) {
-  if (const auto known = event_ids_.find(std::string(name)); known != event_ids_.end()) return known->second;
+  if (const auto known = event_ids_.find(name); known != event_ids_.end()) return known->second;
   const EventId id(static_cast<std::uint32_t>(events_.size()));
   events_.push_back({.name = std::string(name), .streams = {}});
   event_ids_.emplace(name, id);
@@ -16,7 +16,7 @@ EventId History::event(std::string_view name) {
 }
 
 std::optional<EventId> History::find_event(std::string_view name) const {
-  const auto known = event_ids_.find(std::string(name));
+  const auto known = event_ids_.find(name);
   return known == event_ids_.end() ? std::nullopt : std::optional(known->second);
 }
 

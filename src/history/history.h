@@ -15,6 +15,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/id.h"
+#include "base/text_hash.h"
 #include "history/cell.h"
 #include "history/stream.h"
 #include "model/value.h"
@@ -116,7 +117,7 @@ class History {
   void gather_cells(const StreamEntry& entry, const Value& properties);
 
   std::vector<EventEntry> events_;
-  boost::unordered_flat_map<std::string, EventId> event_ids_;
+  boost::unordered_flat_map<std::string, EventId, TextHash, std::equal_to<>> event_ids_;
   std::vector<StreamEntry> streams_;
   boost::unordered_flat_map<std::string, StreamId> stream_ids_;  // event name, '\0', where
   std::vector<Target> backfill_;

@@ -81,8 +81,12 @@ Taxonomy::Taxonomy(const workspace::Taxonomy& rules)
     for (const auto& property : event.properties) {
       if (property.required || property.type != language::Type::any) rule.checks.push_back(property);
     }
-    by_name_.emplace(folded(event.name), rules_.size());
-    for (const std::string& alias : event.aliases) by_name_.emplace(folded(alias), rules_.size());
+    const auto add_name = [&](const std::string& name) {
+      const auto [entry, added] = by_name_.emplace(folded(name), rules_.size());
+      by_spelling_.emplace(name, entry->second);
+    };
+    add_name(event.name);
+    for (const std::string& alias : event.aliases) add_name(alias);
     rules_.push_back(std::move(rule));
   };
   for (const auto& event : rules.events) add(event);
@@ -94,6 +98,7 @@ Taxonomy::Taxonomy(const workspace::Taxonomy& rules)
 
 const Taxonomy::Rule* Taxonomy::find(std::string_view name) const {
   // Most events come under their own spelling; folding allocates.
+  if (const auto same = by_spelling_.find(name); same != by_spelling_.end()) return &rules_[same->second];
   auto found = by_name_.find(folded(name));
   return found == by_name_.end() ? nullptr : &rules_[found->second];
 }

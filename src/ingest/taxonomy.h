@@ -2,12 +2,16 @@
 // at the door, so that what it holds back stays in the log and a mended taxonomy can re-admit it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "base/text_hash.h"
 #include "model/record.h"
 #include "model/value.h"
 #include "workspace/workspace.h"
@@ -42,6 +46,8 @@ class Taxonomy {
   bool admit_unknown_;
   std::vector<Rule> rules_;
   std::map<std::string, std::size_t, std::less<>> by_name_;  // trimmed, lower case: names and aliases
+  boost::unordered_flat_map<std::string, std::size_t, TextHash, std::equal_to<>>
+      by_spelling_;  // the same, as written
 };
 
 // Trimmed, and ASCII lower case: how event names are compared.

@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
+#include <functional>
+#include <queue>
 #include <tuple>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/id.h"
 #include "base/time.h"
@@ -26,7 +29,9 @@ class TimerQueue {
       near_.push_back({at, person});
       std::push_heap(near_.begin(), near_.end(), later);
     } else {
-      far_[bucket_of(at)].push_back({at, person});
+      const auto [bucket, added] = far_.try_emplace(bucket_of(at));
+      bucket->second.push_back({at, person});
+      if (added) far_order_.push(bucket->first);
     }
   }
   // The earliest entry's time; kNever without entries.
@@ -52,15 +57,20 @@ class TimerQueue {
 
   void refill() {
     if (!near_.empty() || far_.empty()) return;
-    const auto first = far_.begin();
-    horizon_ = {(first->first + 1) << kBucketBits};
-    near_ = std::move(first->second);
+    const std::int64_t first = far_order_.top();
+    far_order_.pop();
+    const auto bucket = far_.find(first);
+    horizon_ = {(first + 1) << kBucketBits};
+    near_ = std::move(bucket->second);
     std::make_heap(near_.begin(), near_.end(), later);
-    far_.erase(first);
+    far_.erase(bucket);
   }
 
   std::vector<Entry> near_;  // all entries before horizon_
-  std::map<std::int64_t, std::vector<Entry>> far_;
+  // Tens of thousands of buckets: an ordered map would miss the cache at every level of its tree, at every
+  // push.
+  boost::unordered_flat_map<std::int64_t, std::vector<Entry>> far_;
+  std::priority_queue<std::int64_t, std::vector<std::int64_t>, std::greater<>> far_order_;  // keys of far_
   Time horizon_ = kForeverAgo;
 };
 

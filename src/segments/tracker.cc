@@ -18,7 +18,11 @@ void add_index(std::vector<std::vector<std::uint32_t>>& index, IdType id, std::u
 }  // namespace
 
 Tracker::Tracker(const World& world, std::vector<RankPlan> ranks, std::vector<Segment> segments)
-    : world_(world), ranks_(std::move(ranks)), segments_(std::move(segments)), members_(segments_.size()) {
+    : world_(world),
+      ranks_(std::move(ranks)),
+      segments_(std::move(segments)),
+      words_per_person_((segments_.size() + 63) / 64),
+      sizes_(segments_.size()) {
   world_.ranks = this;
   for (std::uint32_t rank = 0; rank < ranks_.size(); ++rank) {
     tables_.emplace_back(ranks_[rank]);
@@ -152,19 +156,18 @@ void Tracker::evaluate_segment(SegmentId segment, PersonId person, Time t, Time 
 }
 
 bool Tracker::set_member(SegmentId segment, PersonId person, bool inside) {
-  Members& members = members_[segment.value];
-  const std::size_t word = person.value / 64;
-  if (word >= members.bits.size()) {
+  const std::size_t word = person.value * words_per_person_ + segment.value / 64;
+  if (word >= member_bits_.size()) {
     if (!inside) return false;
-    members.bits.resize(std::max(word + 1, waiting_.size() / 64 + 1));
+    member_bits_.resize(std::max<std::size_t>(person.value + 1, waiting_.size()) * words_per_person_);
   }
-  const std::uint64_t bit = std::uint64_t{1} << (person.value % 64);
-  if (((members.bits[word] & bit) != 0) == inside) return false;
-  members.bits[word] ^= bit;
+  const std::uint64_t bit = std::uint64_t{1} << (segment.value % 64);
+  if (((member_bits_[word] & bit) != 0) == inside) return false;
+  member_bits_[word] ^= bit;
   if (inside) {
-    ++members.count;
+    ++sizes_[segment.value];
   } else {
-    --members.count;
+    --sizes_[segment.value];
   }
   return true;
 }
@@ -244,40 +247,42 @@ void Tracker::forget(PersonId person) {
 }
 
 bool Tracker::contains(SegmentId segment, PersonId person) const {
-  const auto& bits = members_[segment.value].bits;
-  return person.value / 64 < bits.size() && (bits[person.value / 64] >> (person.value % 64) & 1) != 0;
+  const std::size_t word = person.value * words_per_person_ + segment.value / 64;
+  return word < member_bits_.size() && (member_bits_[word] >> (segment.value % 64) & 1) != 0;
 }
 
 std::vector<PersonId> Tracker::members(SegmentId segment) const {
   std::vector<PersonId> result;
   result.reserve(size(segment));
-  const auto& bits = members_[segment.value].bits;
-  for (std::uint32_t word = 0; word < bits.size(); ++word) {
-    for (std::uint64_t rest = bits[word]; rest != 0; rest &= rest - 1) {
-      result.emplace_back(word * 64 + static_cast<std::uint32_t>(std::countr_zero(rest)));
-    }
+  for (std::uint32_t person = 0; result.size() < size(segment); ++person) {
+    if (contains(segment, PersonId(person))) result.emplace_back(person);
   }
   return result;
 }
 
 void Tracker::save(ByteWriter& out) const {
   TR_ASSERT(filled());
-  out.put<std::uint64_t>(members_.size());
-  for (const Members& members : members_) {
-    out.put_array(members.bits);
-    out.put(members.count);
-  }
+  out.put_array(sizes_);
+  out.put_array(member_bits_);
   out.put<std::uint64_t>(waiting_.size());
   for (const Waiting& waiting : waiting_) out.put_array(waiting.pending);
 }
 
 Result<void> Tracker::restore(ByteReader& in, Time t) {
-  if (TRY(in.get_count(16)) != members_.size())
+  const auto sizes = TRY(in.get_array<std::uint64_t>());
+  if (sizes.size() != sizes_.size())
     return fail(Error::Code::corrupt, "another number of segments than the workspace has");
-  for (Members& members : members_) {
-    members.bits = TRY(in.get_array<std::uint64_t>());
-    members.count = TRY(in.get<std::uint64_t>());
+  member_bits_ = TRY(in.get_array<std::uint64_t>());
+  // Counted again rather than believed, as members() walks until it has found as many.
+  for (std::size_t word = 0; word < member_bits_.size(); ++word) {
+    for (std::uint64_t rest = member_bits_[word]; rest != 0; rest &= rest - 1) {
+      const std::size_t segment =
+          word % words_per_person_ * 64 + static_cast<std::size_t>(std::countr_zero(rest));
+      if (segment >= sizes_.size()) return fail(Error::Code::corrupt, "a member of no segment");
+      ++sizes_[segment];
+    }
   }
+  if (sizes != sizes_) return fail(Error::Code::corrupt, "segments of another size than their members");
   waiting_.resize(TRY(in.get_count(8)));
   for (std::uint32_t person = 0; person < waiting_.size(); ++person) {
     Waiting& waiting = waiting_[person];

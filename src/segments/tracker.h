@@ -55,7 +55,7 @@ class Tracker final : public RankView {
   void advance(Time t, std::vector<Delta>& deltas);
 
   bool contains(SegmentId segment, PersonId person) const;
-  std::uint64_t size(SegmentId segment) const { return members_[segment.value].count; }
+  std::uint64_t size(SegmentId segment) const { return sizes_[segment.value]; }
   std::vector<PersonId> members(SegmentId segment) const;
   std::size_t segment_count() const { return segments_.size(); }
 
@@ -76,10 +76,6 @@ class Tracker final : public RankView {
   struct Waiting {
     std::vector<Pending> pending;  // by item
     Time wake = kNever;            // what stands in timers_
-  };
-  struct Members {
-    std::vector<std::uint64_t> bits;
-    std::uint64_t count = 0;
   };
   struct Dirty {
     Item item;
@@ -102,8 +98,12 @@ class Tracker final : public RankView {
   std::vector<RankPlan> ranks_;
   std::vector<Segment> segments_;
   std::vector<RankTable> tables_;
-  std::vector<Members> members_;
-  std::vector<Waiting> waiting_;  // by person
+  // Membership by person, then segment: a record and a timer ask about many segments of one person, and find
+  // them in one cache line.
+  std::size_t words_per_person_ = 0;
+  std::vector<std::uint64_t> member_bits_;
+  std::vector<std::uint64_t> sizes_;  // members, by segment
+  std::vector<Waiting> waiting_;      // by person
   TimerQueue timers_;
   // What an item depends on -> items.
   std::vector<std::vector<Item>> by_stream_, by_trait_, by_purpose_, by_rank_;

@@ -1,0 +1,177 @@
+// Back-fill and restart, on a store on disk with the standard workload.
+//
+//   store_bench [--events 10000000] [--people 100000]
+//
+// Prints how long it takes to apply the log, to write and to load a snapshot, to open the store to full
+// service, and to make a new segment live that needs a `where` and a column (every event of that name is read
+// again), and one that needs neither.
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "io/posix_disk.h"
+#include "model/json.h"
+#include "server/store.h"
+#include "workload.h"
+#include "workspace/workspace.h"
+
+namespace tailrace::bench {
+namespace {
+
+constexpr std::string_view kWithColumn =
+    R"(sum("Order Placed".revenue where category = "serum" within 60d) >= 100 or sum("Product Viewed".revenue where category = "serum") > 0)";
+constexpr std::string_view kWithout = R"(performed "Product Viewed" at least 3 times within 60d)";
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) {
+    fmt::print(stderr, "{}\n", result.error().message);
+    std::exit(1);
+  }
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+class Timed {
+ public:
+  explicit Timed(std::string what) : what_(std::move(what)) {}
+  ~Timed() {
+    fmt::print("{}: {:.2f} s by the clock, {:.2f} s of CPU time\n", what_, wall_seconds() - wall_,
+               process_cpu_seconds() - cpu_);
+    std::fflush(stdout);
+  }
+
+ private:
+  std::string what_;
+  double wall_ = wall_seconds();
+  double cpu_ = process_cpu_seconds();
+};
+
+class Bench {
+ public:
+  Bench(Shape shape, std::string directory)
+      : shape_(shape), directory_(std::move(directory)), disk_(io::posix_disk()) {}
+
+  void run() {
+    open();
+    apply_workspace({});
+    write_events();
+    const double per_event = static_cast<double>(resident_bytes()) / static_cast<double>(shape_.events);
+    fmt::print("memory: {:.0f} bytes resident per event\n", per_event);
+    {
+      const Timed timed("snapshot written");
+      must(store_->save_snapshot(store_->log().end()));
+    }
+    fmt::print("snapshot: {:.0f} MiB\n",
+               static_cast<double>(std::filesystem::file_size(directory_ + "/store/snapshot")) / (1 << 20));
+    store_.reset();
+    {
+      const Timed timed("restart from the snapshot to full service");
+      open();
+    }
+    if (!store_->opened().from_snapshot) std::abort();
+    back_fill("new segment without a `where`", kWithout);
+    back_fill("new segment with a `where` and a column", kWithColumn);
+  }
+
+ private:
+  void open() {
+    store_ = must(server::Store::open(*disk_, {.directory = directory_ + "/store",
+                                               .log = {.durability = log::Durability::operating_system}}));
+  }
+
+  void append(std::string_view bytes, Time received_at) {
+    positions_.push_back(must(store_->log().append(bytes, received_at)));
+    batch_.append(bytes);
+    ends_.push_back(batch_.size());
+  }
+  // Commits what was appended, and applies it.
+  void flush() {
+    must(store_->log().commit());
+    std::size_t begin = 0;
+    engine::Output output;
+    for (std::size_t i = 0; i < ends_.size(); ++i) {
+      must(store_->engine().apply(
+          positions_[i], must(decode_record(std::string_view(batch_).substr(begin, ends_[i] - begin))),
+          output));
+      output.clear();
+      begin = ends_[i];
+    }
+    positions_.clear();
+    ends_.clear();
+    batch_.clear();
+  }
+
+  void write_events() {
+    const Timed timed(fmt::format("{} events generated, logged without fsync, applied", shape_.events));
+    std::string bytes;
+    for (std::uint32_t person = 0; person < shape_.people; ++person) {
+      bytes.clear();
+      append_identify(shape_, person, bytes);
+      append(bytes, kEnd - kSpan);
+    }
+    Shop shop(shape_);
+    for (std::uint64_t i = 0; i < shape_.events; ++i) {
+      const ShopEvent event = shop.next();
+      bytes.clear();
+      append_track(shape_, event, event.time + Millis{100}, bytes);
+      append(bytes, event.time + Millis{100});
+      if (ends_.size() >= 10'000) flush();
+    }
+    flush();
+  }
+
+  void apply_workspace(std::string_view extra) {
+    const std::string folder = directory_ + "/workspace";
+    write_workspace(folder, 100, extra);
+    const auto loaded = workspace::load(folder);
+    if (!loaded.ok()) {
+      for (const auto& problem : loaded.problems)
+        fmt::print(stderr, "{}\n", workspace::render(folder, problem));
+      std::exit(1);
+    }
+    const std::string json = to_json(workspace::to_value(loaded.workspace));
+    RecordView record;
+    record.kind = RecordKind::workspace;
+    record.payload = json;
+    record.received_at = std::max(kEnd - kSpan, store_->engine().now());
+    std::string bytes;
+    must(encode_record(record, bytes));
+    append(bytes, record.received_at);
+    flush();
+    while (store_->engine().work_pending()) must(store_->engine().work());
+  }
+
+  void back_fill(const std::string& what, std::string_view who) {
+    {
+      const Timed timed(what + ", live over all events after");
+      apply_workspace(who);
+    }
+    const auto segment = store_->engine().segment("extra");
+    fmt::print("  {} members\n", segment ? store_->engine().size(*segment) : 0);
+  }
+
+  Shape shape_;
+  std::string directory_;
+  std::unique_ptr<Disk> disk_;
+  std::unique_ptr<server::Store> store_;
+  std::string batch_;
+  std::vector<std::size_t> ends_;
+  std::vector<Position> positions_;
+};
+
+int run(int count, char** values) {
+  const Shape shape{.people = argument(count, values, "people", 100'000),
+                    .events = argument(count, values, "events", 10'000'000)};
+  const std::string directory =
+      fmt::format("{}/tailrace-store-bench-{}", std::filesystem::temp_directory_path().string(), ::getpid());
+  Bench(shape, directory).run();
+  std::filesystem::remove_all(directory);
+  return 0;
+}
+
+}  // namespace
+}  // namespace tailrace::bench
+
+int main(int count, char** values) { return tailrace::bench::run(count, values); }
