@@ -3,6 +3,7 @@
 // file by its content, so a resume skips as many lines as the log has records of that source.
 #include <chrono>
 #include <fstream>
+#include <mutex>
 
 #include <fmt/format.h>
 
@@ -214,6 +215,7 @@ Result<void> import_file(const Run& run, const File& file, std::uint64_t bytes_b
 }
 
 Result<Totals> import_all(const Run& run) {
+  const std::lock_guard one_at_a_time(run.core.one_import());
   const auto files = TRY(find_files(run));
   if (!run.command.now.empty()) {
     const Time now = TRY(parse_time(run.command.now));

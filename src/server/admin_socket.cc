@@ -77,7 +77,11 @@ class SocketConsole final : public Console {
   void out(std::string_view text) override { send('o', text); }
   void err(std::string_view text) override { send('e', text); }
   bool terminal() const override { return terminal_; }
-  bool gone() const override { return gone_; }
+  bool gone() const override {
+    // A client that hung up has sent the end of its stream.
+    char byte = 0;
+    return gone_ || ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  }
 
  private:
   void send(char kind, std::string_view text) {

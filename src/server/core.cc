@@ -13,6 +13,9 @@
 namespace tailrace::server {
 namespace {
 
+// How long deletions wait for others: each walk over the log serves all that came.
+constexpr Millis kRedactAfter{2'000};
+
 delivery::Delivery::Origin origin_of(std::string_view source) {
   return source.find('#') == std::string_view::npos ? delivery::Delivery::Origin::live
                                                     : delivery::Delivery::Origin::backfill;
@@ -181,7 +184,7 @@ void Core::run() {
     }
     start_delivery();
     if (task) task(store_->engine());
-    redact();
+    if (!deletions_.empty() && clock_() >= redact_at_) redact();
   }
 }
 
@@ -196,12 +199,14 @@ void Core::apply(const log::CommittedBatch& batch) {
   }
   applied_ = batch.next;
   records_since_snapshot_ += batch.size();
-  if (records_since_snapshot_ >= options_.snapshot_every_records && deletions_.empty() &&
-      !store_->engine().work_pending()) {
-    records_since_snapshot_ = 0;
-    if (auto saved = store_->save_snapshot(applied_); !saved)
-      spdlog::error("no snapshot: {}", saved.error().message);
-  }
+  if (records_since_snapshot_ >= options_.snapshot_every_records && deletions_.empty()) save_snapshot();
+}
+
+void Core::save_snapshot() {
+  if (store_->engine().work_pending()) return;
+  records_since_snapshot_ = 0;
+  if (auto saved = store_->save_snapshot(applied_); !saved)
+    spdlog::error("no snapshot: {}", saved.error().message);
 }
 
 void Core::let_time_pass() {
@@ -225,6 +230,7 @@ void Core::route(delivery::Delivery::Origin origin) {
     if (!changes.empty()) courier_->change(std::move(changes), origin);
     if (!output_.changed_profiles.empty()) courier_->profiles_changed(std::move(output_.changed_profiles));
   }
+  if (deletions_.empty() && !output_.deletions.empty()) redact_at_ = clock_() + kRedactAfter;
   deletions_.insert(deletions_.end(), output_.deletions.begin(), output_.deletions.end());
   output_.clear();
 }
@@ -299,7 +305,8 @@ Result<std::vector<delivery::Connection>> Core::connect(const workspace::Workspa
 
 void Core::redact() {
   // The records of deleted people become tombstones in the log. Their history, profile and memberships are
-  // gone already.
+  // gone already. A snapshot from before would meet tombstones where it needs a deletion or a merge, so it
+  // goes first; a crash on the way replays the log from its beginning and finishes this.
   if (deletions_.empty()) return;
   std::vector<Position> positions;
   std::vector<Position> creators;
@@ -320,6 +327,7 @@ void Core::redact() {
     return false;
   };
   auto outcome = commit_->between_commits([&](log::Log& log) -> Result<void> {
+    TRY(store_->drop_snapshot());
     const auto reader = TRY(log.read_from(log.begin()));
     log::Frame frame;
     while (TRY(reader->next(frame))) {
@@ -336,10 +344,14 @@ void Core::redact() {
     positions.insert(positions.end(), creators.begin(), creators.end());
     return log.redact(std::move(positions), std::move(creators));
   });
-  if (!outcome)
-    spdlog::error("deleted people are still in the log, to be tried again at the next deletion: {}",
+  if (!outcome) {
+    spdlog::error("deleted people are still in the log, to be tried again in a minute: {}",
                   outcome.error().message);
-  if (outcome) deletions_.clear();
+    redact_at_ = clock_() + kMinute;
+    return;
+  }
+  deletions_.clear();
+  save_snapshot();
 }
 
 void Core::fail(const Error& error) {
@@ -362,6 +374,12 @@ std::vector<PersonProfile> Core::profiles(std::span<const PersonId> people) {
 Result<void> Core::stop(Millis grace) {
   if (!thread_.joinable()) return {};
   if (courier_) courier_->stop(grace);  // it may ask for profiles: the core thread still runs
+  if (!failed_) {
+    call([this](engine::Engine&) {
+      redact();
+      return true;
+    });
+  }
   commit_->stop();
   {
     const std::lock_guard lock(mutex_);

@@ -61,6 +61,9 @@ class Core final : public delivery::ProfileSource {
     return answer.get();
   }
   void post(std::function<void(engine::Engine&)> work);
+  // Held by an import: two at once would both count from what the log holds of a file, and write its lines
+  // twice.
+  std::mutex& one_import() { return one_import_; }
   // Waits until a workspace that was applied is live.
   Result<void> wait_until_live();
 
@@ -97,6 +100,7 @@ class Core final : public delivery::ProfileSource {
   void route(delivery::Delivery::Origin origin);
   void start_delivery();
   void redact();
+  void save_snapshot();
   void fail(const Error& error);
 
   Options options_;
@@ -108,6 +112,7 @@ class Core final : public delivery::ProfileSource {
 
   // Of the core thread.
   engine::Output output_;
+  Time redact_at_ = kForeverAgo;             // not before: several deletions are one walk over the log
   std::vector<engine::Deletion> deletions_;  // whose records are still to become tombstones
   Position applied_;
   std::uint64_t records_since_snapshot_ = 0;
@@ -118,6 +123,7 @@ class Core final : public delivery::ProfileSource {
   std::atomic<std::int64_t> pinned_{kNever.ms};
   std::atomic<std::size_t> queued_bytes_{0};
 
+  std::mutex one_import_;
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<log::CommittedBatch> batches_;

@@ -126,6 +126,13 @@ Result<RecordView> Store::record(Position position, std::string& bytes) {
   return decode_record(TRY(log_->read(position, bytes)));
 }
 
+Result<void> Store::drop_snapshot() {
+  const std::string path = options_.directory + "/snapshot";
+  if (!disk_.exists(path)) return {};
+  TRY(disk_.remove(path));
+  return disk_.sync_directory(options_.directory);
+}
+
 Result<void> Store::save_snapshot(Position position) {
   const std::string state = engine_.save();
   std::string bytes(kSnapshotMagic);

@@ -47,6 +47,8 @@ class Store final : public engine::Records {
 
   Result<RecordView> record(Position position, std::string& bytes) override;
 
+  // Forgets the snapshot, on disk on return: the log alone says what is.
+  Result<void> drop_snapshot();
   // Writes the engine's state as of this position (all before it applied), atomically.
   Result<void> save_snapshot(Position position);
 
