@@ -23,7 +23,7 @@ test: deps-tests build
 	@tools/run-tests
 
 # The figures of docs/performance.md, as a table with their marks. Takes several minutes and 8 GB of memory.
-bench: deps
+bench: deps-tests
 	@cmake -S . -B build -G Ninja -DTAILRACE_BENCH=ON >/dev/null
 	@cmake --build build -j $(JOBS) --target tailrace apply_bench store_bench http_load
 	@bench/run.sh build
