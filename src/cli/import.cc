@@ -182,7 +182,7 @@ struct Totals {
   std::uint64_t records = 0, rejected = 0, skipped = 0;
 };
 
-Result<void> import_file(const Run& run, const File& file, std::uint64_t bytes_before, Totals& totals,
+Result<void> import_file(const Run& run, const File& file, std::uint64_t& bytes_before, Totals& totals,
                          Progress& progress) {
   const auto reader = TRY(sources::MessageReader::open(file.path, run.path(run.command.mapping)));
   std::string bytes;
@@ -211,7 +211,9 @@ Result<void> import_file(const Run& run, const File& file, std::uint64_t bytes_b
     totals.rejected += record.rejected;
     if (ends.size() >= kBatchRecords || bytes.size() >= kBatchBytes) TRY(flush());
   }
-  return flush();
+  TRY(flush());
+  bytes_before += reader->bytes_total();
+  return {};
 }
 
 Result<Totals> import_all(const Run& run) {
@@ -245,8 +247,6 @@ Result<Totals> import_all(const Run& run) {
   std::uint64_t bytes_before = 0;
   for (const File& file : files) {
     TRY(import_file(run, file, bytes_before, totals, progress));
-    bytes_before += TRY(sources::MessageReader::open(file.path, run.path(run.command.mapping)))
-    ->bytes_total();
   }
   // Applied too, so that what comes after sees it.
   run.core.call([](engine::Engine&) { return true; });
