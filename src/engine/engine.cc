@@ -10,7 +10,7 @@
 namespace tailrace::engine {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 3;
+constexpr std::uint32_t kSnapshotVersion = 4;
 
 // An unreadable payload counts as empty: the sources validated it before it reached the log.
 Value parse_payload(std::string_view payload) {
@@ -208,7 +208,7 @@ void Engine::admit(Position position, const RecordView& record, std::string_view
   history_.insert(event, effect.person, record.time, position, record.message_id, properties, *ids_,
                   &touched_);
   ++counts_.events;
-  note_effect(effect, touched_, output);
+  note_effect(effect, touched_, record.time, output);
 }
 
 void Engine::apply_person(Position position, const RecordView& record, Output& output) {
@@ -233,11 +233,11 @@ void Engine::apply_person(Position position, const RecordView& record, Output& o
       std::sort(into.begin(), into.end());
     }
   }
-  note_effect(effect, touched_, output);
+  note_effect(effect, touched_, record.time, output);
 }
 
 void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<const history::StreamId> touched,
-                         Output& output) {
+                         Time event_time, Output& output) {
   std::vector<Delta> unseen;
   for (Live* live : {live_.get(), next_.get()}) {
     if (live == nullptr) continue;
@@ -245,6 +245,7 @@ void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<con
     const segments::Tracker::Touch touch{.person = effect.person,
                                          .all = effect.created || effect.merged.has_value(),
                                          .streams = touched,
+                                         .event_time = event_time,
                                          .traits = effect.traits,
                                          .purposes = effect.purposes,
                                          .sync = {}};
@@ -297,7 +298,7 @@ void Engine::enter_sync(const std::string& sync, PersonId person, Time at, Outpu
   for (Live* live : {live_.get(), next_.get()}) {
     if (live == nullptr) continue;
     live->tracker->touch(
-        {.person = person, .all = false, .streams = {}, .traits = {}, .purposes = {}, .sync = sync}, now_,
+        {.person = person, .all = false, .streams = {}, .event_time = {}, .traits = {}, .purposes = {}, .sync = sync}, now_,
         live == live_.get() ? output.deltas : unseen);
   }
 }

@@ -162,7 +162,7 @@ class Engine {
   void admit(Position position, const RecordView& record, std::string_view event, const Value& properties,
              Output& output);
   void note_effect(const profiles::Profiles::Effect& effect, std::span<const history::StreamId> touched,
-                   Output& output);
+                   Time event_time, Output& output);
   bool seen_before(Position position, const RecordView& record);
   void finish_work();
   Result<std::unique_ptr<Live>> compile(workspace::Workspace workspace);

@@ -45,6 +45,7 @@ class History {
   const Stream& at(StreamId stream) const { return *streams_[stream.value].stream; }
   EventId event_of(StreamId stream) const { return streams_[stream.value].event; }
   std::size_t stream_count() const { return streams_.size(); }
+  const Places& places() const { return *places_; }
   std::span<const StreamId> streams_of(EventId event) const { return events_[event.value].streams; }
 
   // Does any stream of this event look at properties?
@@ -116,6 +117,7 @@ class History {
   PersonId owner_now(PersonId person) const;
   void gather_cells(const StreamEntry& entry, const Value& properties);
 
+  std::shared_ptr<Places> places_ = std::make_shared<Places>();
   std::vector<EventEntry> events_;
   boost::unordered_flat_map<std::string, EventId, TextHash, std::equal_to<>> event_ids_;
   std::vector<StreamEntry> streams_;
