@@ -150,6 +150,40 @@ Result<void> Engine::apply(Position position, const RecordView& record, Output& 
   return {};
 }
 
+void Engine::expect(const RecordView& record) {
+  // Each call takes the records before it one stage further: by the time one is applied, the chain from its
+  // identifier to the person's rows has been walked without waiting at any step.
+  constexpr std::size_t kText = 8, kPerson = 14, kEntries = 20, kRows = 26;
+  const auto before = [&](std::size_t calls) -> Expected& {
+    return expected_[(expected_count_ + expected_.size() - calls) % expected_.size()];
+  };
+  Expected& now = before(0);
+  now = {};
+  const bool by_user = !record.user_id.empty();
+  now.kind = by_user ? IdentifierKind::external_id : IdentifierKind::anonymous_id;
+  now.identifier = by_user ? record.user_id : record.anonymous_id;
+  if (record.kind == RecordKind::track) now.event = record.event;
+  if (!now.identifier.empty()) {
+    now.key = profiles_.directory().prefetch(now.kind, now.identifier);
+    deduplication_.prefetch(message_hash(record.source, record.message_id));
+  }
+  if (const Expected& one = before(kText); one.key != 0) profiles_.directory().prefetch_text(one.key);
+  if (Expected& one = before(kPerson); one.key != 0) {
+    one.person = profiles_.directory().find(one.kind, one.identifier);
+    if (one.person) {
+      history_.places().prefetch(*one.person);
+      if (live_) live_->tracker->prefetch(*one.person);
+    }
+  }
+  if (const Expected& one = before(kEntries); one.person) {
+    history_.places().prefetch_entries(*one.person);
+    if (live_) live_->tracker->prefetch_entries(*one.person);
+  }
+  if (const Expected& one = before(kRows); one.person && !one.event.empty())
+    history_.prefetch_rows(one.event, *one.person);
+  expected_count_ = (expected_count_ + 1) % expected_.size();
+}
+
 bool Engine::seen_before(Position position, const RecordView& record) {
   using Earlier = ingest::Deduplication::Earlier;
   const auto hash_of = [](const RecordView& view) {
@@ -600,6 +634,7 @@ void Engine::reset() {
   counts_ = {};
   generation_ = 0;
   now_ = kForeverAgo;
+  expected_ = {};
 }
 
 Result<void> Engine::restore(std::string_view bytes) {

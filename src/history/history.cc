@@ -79,6 +79,12 @@ void History::insert(EventId event, PersonId person, Time time, Position positio
   }
 }
 
+void History::prefetch_rows(std::string_view event, PersonId person) const {
+  const auto known = event_ids_.find(event);
+  if (known == event_ids_.end()) return;
+  for (const StreamId id : events_[known->second.value].streams) at(id).prefetch_newest(person);
+}
+
 std::vector<History::BackfillRow> History::take_backfill() {
   filling_ = std::move(backfill_);
   backfill_.clear();

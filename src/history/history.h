@@ -56,6 +56,9 @@ class History {
   void insert(EventId event, PersonId person, Time time, Position position, std::string_view message_id,
               const Value& properties, MessageIds& ids, std::vector<StreamId>* touched);
 
+  // A hint that this person gets an event of this name (as its sender spells it).
+  void prefetch_rows(std::string_view event, PersonId person) const;
+
   // Work that a change of streams left: rows of base streams that new streams and columns have not seen.
   bool backfill_pending() const { return !backfill_.empty(); }
   struct BackfillRow {

@@ -44,6 +44,15 @@ Column Stream::add_column() {
   return static_cast<Column>(columns_.size() - 1);
 }
 
+void Stream::prefetch_newest(PersonId person) const {
+  const Slot* found = slot(person);
+  if (found == nullptr || found->count == 0) return;
+  const std::size_t newest = found->begin + found->count - 1;
+  __builtin_prefetch(&times_[newest]);
+  __builtin_prefetch(&positions_[newest], 1);
+  for (const ColumnData& column : columns_) __builtin_prefetch(&column.cells[newest]);
+}
+
 void Stream::drop_last_column() {
   places_->retire(columns_.back().sum_key);
   columns_.pop_back();

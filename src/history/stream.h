@@ -65,6 +65,7 @@ class Stream {
     return columns_[column].cells[rows.offset + row];
   }
 
+  void prefetch_newest(PersonId person) const;
   // nullptr: no row of the person has a value.
   const Sum* sum(PersonId person, Column column) const {
     return places_->sum(person, columns_[column].sum_key);

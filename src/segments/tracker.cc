@@ -60,11 +60,10 @@ void Tracker::index(Item item, const Dependencies& dependencies) {
 }
 
 void Tracker::reserve(PersonId person) {
-  const std::size_t known = people();
-  if (person.value < known) return;
-  words_.grow_to((person.value + 1) * words_per_person_);
-  for (std::size_t next = known; next <= person.value; ++next)
-    set_wake(PersonId(static_cast<std::uint32_t>(next)), kNever);
+  if (person.value < people_) return;
+  words_.grow_to((person.value + std::size_t{1}) * words_per_person_);
+  for (; people_ <= person.value; ++people_)
+    set_wake(PersonId(static_cast<std::uint32_t>(people_)), kNever);
 }
 
 void Tracker::prefetch(PersonId person) const {
@@ -272,11 +271,11 @@ void Tracker::advance(Time t, std::vector<Delta>& deltas) {
     due_.clear();
     while (timers_.next() == at) {
       // Far ahead the person's place in the tables, nearer what stands there.
-      if (const auto* far = timers_.ahead(12)) {
+      if (const auto* far = timers_.ahead(32)) {
         prefetch(far->person);
         world_.history.places().prefetch(far->person);
       }
-      if (const auto* near = timers_.ahead(5)) {
+      if (const auto* near = timers_.ahead(16)) {
         prefetch_entries(near->person);
         world_.history.places().prefetch_entries(near->person);
       }
@@ -351,6 +350,7 @@ Result<void> Tracker::restore(ByteReader& in, Time t) {
     return fail(Error::Code::corrupt, "another number of segments than the workspace has");
   const auto count = TRY(in.get_count(8 * words_per_person_));
   words_.grow_to(count * words_per_person_);
+  people_ = count;
   for (std::size_t word = 0; word < words_.size(); ++word) {
     words_[word] = TRY(in.get<std::uint64_t>());
     if (word % words_per_person_ == 0) continue;

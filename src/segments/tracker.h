@@ -118,7 +118,7 @@ class Tracker final : public RankView {
   void set_wake(PersonId person, Time t) {
     words_[first_word(person)] = static_cast<std::uint64_t>(t.ms);
   }
-  std::size_t people() const { return words_.size() / words_per_person_; }
+  std::size_t people() const { return people_; }
 
   World world_;
   Memory memory_;
@@ -127,6 +127,7 @@ class Tracker final : public RankView {
   std::vector<RankTable> tables_;
   std::size_t words_per_person_ = 0;
   Chunked<std::uint64_t, 15> words_;
+  std::size_t people_ = 0;            // that have words
   std::vector<std::uint64_t> sizes_;  // members, by segment
   PersonMap<Pending> pending_;        // (person, item): when it may next change; those that may
   TimerQueue timers_;
