@@ -330,8 +330,10 @@ class Counting final : public Condition {
   Counting(StreamId stream, Span span, ast::Comparison op, std::uint64_t times)
       : stream_(stream), span_(std::move(span)), op_(op), times_(times) {
     const auto reach = reaching(op, times);
-    if (!reach || reach->times == 0 || !span_.only_within()) return;
+    if (!reach || reach->times == 0) return;
     reach_ = *reach;
+    since_last_ = reach->times == 1 && span_.only_since_last();
+    if (!span_.only_within()) return;
     threshold_ = {.times = reach->times, .far = span_.far};
   }
 
@@ -351,6 +353,14 @@ class Counting final : public Condition {
           reach_.times == 1 ? slot->last : stream.rows(*slot).times[slot->count - reach_.times];
       const Time leaves = nth + *span_.far;
       return leaves > t ? Truth{reach_.reached, leaves} : missed;
+    }
+    if (since_last_ && (slot == nullptr || slot->last <= t)) {
+      const history::Slot* anchor = world.history.at(span_.since_events.front().stream).slot(person);
+      if (slot == nullptr || anchor == nullptr || anchor->last <= t) {
+        const bool any = slot != nullptr && (anchor == nullptr ? span_.since_events.front().if_any
+                                                               : slot->last >= anchor->last);
+        return {any == reach_.reached, kNever};
+      }
     }
     const Stream::Rows rows = slot == nullptr ? Stream::Rows() : stream.rows(*slot);
     const Extent extent = span_.extent(world, person, t);
@@ -398,6 +408,7 @@ class Counting final : public Condition {
   std::uint64_t times_;
   Reaching reach_;
   std::optional<Threshold> threshold_;
+  bool since_last_ = false;  // at least once, or never, since the last event of another name
 };
 
 // distinct("X".p within D) >= n, without counting further than to n: it holds as long as the n-th most recent

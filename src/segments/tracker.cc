@@ -288,7 +288,7 @@ void Tracker::advance(Time t, std::vector<Delta>& deltas) {
       const std::size_t first = dirty_.size();
       const auto pending = pending_.values(person);
       for (std::size_t place = 0; place < pending.size(); ++place) {
-        if (pending[place].at <= at) mark(pending_.key(person, place), person);
+        if (pending[place].at <= at) mark(pending_.keys(person)[place], person);
       }
       if (dirty_.size() > first + 1)
         std::sort(dirty_.begin() + static_cast<std::ptrdiff_t>(first), dirty_.end(),
