@@ -213,6 +213,19 @@ bool Engine::seen_before(Position position, const RecordView& record) {
   return seen;
 }
 
+// Of an event's properties, what the taxonomy and the streams look at; all where that is simpler.
+const Value& Engine::looked_at(const RecordView& record, std::optional<history::EventId> event,
+                               std::span<const std::string> judged) {
+  const auto kept = event ? history_.looks_at(*event) : std::span<const std::string>();
+  properties_.members.clear();
+  properties_.kind = Value::Kind::object;
+  if (record.kind == RecordKind::track && judged.empty() && kept.empty()) return properties_;
+  if (record.kind != RecordKind::track || record.payload.empty() ||
+      !read_members(record.payload, judged, kept, properties_))
+    properties_ = properties_of(record);
+  return properties_;
+}
+
 Result<void> Engine::apply_event(Position position, const RecordView& record, Output& output) {
   if (live_ == nullptr) {
     // Nothing says yet what is an event; the first workspace will judge it.
@@ -220,19 +233,14 @@ Result<void> Engine::apply_event(Position position, const RecordView& record, Ou
     return {};
   }
   const ingest::Taxonomy& taxonomy = (next_ ? next_ : live_)->taxonomy;
-  Value properties;
-  bool parsed = false;
-  if (record.kind != RecordKind::track || taxonomy.needs_properties(record.event)) {
-    properties = properties_of(record);
-    parsed = true;
-  }
+  const Value& properties =
+      looked_at(record, history_.find_event(taxonomy.event_of(record)), taxonomy.looks_at(record));
   const auto verdict = taxonomy.judge(record, properties);
   if (!verdict.reason.empty()) {
     quarantine_.push_back({position, verdict.reason});
     return {};
   }
   if (seen_before(position, record)) return {};
-  if (!parsed && history_.needs_properties(history_.event(verdict.event))) properties = properties_of(record);
   admit(position, record, verdict.event, properties, output);
   return {};
 }
@@ -334,9 +342,14 @@ void Engine::enter_sync(const std::string& sync, PersonId person, Time at, Outpu
   std::vector<Delta> unseen;
   for (Live* live : {live_.get(), next_.get()}) {
     if (live == nullptr) continue;
-    live->tracker->touch(
-        {.person = person, .all = false, .streams = {}, .event_time = {}, .traits = {}, .purposes = {}, .sync = sync}, now_,
-        live == live_.get() ? output.deltas : unseen);
+    live->tracker->touch({.person = person,
+                          .all = false,
+                          .streams = {},
+                          .event_time = {},
+                          .traits = {},
+                          .purposes = {},
+                          .sync = sync},
+                         now_, live == live_.get() ? output.deltas : unseen);
   }
 }
 
@@ -432,7 +445,7 @@ Result<void> Engine::work() {
     const auto& row = backfill_[backfill_done_++];
     const RecordView record = TRY(records_.record(row.position, bytes));
     const std::string message_id(record.message_id);  // reading another record may overwrite it
-    history_.backfill(row, message_id, properties_of(record), *ids_);
+    history_.backfill(row, message_id, looked_at(record, row.event), *ids_);
   }
   if (backfill_done_ < backfill_.size()) return {};
   if (!backfill_.empty()) backfill_ = {};
@@ -505,7 +518,7 @@ Result<void> Engine::backfill_all() {
   for (const auto& row : history_.take_backfill()) {
     const RecordView record = TRY(records_.record(row.position, bytes));
     const std::string message_id(record.message_id);
-    history_.backfill(row, message_id, properties_of(record), *ids_);
+    history_.backfill(row, message_id, looked_at(record, row.event), *ids_);
   }
   history_.finish_backfill();
   return {};

@@ -164,6 +164,8 @@ class Engine {
   Result<void> apply_workspace(Position position, const RecordView& record, Output& output);
   Result<void> judge_again(Output& output);
   void apply_deletion(Position position, const RecordView& record, Output& output);
+  const Value& looked_at(const RecordView& record, std::optional<history::EventId> event,
+                         std::span<const std::string> judged = {});
   void admit(Position position, const RecordView& record, std::string_view event, const Value& properties,
              Output& output);
   void note_effect(const profiles::Profiles::Effect& effect, std::span<const history::StreamId> touched,
@@ -194,6 +196,7 @@ class Engine {
   std::uint64_t generation_ = 0;
   Time now_ = kForeverAgo;
   std::vector<history::StreamId> touched_;
+  Value properties_;  // of the event that is applied; kept for its memory
   // Records of which expect() spoke, the newest last, each at its stage of being fetched.
   struct Expected {
     IdentifierKind kind = IdentifierKind::external_id;
