@@ -83,6 +83,14 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   transitions->add_option("--from", command.from, "after this instant (default: the beginning)")
       ->type_name("TIME");
   transitions->add_option("--to", command.to, "up to this instant (default: now)")->type_name("TIME");
+  auto* backtest = on_store(
+      app.add_subcommand("backtest", "what a definition would have done: sizes, entries, exits, stays"));
+  backtest->add_option("expression", command.segment, "an expression, or a segment's name")
+      ->required()
+      ->type_name("EXPRESSION");
+  backtest->add_option("--from", command.from, "from this instant (default: 30 days before --to)")
+      ->type_name("TIME");
+  backtest->add_option("--to", command.to, "up to this instant (default: now)")->type_name("TIME");
   auto* preview = on_store(
       app.add_subcommand("preview", "the requests that would be sent, as JSON lines, sending nothing"));
   preview->add_option("--sync", command.sync, "the sync")->required()->type_name("NAME");
@@ -136,12 +144,14 @@ Result<workspace::Workspace> load_folder(const std::string& folder) {
   return invalid(problems);
 }
 
+std::unexpected<Error> no_workspace() {
+  return fail(Error::Code::not_found,
+              "no workspace was applied to this store yet: run `tailrace apply -w DIR`");
+}
+
 Result<workspace::Workspace> applied_workspace(server::Core& core) {
   return core.call([](engine::Engine& engine) -> Result<workspace::Workspace> {
-    if (engine.workspace() == nullptr) {
-      return fail(Error::Code::not_found,
-                  "no workspace was applied to this store yet: run `tailrace apply -w DIR`");
-    }
+    if (engine.workspace() == nullptr) return no_workspace();
     return *engine.workspace();
   });
 }
@@ -155,6 +165,7 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
   if (command.name == "members") return run_members(run);
   if (command.name == "transitions") return run_transitions(run);
   if (command.name == "explain") return run_explain(run);
+  if (command.name == "backtest") return run_backtest(run);
   if (command.name == "preview") return run_preview(run);
   if (command.name == "status") return run_status(run);
   console.err("`" + command.name + "` is not a command on a store\n");

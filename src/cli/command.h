@@ -73,6 +73,7 @@ int run_import(const Run& run);
 int run_members(const Run& run);
 int run_transitions(const Run& run);
 int run_explain(const Run& run);
+int run_backtest(const Run& run);
 int run_preview(const Run& run);
 int run_status(const Run& run);
 
@@ -87,6 +88,7 @@ Result<Time> instant(const std::string& text, Time otherwise);
 // The workspace in the folder. Error: invalid_argument, with all its problems rendered.
 Result<workspace::Workspace> load_folder(const std::string& folder);
 // The applied workspace. Error: not_found, with what to do.
+std::unexpected<Error> no_workspace();
 Result<workspace::Workspace> applied_workspace(server::Core& core);
 
 }  // namespace tailrace::cli
