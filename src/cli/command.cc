@@ -75,9 +75,18 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   members->add_option("segment", command.segment, segment_help)->required();
   members->add_option("--at", command.at, "at this instant (default: now)")->type_name("TIME");
   auto* explain = on_store(app.add_subcommand("explain", "why a person is in or out, and until when"));
-  explain->add_option("person", command.person, "an identifier of the person")->required();
+  auto* person = explain->add_option("person", command.person, "an identifier of the person");
   explain->add_option("segment", command.segment, segment_help + "; without it, all segments");
   explain->add_option("--at", command.at, "at this instant (default: now)")->type_name("TIME");
+  explain
+      ->add_option("--plan", command.plan,
+                   "not of a person: how this segment is computed, what it reads and costs")
+      ->type_name("SEGMENT")
+      ->excludes("--at")
+      ->excludes(person);
+  explain->callback([&] {
+    if (command.person.empty() && command.plan.empty()) throw CLI::RequiredError("person or --plan");
+  });
   auto* transitions = on_store(app.add_subcommand("transitions", "every entry and exit with its exact time"));
   transitions->add_option("segment", command.segment, segment_help)->required();
   transitions->add_option("--from", command.from, "after this instant (default: the beginning)")

@@ -31,6 +31,7 @@ struct Command {
   std::string data;  // empty: WORKSPACE/.tailrace
   Format format = Format::text;
   std::string segment, person, sync;
+  std::string plan;  // explain: of this segment, instead of a person
   std::string at, from, to;
   std::vector<std::string> files;
   std::string mapping, now, shift_to;

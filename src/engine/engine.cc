@@ -598,6 +598,49 @@ Result<segments::Explanation> Engine::explain(const workspace::Workspace& in, co
   });
 }
 
+Result<segments::PlanView> Engine::plan(const workspace::Workspace& in, const std::string& name,
+                                        const language::ExprPtr& expr, const segments::Stopwatch& stopwatch) {
+  if (work_pending()) {
+    const workspace::Workspace kept = in;  // see ask()
+    const language::ExprPtr kept_expr = expr;
+    while (work_pending()) TRY(work());
+    return plan(kept, name, kept_expr, stopwatch);
+  }
+  constexpr std::uint32_t kSample = 1'000;
+  const auto before = history_.mark();
+  const auto references = references_of(in);
+  auto view = TRY(ask(in, expr, now_, now_, [&](Question& question) {
+    segments::PlanView made = segments::view_plan(history_, before, references, expr);
+    const auto limit = static_cast<std::uint32_t>(profiles_.person_limit());
+    std::vector<PersonId> sample;
+    for (std::uint32_t id = 0; id < limit; id += std::max(1u, (limit + kSample - 1) / kSample)) {
+      if (profiles_.alive(PersonId(id))) sample.emplace_back(id);
+    }
+    made.people = profiles_.alive_count();
+    made.sample = sample.size();
+    const auto measure = [&](const segments::Condition& condition) {
+      return segments::nanoseconds_per_person(question.world, condition, sample, now_, stopwatch);
+    };
+    made.root.nanoseconds = measure(*question.condition);
+    if (const auto* logical = language::as<language::Logical>(*expr)) {
+      for (std::size_t i = 0; i < logical->operands.size(); ++i) {
+        segments::Dependencies unused;
+        const auto part = question.compiler.compile(logical->operands[i], unused);
+        TR_ASSERT(part.has_value());
+        made.root.parts[i].nanoseconds = measure(**part);
+      }
+    }
+    return made;
+  }));
+  std::vector<std::pair<std::string, std::set<std::string>>> others;
+  for (const auto& segment : in.segments) {
+    if (segment.name != name)
+      others.emplace_back(segment.name, segments::node_texts(references, segment.expr));
+  }
+  segments::note_shared(view.root, others);
+  return view;
+}
+
 std::string Engine::save() const {
   TR_ASSERT(!work_pending());
   ByteWriter out;

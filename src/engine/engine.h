@@ -26,6 +26,7 @@
 #include "profiles/profiles.h"
 #include "segments/backtest.h"
 #include "segments/plan.h"
+#include "segments/plan_view.h"
 #include "segments/tracker.h"
 #include "workspace/workspace.h"
 
@@ -155,6 +156,10 @@ class Engine {
   // after).
   Result<Backtest> backtest(const workspace::Workspace& in, const language::ExprPtr& expr, Time from,
                             Time to);
+  // How an expression is computed. `name`: the segment it is the definition of, which is not told as one that
+  // shares it; may be empty. Measured at now(), with a thousand people at most.
+  Result<segments::PlanView> plan(const workspace::Workspace& in, const std::string& name,
+                                  const language::ExprPtr& expr, const segments::Stopwatch& stopwatch);
   // Members of each sync's audience under a workspace that is not live.
   Result<std::vector<PersonId>> audience_at(const workspace::Workspace& in, const workspace::SyncConfig& sync,
                                             Time t);

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import time
 import unittest
 import urllib.request
@@ -132,6 +133,21 @@ class Serving(unittest.TestCase):
         self.assertEqual(scene.server.stop(), 0)
         self.assertEqual(json.loads(scene.run("backtest", *asked).stdout), served)
 
+    def test_a_plan_is_the_same_tree_with_and_without_serve(self):
+        scene = self.scene
+        scene.send(order("u1", "o1"), view("u1", "v1"))
+
+        def plan():
+            text = scene.run("explain", "--plan", "Product viewers").stdout
+            return re.sub(r"[0-9.,]+ ns a person", "N ns a person", text)
+
+        served = plan()
+        self.assertIn('├─ performed "Product Viewed" at least 2 times within 24h\n'
+                      '│      reads "Product Viewed", 1 row of 1 person\n'
+                      "│      about 1.0 rows a time, after 50.0 % of events; measured N ns a person\n", served)
+        self.assertEqual(scene.server.stop(), 0)
+        self.assertEqual(plan(), served)
+
     def test_health_and_metrics(self):
         scene = self.scene
         scene.send(order("u1", "o1"))
@@ -232,6 +248,19 @@ class Commands(unittest.TestCase):
         for part in ("once; event of 2026-03-01T10:00:00.000Z, message o1", "2026-03-02T10:00:00.000Z", "missing"):
             self.assertIn(part, text)
         self.assertIn("nobody is known", self.scene.run("explain", "nobody", "VIP", code=4).stderr)
+
+    def test_a_plan_names_what_it_shares(self):
+        self.import_lines(order("u1", "o1"))
+        report = json.loads(self.scene.run("explain", "--plan", 'performed "Order Placed" within 30d and country = "GB"', "--format", "json").stdout)
+        bought, lives = report["plan"]["parts"]
+        self.assertEqual(bought["shared_with"], ["Purchasers 30d"])
+        self.assertEqual(lives["traits"], ["country"])
+        self.assertGreaterEqual(bought["ns_per_person"], 0)
+        self.assertEqual([(s["event"], s["rows"], s["people"], s["kept"]) for s in report["streams"]], [("Order Placed", 1, 1, True)])
+        self.assertIn("person or --plan is required", self.scene.run("explain", code=2).stderr)
+        self.assertIn("excludes", self.scene.run("explain", "u1", "--plan", "VIP", code=2).stderr)
+        self.assertIn("--format text or json", self.scene.run("explain", "--plan", "VIP", "--format", "csv", code=3).stderr)
+        self.assertIn("did you mean", self.scene.run("explain", "--plan", "VIPs", code=3).stderr)
 
     def test_errors_in_an_expression_point_at_the_place(self):
         bad = self.scene.run("members", 'performed "Oder Placed" within 30d', code=3).stderr
