@@ -25,7 +25,9 @@
 #include "model/person.h"
 #include "model/record.h"
 #include "profiles/profiles.h"
+#include "segments/backtest.h"
 #include "segments/plan.h"
+#include "segments/plan_view.h"
 #include "segments/tracker.h"
 #include "workspace/workspace.h"
 
@@ -77,6 +79,17 @@ struct Transition {
   Time at;
   PersonId person;
   Change change = Change::entered;
+};
+
+// What a definition that is not live would have done.
+struct Backtest {
+  segments::Backtest past;
+  struct Overlap {
+    std::string segment;
+    std::uint64_t size = 0;
+    std::uint64_t common = 0;  // in both
+  };
+  std::vector<Overlap> overlaps;  // at the end, with every segment of the workspace
 };
 
 class Engine {
@@ -144,6 +157,14 @@ class Engine {
                                               Time from, Time to);
   Result<segments::Explanation> explain(const workspace::Workspace& in, const language::ExprPtr& expr,
                                         PersonId person, Time t);
+  // Over [from, to]. Errors besides: invalid_argument (to before from, or more than segments::kPeriodMax
+  // after).
+  Result<Backtest> backtest(const workspace::Workspace& in, const language::ExprPtr& expr, Time from,
+                            Time to);
+  // How an expression is computed. `name`: the segment it is the definition of, which is not told as one that
+  // shares it; may be empty. Measured at now(), with a thousand people at most.
+  Result<segments::PlanView> plan(const workspace::Workspace& in, const std::string& name,
+                                  const language::ExprPtr& expr, const segments::Stopwatch& stopwatch);
   // Members of each sync's audience under a workspace that is not live.
   Result<std::vector<PersonId>> audience_at(const workspace::Workspace& in, const workspace::SyncConfig& sync,
                                             Time t);

@@ -46,6 +46,9 @@ class History {
 
   const Stream& at(StreamId stream) const { return *streams_[stream.value].stream; }
   EventId event_of(StreamId stream) const { return streams_[stream.value].event; }
+  // Its `where`, canonical; "" for every event of the name. The paths of its columns.
+  const std::string& where_of(StreamId stream) const { return streams_[stream.value].where; }
+  std::span<const std::string> columns_of(StreamId stream) const { return streams_[stream.value].columns; }
   std::size_t stream_count() const { return streams_.size(); }
   const Places& places() const { return *places_; }
   std::span<const StreamId> streams_of(EventId event) const { return events_[event.value].streams; }

@@ -552,6 +552,78 @@ class Run {
       for (const Transition& change : oracle.timeline(*segment.expr, from, to))
         expected.emplace_back(change.at, change.person, 0, change.entered);
       EXPECT_EQ(text_of(changes, workspace()), text_of(expected, workspace()));
+      expect_backtest(segment.expr, from, to, *transitions);
+    }
+  }
+
+  // The sums of a backtest are those of the transitions and of the members at both ends.
+  void expect_backtest(const language::ExprPtr& expr, Time from, Time to,
+                       const std::vector<engine::Transition>& transitions) {
+    const auto result = engine_->backtest(workspace(), expr, from, to);
+    ASSERT_TRUE(result) << result.error().message;
+    const segments::Backtest& past = result->past;
+    const auto at_start = engine_->members_at(workspace(), expr, from);
+    const auto at_end = engine_->members_at(workspace(), expr, to);
+    ASSERT_TRUE(at_start && at_end);
+    EXPECT_EQ(past.size_at_start, at_start->size());
+    EXPECT_EQ(past.members, *at_end);
+    std::set<PersonId> people(at_start->begin(), at_start->end());
+    std::map<Time, std::int64_t> steps;
+    std::map<Time, std::int64_t> size_at;
+    std::uint64_t entered = 0;
+    for (const engine::Transition& change : transitions) {
+      people.insert(change.person);
+      steps[change.at] += change.change == Change::entered ? 1 : -1;
+      entered += change.change == Change::entered;
+    }
+    auto size = static_cast<std::int64_t>(at_start->size());
+    segments::Backtest::Extreme low{.size = at_start->size(), .at = from};
+    segments::Backtest::Extreme high = low;
+    for (const auto& [at, step] : steps) {
+      size += step;
+      const auto now = static_cast<std::uint64_t>(size);
+      if (now < low.size) low = {.size = now, .at = at};
+      if (now > high.size) high = {.size = now, .at = at};
+      size_at[at] = size;
+    }
+    EXPECT_EQ(past.people, people.size());
+    EXPECT_EQ(past.entered, entered);
+    EXPECT_EQ(past.left, transitions.size() - entered);
+    EXPECT_EQ(std::tie(past.smallest.size, past.smallest.at), std::tie(low.size, low.at));
+    EXPECT_EQ(std::tie(past.largest.size, past.largest.at), std::tie(high.size, high.at));
+    for (std::size_t i = 0; i < past.days.size(); ++i) {
+      const auto after =
+          i + 1 < past.days.size() ? size_at.lower_bound(past.days[i + 1].begin) : size_at.end();
+      const auto expected =
+          after == size_at.begin() ? static_cast<std::int64_t>(at_start->size()) : std::prev(after)->second;
+      EXPECT_EQ(static_cast<std::int64_t>(past.days[i].size), expected) << format_time(past.days[i].begin);
+    }
+    expect_stays(past, expr, from, to);
+  }
+  void expect_stays(const segments::Backtest& past, const language::ExprPtr& expr, Time from, Time to) {
+    // Long before anything happened.
+    const auto all = engine_->transitions(workspace(), expr, kStart - kDay * 400, to);
+    ASSERT_TRUE(all) << all.error().message;
+    std::map<PersonId, Time> entered;
+    std::vector<std::int64_t> stays;
+    std::uint64_t since_ever = 0;
+    for (const engine::Transition& change : *all) {
+      if (change.change == Change::entered) {
+        entered[change.person] = change.at;
+      } else if (change.at > from) {
+        if (entered.contains(change.person)) {
+          stays.push_back((change.at - entered[change.person]).count);
+        } else {
+          ++since_ever;
+        }
+      }
+    }
+    std::ranges::sort(stays);
+    EXPECT_EQ(past.stays, stays.size());
+    EXPECT_EQ(past.stays_since_ever, since_ever);
+    ASSERT_EQ(past.median_stay.has_value(), !stays.empty());
+    if (past.median_stay) {
+      EXPECT_EQ(past.median_stay->count, (stays[(stays.size() - 1) / 2] + stays[stays.size() / 2]) / 2);
     }
   }
 
@@ -606,7 +678,8 @@ TEST(EngineProperty, so_do_fresh_ones) {
   const char* seconds = std::getenv("TAILRACE_SECONDS");
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds ? std::atoi(seconds) : 0);
   std::random_device device;
-  for (int i = 0; (i < 15 || std::chrono::steady_clock::now() < end) && !HasFailure(); ++i) run_random(device());
+  for (int i = 0; (i < 15 || std::chrono::steady_clock::now() < end) && !HasFailure(); ++i)
+    run_random(device());
 }
 
 }  // namespace
