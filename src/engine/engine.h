@@ -105,10 +105,15 @@ class Engine {
 
   // Errors: corrupt, io (a record that is needed again cannot be read); after one the engine must not go on.
   Result<void> apply(Position position, const RecordView& record, Output& output);
-  // Hints that this record is applied a little later, in the order of these calls: what it will touch is
-  // fetched into the caches meanwhile. The record's bytes must stay until then. kAhead calls earlier is best.
-  static constexpr std::size_t kAhead = 30;
-  void expect(const RecordView& record);
+  // Applies `count` records; what each will touch is fetched into the caches while those before it are applied.
+  // record_at(i) -> Result<Located>, whose bytes must stay until it is applied; applied(i, record) is called
+  // after each.
+  struct Located {
+    Position position;
+    RecordView record;
+  };
+  template <class RecordAt, class Applied>
+  Result<void> apply_all(std::size_t count, Output& output, RecordAt record_at, Applied applied);
   void advance(Time t, Output& output);
   Time next_change();
   Time now() const { return now_; }
@@ -185,6 +190,7 @@ class Engine {
   Result<void> apply_workspace(Position position, const RecordView& record, Output& output);
   Result<void> judge_again(Output& output);
   void apply_deletion(Position position, const RecordView& record, Output& output);
+  void expect(const RecordView& record);
   const Value& looked_at(const RecordView& record, std::optional<history::EventId> event,
                          std::span<const std::string> judged = {});
   void admit(Position position, const RecordView& record, std::string_view event, const Value& properties,
@@ -226,8 +232,26 @@ class Engine {
     std::uint64_t key = 0;
     std::optional<PersonId> person;
   };
+  static constexpr std::size_t kAhead = 30;
   std::array<Expected, 32> expected_;
   std::size_t expected_count_ = 0;
 };
+
+template <class RecordAt, class Applied>
+Result<void> Engine::apply_all(std::size_t count, Output& output, RecordAt record_at, Applied applied) {
+  std::array<Located, kAhead> ahead;
+  expected_ = {};
+  for (std::size_t next = 0; next < count + kAhead; ++next) {
+    Located& slot = ahead[next % kAhead];
+    if (next >= kAhead && next - kAhead < count) {
+      TRY(apply(slot.position, slot.record, output));
+      applied(next - kAhead, slot.record);
+    }
+    if (next >= count) continue;
+    slot = TRY(record_at(next));
+    expect(slot.record);
+  }
+  return {};
+}
 
 }  // namespace tailrace::engine

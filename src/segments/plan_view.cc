@@ -257,8 +257,8 @@ class Viewer {
                     .rows = stream.row_count(),
                     .people = 0,
                     .kept = found->value < before_.streams};
-    for (std::uint32_t person = 0; person < stream.person_limit(); ++person)
-      made.people += stream.rows(PersonId(person)).size() > 0 ? 1u : 0u;
+    for (std::uint32_t person = 0; person < history_.places().person_limit(); ++person)
+      made.people += stream.slot(PersonId(person)) != nullptr ? 1u : 0u;
     view_.streams.push_back(std::move(made));
     ids_.push_back(*found);
   }

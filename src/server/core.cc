@@ -189,14 +189,15 @@ void Core::run() {
 }
 
 void Core::apply(const log::CommittedBatch& batch) {
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    const auto record = decode_record(batch.record(i));
-    if (!record) return fail(record.error());
-    if (auto applied = store_->engine().apply(batch.positions[i], *record, output_); !applied)
-      return fail(applied.error());
+  const auto record_at = [&](std::size_t i) -> Result<engine::Engine::Located> {
+    return engine::Engine::Located{batch.positions[i], TRY(decode_record(batch.record(i)))};
+  };
+  const auto after = [&](std::size_t, const RecordView& record) {
     if (!output_.deltas.empty() || !output_.changed_profiles.empty() || !output_.deletions.empty())
-      route(origin_of(record->source));
-  }
+      route(origin_of(record.source));
+  };
+  if (auto applied = store_->engine().apply_all(batch.size(), output_, record_at, after); !applied)
+    return fail(applied.error());
   applied_ = batch.next;
   records_since_snapshot_ += batch.size();
   if (records_since_snapshot_ >= options_.snapshot_every_records && deletions_.empty()) save_snapshot();
