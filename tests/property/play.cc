@@ -37,6 +37,7 @@ void Play::take_up(const workspace::Workspace& workspace, Time at) {
 
 void Play::receive(const Input& input, Time received_at) {
   if (input.kind == Input::Kind::sync_entry) {
+    advance(received_at);  // an entry is no record, so it does not move the clock by itself
     if (const auto person = engine_->find_person(input.who))
       engine_->enter_sync(input.name, *person, input.time, output_);
     return;
