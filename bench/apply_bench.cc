@@ -104,6 +104,7 @@ int run(int count, char** values) {
     const double cpu_before = thread_cpu_seconds();
     const double wall_before = wall_seconds();
     for (std::size_t i = first; i < records.size(); ++i) {
+      if (i + engine.kAhead < records.size()) engine.expect(records.at(i + engine.kAhead));
       must(engine.apply(Position(i), records.at(i), output));
       deltas += output.deltas.size();
       output.clear();

@@ -10,7 +10,7 @@
 namespace tailrace::engine {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 3;
+constexpr std::uint32_t kSnapshotVersion = 4;
 
 // An unreadable payload counts as empty: the sources validated it before it reached the log.
 Value parse_payload(std::string_view payload) {
@@ -150,6 +150,40 @@ Result<void> Engine::apply(Position position, const RecordView& record, Output& 
   return {};
 }
 
+void Engine::expect(const RecordView& record) {
+  // Each call takes the records before it one stage further: by the time one is applied, the chain from its
+  // identifier to the person's rows has been walked without waiting at any step.
+  constexpr std::size_t kText = 8, kPerson = 14, kEntries = 20, kRows = 26;
+  const auto before = [&](std::size_t calls) -> Expected& {
+    return expected_[(expected_count_ + expected_.size() - calls) % expected_.size()];
+  };
+  Expected& now = before(0);
+  now = {};
+  const bool by_user = !record.user_id.empty();
+  now.kind = by_user ? IdentifierKind::external_id : IdentifierKind::anonymous_id;
+  now.identifier = by_user ? record.user_id : record.anonymous_id;
+  if (record.kind == RecordKind::track) now.event = record.event;
+  if (!now.identifier.empty()) {
+    now.key = profiles_.directory().prefetch(now.kind, now.identifier);
+    deduplication_.prefetch(message_hash(record.source, record.message_id));
+  }
+  if (const Expected& one = before(kText); one.key != 0) profiles_.directory().prefetch_text(one.key);
+  if (Expected& one = before(kPerson); one.key != 0) {
+    one.person = profiles_.directory().find(one.kind, one.identifier);
+    if (one.person) {
+      history_.places().prefetch(*one.person);
+      if (live_) live_->tracker->prefetch(*one.person);
+    }
+  }
+  if (const Expected& one = before(kEntries); one.person) {
+    history_.places().prefetch_entries(*one.person);
+    if (live_) live_->tracker->prefetch_entries(*one.person);
+  }
+  if (const Expected& one = before(kRows); one.person && !one.event.empty())
+    history_.prefetch_rows(one.event, *one.person);
+  expected_count_ = (expected_count_ + 1) % expected_.size();
+}
+
 bool Engine::seen_before(Position position, const RecordView& record) {
   using Earlier = ingest::Deduplication::Earlier;
   const auto hash_of = [](const RecordView& view) {
@@ -208,7 +242,7 @@ void Engine::admit(Position position, const RecordView& record, std::string_view
   history_.insert(event, effect.person, record.time, position, record.message_id, properties, *ids_,
                   &touched_);
   ++counts_.events;
-  note_effect(effect, touched_, output);
+  note_effect(effect, touched_, record.time, output);
 }
 
 void Engine::apply_person(Position position, const RecordView& record, Output& output) {
@@ -233,11 +267,11 @@ void Engine::apply_person(Position position, const RecordView& record, Output& o
       std::sort(into.begin(), into.end());
     }
   }
-  note_effect(effect, touched_, output);
+  note_effect(effect, touched_, record.time, output);
 }
 
 void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<const history::StreamId> touched,
-                         Output& output) {
+                         Time event_time, Output& output) {
   std::vector<Delta> unseen;
   for (Live* live : {live_.get(), next_.get()}) {
     if (live == nullptr) continue;
@@ -245,6 +279,7 @@ void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<con
     const segments::Tracker::Touch touch{.person = effect.person,
                                          .all = effect.created || effect.merged.has_value(),
                                          .streams = touched,
+                                         .event_time = event_time,
                                          .traits = effect.traits,
                                          .purposes = effect.purposes,
                                          .sync = {}};
@@ -297,7 +332,7 @@ void Engine::enter_sync(const std::string& sync, PersonId person, Time at, Outpu
   for (Live* live : {live_.get(), next_.get()}) {
     if (live == nullptr) continue;
     live->tracker->touch(
-        {.person = person, .all = false, .streams = {}, .traits = {}, .purposes = {}, .sync = sync}, now_,
+        {.person = person, .all = false, .streams = {}, .event_time = {}, .traits = {}, .purposes = {}, .sync = sync}, now_,
         live == live_.get() ? output.deltas : unseen);
   }
 }
@@ -599,6 +634,7 @@ void Engine::reset() {
   counts_ = {};
   generation_ = 0;
   now_ = kForeverAgo;
+  expected_ = {};
 }
 
 Result<void> Engine::restore(std::string_view bytes) {

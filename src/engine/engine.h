@@ -8,6 +8,7 @@
 //   while (engine.work_pending()) engine.work();   // back-fill of a new workspace, in slices between records
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -91,6 +92,10 @@ class Engine {
 
   // Errors: corrupt, io (a record that is needed again cannot be read); after one the engine must not go on.
   Result<void> apply(Position position, const RecordView& record, Output& output);
+  // Hints that this record is applied a little later, in the order of these calls: what it will touch is
+  // fetched into the caches meanwhile. The record's bytes must stay until then. kAhead calls earlier is best.
+  static constexpr std::size_t kAhead = 30;
+  void expect(const RecordView& record);
   void advance(Time t, Output& output);
   Time next_change();
   Time now() const { return now_; }
@@ -162,7 +167,7 @@ class Engine {
   void admit(Position position, const RecordView& record, std::string_view event, const Value& properties,
              Output& output);
   void note_effect(const profiles::Profiles::Effect& effect, std::span<const history::StreamId> touched,
-                   Output& output);
+                   Time event_time, Output& output);
   bool seen_before(Position position, const RecordView& record);
   void finish_work();
   Result<std::unique_ptr<Live>> compile(workspace::Workspace workspace);
@@ -189,6 +194,16 @@ class Engine {
   std::uint64_t generation_ = 0;
   Time now_ = kForeverAgo;
   std::vector<history::StreamId> touched_;
+  // Records of which expect() spoke, the newest last, each at its stage of being fetched.
+  struct Expected {
+    IdentifierKind kind = IdentifierKind::external_id;
+    std::string_view identifier;
+    std::string_view event;
+    std::uint64_t key = 0;
+    std::optional<PersonId> person;
+  };
+  std::array<Expected, 32> expected_;
+  std::size_t expected_count_ = 0;
 };
 
 }  // namespace tailrace::engine

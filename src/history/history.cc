@@ -34,7 +34,7 @@ StreamId History::stream(EventId event, const std::string& where, Accepts accept
                       .where = where,
                       .accepts = std::move(accepts),
                       .columns = {},
-                      .stream = std::make_unique<Stream>(),
+                      .stream = std::make_unique<Stream>(places_),
                       .claimed = claims_});
   stream_ids_.emplace(key, id);
   entry.streams.push_back(id);
@@ -79,6 +79,12 @@ void History::insert(EventId event, PersonId person, Time time, Position positio
   }
 }
 
+void History::prefetch_rows(std::string_view event, PersonId person) const {
+  const auto known = event_ids_.find(event);
+  if (known == event_ids_.end()) return;
+  for (const StreamId id : events_[known->second.value].streams) at(id).prefetch_newest(person);
+}
+
 std::vector<History::BackfillRow> History::take_backfill() {
   filling_ = std::move(backfill_);
   backfill_.clear();
@@ -91,7 +97,7 @@ std::vector<History::BackfillRow> History::take_backfill() {
   for (const EventId event : events) {
     const Stream& all = at(base(event));
     result.reserve(result.size() + all.row_count());
-    for (std::uint32_t person = 0; person < all.person_limit(); ++person) {
+    for (std::uint32_t person = 0; person < places_->person_limit(); ++person) {
       const Stream::Rows rows = all.rows(PersonId(person));
       for (std::size_t row = 0; row < rows.size(); ++row) {
         result.push_back({rows.positions[row], PersonId(person), event, rows.times[row]});
@@ -148,8 +154,9 @@ void History::give_up_unclaimed() {
     entry.given_up = true;
     entry.accepts = nullptr;
     entry.columns.clear();
-    entry.stream = std::make_unique<Stream>();
+    entry.stream = nullptr;
   }
+  places_->sweep();
 }
 
 History::Mark History::mark() const {
@@ -173,6 +180,7 @@ void History::roll_back(const Mark& mark) {
       entry.stream->drop_last_column();
     }
   }
+  places_->sweep();
   for (EventEntry& event : events_) {
     event.needs_properties = std::any_of(event.streams.begin(), event.streams.end(), [&](StreamId id) {
       return !streams_[id.value].where.empty() || !streams_[id.value].columns.empty();
@@ -183,8 +191,9 @@ void History::roll_back(const Mark& mark) {
 void History::move(PersonId from, PersonId to, MessageIds& ids, std::vector<StreamId>* touched) {
   if (!filling_.empty()) moved_[from.value] = to;
   for (std::uint32_t id = 0; id < streams_.size(); ++id) {
+    if (streams_[id].given_up) continue;
     Stream& stream = *streams_[id].stream;
-    if (stream.rows(from).size() == 0) continue;
+    if (stream.slot(from) == nullptr) continue;
     stream.move(from, to, ids);
     if (touched != nullptr) touched->push_back(StreamId(id));
   }
@@ -192,8 +201,9 @@ void History::move(PersonId from, PersonId to, MessageIds& ids, std::vector<Stre
 
 void History::erase(PersonId person, std::vector<StreamId>* touched) {
   for (std::uint32_t id = 0; id < streams_.size(); ++id) {
+    if (streams_[id].given_up) continue;
     Stream& stream = *streams_[id].stream;
-    if (stream.rows(person).size() == 0) continue;
+    if (stream.slot(person) == nullptr) continue;
     stream.erase(person);
     if (touched != nullptr) touched->push_back(StreamId(id));
   }
@@ -217,6 +227,7 @@ std::uint64_t History::row_count() const {
 void History::save(ByteWriter& out) const {
   TR_ASSERT(!backfill_pending() && filling_.empty());
   cells_.save(out);
+  places_->save(out);
   out.put<std::uint64_t>(events_.size());
   for (const EventEntry& event : events_) out.put_string(event.name);
   const auto is_kept = [](const StreamEntry& entry) { return !entry.given_up; };
@@ -235,6 +246,7 @@ void History::save(ByteWriter& out) const {
 Result<void> History::restore(ByteReader& in) {
   TR_ASSERT(events_.empty());
   TRY(cells_.restore(in));
+  TRY(places_->restore(in));
   for (auto left = TRY(in.get_count(8)); left > 0; --left) {
     const std::string name = TRY(in.get_string());
     event_ids_.emplace(name, EventId(static_cast<std::uint32_t>(events_.size())));
@@ -248,7 +260,7 @@ Result<void> History::restore(ByteReader& in) {
     entry.where = TRY(in.get_string());
     for (auto columns = TRY(in.get_count(8)); columns > 0; --columns)
       entry.columns.push_back(TRY(in.get_string()));
-    entry.stream = std::make_unique<Stream>();
+    entry.stream = std::make_unique<Stream>(places_);
     TRY(entry.stream->restore(in));
     if (entry.stream->column_count() != entry.columns.size())
       return fail(Error::Code::corrupt, "a stream without its columns");

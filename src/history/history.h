@@ -45,6 +45,7 @@ class History {
   const Stream& at(StreamId stream) const { return *streams_[stream.value].stream; }
   EventId event_of(StreamId stream) const { return streams_[stream.value].event; }
   std::size_t stream_count() const { return streams_.size(); }
+  const Places& places() const { return *places_; }
   std::span<const StreamId> streams_of(EventId event) const { return events_[event.value].streams; }
 
   // Does any stream of this event look at properties?
@@ -54,6 +55,9 @@ class History {
   // One admitted event, into every stream that accepts it. Those go to `touched` when it is not null.
   void insert(EventId event, PersonId person, Time time, Position position, std::string_view message_id,
               const Value& properties, MessageIds& ids, std::vector<StreamId>* touched);
+
+  // A hint that this person gets an event of this name (as its sender spells it).
+  void prefetch_rows(std::string_view event, PersonId person) const;
 
   // Work that a change of streams left: rows of base streams that new streams and columns have not seen.
   bool backfill_pending() const { return !backfill_.empty(); }
@@ -116,6 +120,7 @@ class History {
   PersonId owner_now(PersonId person) const;
   void gather_cells(const StreamEntry& entry, const Value& properties);
 
+  std::shared_ptr<Places> places_ = std::make_shared<Places>();
   std::vector<EventEntry> events_;
   boost::unordered_flat_map<std::string, EventId, TextHash, std::equal_to<>> event_ids_;
   std::vector<StreamEntry> streams_;

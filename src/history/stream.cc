@@ -10,6 +10,16 @@ namespace {
 
 constexpr int kSumScaleMax = 18;
 
+// Ranges of 1, 2, 3, 4, 6, 8, 12, 16, 24, ... rows. As count has 26 bits, the largest holds 2^25 * 1.5.
+constexpr std::uint32_t kLargestClass = 50;
+constexpr std::uint32_t capacity_of(std::uint32_t size_class) {
+  if (size_class == 0) return 1;
+  const std::uint32_t power = std::uint32_t{1} << ((size_class + 1) / 2);
+  return size_class % 2 == 1 ? power : power / 2 * 3;
+}
+static_assert(capacity_of(1) == 2 && capacity_of(2) == 3 && capacity_of(3) == 4 && capacity_of(4) == 6);
+static_assert(capacity_of(kLargestClass) < (1U << 26));
+
 // Brings a mantissa from one scale to a finer one; false on overflow.
 bool rescale(std::int64_t& mantissa, int from, int to) {
   for (; from < to; ++from) {
@@ -20,33 +30,32 @@ bool rescale(std::int64_t& mantissa, int from, int to) {
 
 }  // namespace
 
-Stream::Rows Stream::rows(PersonId person) const {
-  if (person.value >= slots_.size()) return {};
-  const Slot& slot = slots_[person.value];
-  return {.times = std::span(times_).subspan(slot.begin, slot.count),
-          .positions = std::span(positions_).subspan(slot.begin, slot.count),
-          .offset = slot.begin};
-}
-
-const Stream::Sum* Stream::sum(PersonId person, Column column) const {
-  const auto& sums = columns_[column].sums;
-  return person.value < sums.size() ? &sums[person.value] : nullptr;
+Stream::Stream(std::shared_ptr<Places> places) : places_(std::move(places)), key_(places_->take_key()) {}
+Stream::~Stream() {
+  places_->retire(key_);
+  for (const ColumnData& column : columns_) places_->retire(column.sum_key);
 }
 
 Column Stream::add_column() {
   ColumnData column;
   column.cells.resize(times_.size());
-  column.sums.resize(slots_.size());
+  column.sum_key = places_->take_key();
   columns_.push_back(std::move(column));
   return static_cast<Column>(columns_.size() - 1);
 }
 
-Stream::Slot& Stream::slot_of(PersonId person) {
-  if (person.value >= slots_.size()) {
-    slots_.resize(person.value + 1);
-    for (ColumnData& column : columns_) column.sums.resize(slots_.size());
-  }
-  return slots_[person.value];
+void Stream::prefetch_newest(PersonId person) const {
+  const Slot* found = slot(person);
+  if (found == nullptr || found->count == 0) return;
+  const std::size_t newest = found->begin + found->count - 1;
+  __builtin_prefetch(&times_[newest]);
+  __builtin_prefetch(&positions_[newest], 1);
+  for (const ColumnData& column : columns_) __builtin_prefetch(&column.cells[newest]);
+}
+
+void Stream::drop_last_column() {
+  places_->retire(columns_.back().sum_key);
+  columns_.pop_back();
 }
 
 std::uint32_t Stream::take_range(std::uint32_t size_class) {
@@ -57,7 +66,7 @@ std::uint32_t Stream::take_range(std::uint32_t size_class) {
     return begin;
   }
   const std::size_t begin = times_.size();
-  const std::size_t end = begin + (std::size_t{1} << size_class);
+  const std::size_t end = begin + capacity_of(size_class);
   TR_ASSERT(end <= UINT32_MAX);
   times_.resize(end);
   positions_.resize(end);
@@ -67,7 +76,8 @@ std::uint32_t Stream::take_range(std::uint32_t size_class) {
 
 void Stream::grow(Slot& slot) {
   const std::uint32_t old_class = slot.size_class;
-  const std::uint32_t new_class = old_class == kNoRange ? 0 : old_class + 1;
+  const std::uint32_t new_class = old_class == Slot::kNoRange ? 0 : old_class + 1;
+  TR_ASSERT(new_class <= kLargestClass);
   const std::uint32_t begin = take_range(new_class);
   const auto copy = [&](auto& values) {
     std::copy_n(values.begin() + slot.begin, slot.count, values.begin() + begin);
@@ -75,14 +85,14 @@ void Stream::grow(Slot& slot) {
   copy(times_);
   copy(positions_);
   for (ColumnData& column : columns_) copy(column.cells);
-  if (old_class != kNoRange) free_ranges_[old_class].push_back(slot.begin);
+  if (old_class != Slot::kNoRange) free_ranges_[old_class].push_back(slot.begin);
   slot.begin = begin;
-  slot.size_class = new_class;
+  slot.size_class = new_class & 63;
 }
 
-void Stream::add_to_sum(PersonId person, ColumnData& column, Cell cell) {
-  Sum& sum = column.sums[person.value];
+void Stream::add_to_sum(PersonId person, const ColumnData& column, Cell cell) {
   if (!cell.present()) return;
+  Sum& sum = places_->sum_of(person, column.sum_key);
   std::int64_t mantissa = 0;
   int scale = 0;
   if (!CellPool::small_decimal(cell, mantissa, scale)) {
@@ -105,8 +115,8 @@ void Stream::add_to_sum(PersonId person, ColumnData& column, Cell cell) {
 void Stream::insert(PersonId person, Time time, Position position, std::string_view message_id,
                     std::span<const Cell> cells, MessageIds& ids) {
   TR_ASSERT(cells.size() == columns_.size());
-  Slot& slot = slot_of(person);
-  if (slot.size_class == kNoRange || slot.count == std::uint32_t{1} << slot.size_class) grow(slot);
+  Slot& slot = places_->slot_of(person, key_);
+  if (slot.size_class == Slot::kNoRange || slot.count == capacity_of(slot.size_class)) grow(slot);
   const std::size_t begin = slot.begin;
   std::size_t place = begin + slot.count;
   while (place > begin && times_[place - 1] > time) --place;
@@ -123,12 +133,12 @@ void Stream::insert(PersonId person, Time time, Position position, std::string_v
   };
   put(times_, time);
   put(positions_, position);
-  for (std::size_t i = 0; i < columns_.size(); ++i) {
-    put(columns_[i].cells, cells[i]);
-    add_to_sum(person, columns_[i], cells[i]);
-  }
-  ++slot.count;
+  for (std::size_t i = 0; i < columns_.size(); ++i) put(columns_[i].cells, cells[i]);
+  slot.last = slot.count == 0 ? time : std::max(slot.last, time);
+  slot.count = (slot.count + 1) & ((1U << 26) - 1);
   ++row_count_;
+  // Last, as a new sum moves the slot.
+  for (std::size_t i = 0; i < columns_.size(); ++i) add_to_sum(person, columns_[i], cells[i]);
 }
 
 std::optional<std::size_t> Stream::find_row(const Rows& rows, Time time, Position position) const {
@@ -172,47 +182,49 @@ void Stream::move(PersonId from, PersonId to, MessageIds& ids) {
 }
 
 void Stream::erase(PersonId person) {
-  if (person.value >= slots_.size()) return;
-  Slot& slot = slots_[person.value];
-  if (slot.size_class != kNoRange) free_ranges_[slot.size_class].push_back(slot.begin);
-  row_count_ -= slot.count;
-  slot = {};
-  for (ColumnData& column : columns_) column.sums[person.value] = {};
+  const Slot* slot = this->slot(person);
+  if (slot == nullptr) return;
+  free_ranges_[slot->size_class].push_back(slot->begin);
+  row_count_ -= slot->count;
+  places_->erase(person, key_);
+  for (const ColumnData& column : columns_) places_->erase(person, column.sum_key);
 }
 
 void Stream::save(ByteWriter& out) const {
-  out.put_array(slots_);
+  out.put(key_);
   out.put_array(times_);
   out.put_array(positions_);
   out.put<std::uint64_t>(columns_.size());
   for (const ColumnData& column : columns_) {
     out.put_array(column.cells);
-    out.put_array(column.sums);
+    out.put(column.sum_key);
   }
   for (const auto& ranges : free_ranges_) out.put_array(ranges);
   out.put(row_count_);
 }
 
 Result<void> Stream::restore(ByteReader& in) {
-  slots_ = TRY(in.get_array<Slot>());
+  places_->give_back(key_);
+  key_ = TRY(in.get<Places::Key>());
   times_ = TRY(in.get_array<Time>());
   positions_ = TRY(in.get_array<Position>());
   columns_.clear();
-  for (auto left = TRY(in.get_count(16)); left > 0; --left) {
+  for (auto left = TRY(in.get_count(12)); left > 0; --left) {
     ColumnData column;
     column.cells = TRY(in.get_array<Cell>());
-    column.sums = TRY(in.get_array<Sum>());
+    column.sum_key = TRY(in.get<Places::Key>());
     columns_.push_back(std::move(column));
   }
   for (auto& ranges : free_ranges_) ranges = TRY(in.get_array<std::uint32_t>());
   row_count_ = TRY(in.get<std::uint64_t>());
   const bool same_size = std::all_of(columns_.begin(), columns_.end(), [&](const ColumnData& column) {
-    return column.cells.size() == times_.size() && column.sums.size() == slots_.size();
+    return column.cells.size() == times_.size();
   });
   if (!same_size || positions_.size() != times_.size())
     return fail(Error::Code::corrupt, "columns of different lengths");
-  for (const Slot& slot : slots_) {
-    if (std::uint64_t{slot.begin} + slot.count > times_.size())
+  for (std::uint32_t person = 0; person < places_->person_limit(); ++person) {
+    const Slot* slot = this->slot(PersonId(person));
+    if (slot != nullptr && std::uint64_t{slot->begin} + slot->count > times_.size())
       return fail(Error::Code::corrupt, "a range lies outside its column");
   }
   return {};

@@ -2,13 +2,14 @@
 // order of (event time, message id), stored by column. "The n-th most recent" is an array look-up; a late
 // event lands in its place.
 //
-// A person's rows stand next to each other in a range of the columns; a range that is full moves to one of
-// twice the size, and the old one is reused. Cost of an event in time order: amortised O(1). Memory: 16 bytes
-// per row plus 8 per column, times the slack of the ranges (at most 2, about 1.4 on average).
+// A person's rows stand next to each other in a range of the columns; a range that is full moves to one half
+// as large again, and the old one is reused. Cost of an event in time order: amortised O(1). Memory: 16 bytes
+// per row plus 8 per column, times the slack of the ranges (at most 1.5, about 1.2 on average).
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "history/cell.h"
+#include "history/places.h"
 
 namespace tailrace::history {
 
@@ -42,27 +44,37 @@ class Stream {
     std::size_t size() const { return times.size(); }
   };
 
-  Rows rows(PersonId person) const;
+  // The stream takes keys of `places`, and gives them back when it goes.
+  explicit Stream(std::shared_ptr<Places> places);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  Rows rows(PersonId person) const {
+    const Slot* found = slot(person);
+    return found == nullptr ? Rows() : rows(*found);
+  }
+  // How many rows and the newest one's time are known without looking at the columns. nullptr: no rows.
+  const Slot* slot(PersonId person) const { return places_->slot(person, key_); }
+  Rows rows(const Slot& slot) const {
+    return {.times = std::span(times_).subspan(slot.begin, slot.count),
+            .positions = std::span(positions_).subspan(slot.begin, slot.count),
+            .offset = slot.begin};
+  }
   Cell cell(const Rows& rows, std::size_t row, Column column) const {
     return columns_[column].cells[rows.offset + row];
   }
 
-  // The exact sum of a column over all of a person's rows, kept as rows come: {mantissa, scale}; `exact`
-  // false: add up yourself.
-  struct Sum {
-    std::int64_t mantissa = 0;
-    std::uint32_t numbers = 0;  // rows that hold a number
-    std::uint8_t scale = 0;
-    bool exact = true;
-    std::uint16_t unused = 0;  // saved as it stands, so no byte is left undefined
-  };
-  const Sum* sum(PersonId person, Column column) const;
+  void prefetch_newest(PersonId person) const;
+  // nullptr: no row of the person has a value.
+  const Sum* sum(PersonId person, Column column) const {
+    return places_->sum(person, columns_[column].sum_key);
+  }
 
   Column add_column();
-  void drop_last_column() { columns_.pop_back(); }
+  void drop_last_column();
   std::size_t column_count() const { return columns_.size(); }
   std::uint64_t row_count() const { return row_count_; }
-  std::size_t person_limit() const { return slots_.size(); }  // people below this may have rows
 
   // cells: one per column.
   void insert(PersonId person, Time time, Position position, std::string_view message_id,
@@ -78,28 +90,22 @@ class Stream {
   Result<void> restore(ByteReader& in);
 
  private:
-  struct Slot {
-    std::uint32_t begin = 0;
-    std::uint32_t count = 0;
-    std::uint32_t size_class = kNoRange;
-  };
   struct ColumnData {
     std::vector<Cell> cells;
-    std::vector<Sum> sums;  // by person
+    Places::Key sum_key = 0;
   };
-  static constexpr std::uint32_t kNoRange = 255;
 
   std::optional<std::size_t> find_row(const Rows& rows, Time time, Position position) const;
-  Slot& slot_of(PersonId person);
   std::uint32_t take_range(std::uint32_t size_class);
   void grow(Slot& slot);
-  void add_to_sum(PersonId person, ColumnData& column, Cell cell);
+  void add_to_sum(PersonId person, const ColumnData& column, Cell cell);
 
-  std::vector<Slot> slots_;  // by person
+  std::shared_ptr<Places> places_;
+  Places::Key key_;
   std::vector<Time> times_;
   std::vector<Position> positions_;
   std::vector<ColumnData> columns_;
-  std::array<std::vector<std::uint32_t>, 32> free_ranges_;  // by size class: ranges of 2^class rows
+  std::array<std::vector<std::uint32_t>, Slot::kNoRange> free_ranges_;  // by size class
   std::uint64_t row_count_ = 0;
 };
 

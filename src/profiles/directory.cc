@@ -24,67 +24,74 @@ std::uint64_t Directory::hash_of(IdentifierKind kind, std::string_view value) {
 
 std::uint64_t Directory::key_of(IdentifierKind kind, std::string_view value) const {
   for (std::uint64_t key = hash_of(kind, value);; ++key) {
-    const auto found = entries_.find(key);
-    if (found == entries_.end()) return key;
-    const Entry& entry = found->second;
-    if (entry.length == value.size() && texts_[entry.text] == static_cast<char>(kind) &&
-        std::string_view(texts_).substr(entry.text + 1, entry.length) == value) {
-      return key;
-    }
+    if (key == 0) continue;  // no key of the table
+    const Entry* entry = entries_.find(key);
+    if (entry == nullptr) return key;
+    if (entry->length != value.size()) continue;
+    const std::string_view text = texts_.view(entry->text, entry->length + 1);
+    if (text.front() == static_cast<char>(kind) && text.substr(1) == value) return key;
   }
+}
+
+std::uint64_t Directory::prefetch(IdentifierKind kind, std::string_view written) const {
+  std::string buffer;
+  const std::uint64_t key = hash_of(kind, stored_form(kind, written, buffer));
+  entries_.prefetch(key);
+  return key;
+}
+
+void Directory::prefetch_text(std::uint64_t key) const {
+  if (const Entry* entry = entries_.find(key)) texts_.prefetch(entry->text);
 }
 
 std::optional<PersonId> Directory::find(IdentifierKind kind, std::string_view written) const {
   std::string buffer;
-  const std::string_view value = stored_form(kind, written, buffer);
-  const auto found = entries_.find(key_of(kind, value));
-  return found == entries_.end() || found->second.person == kNobody ? std::nullopt
-                                                                    : std::optional(found->second.person);
+  const Entry* entry = entries_.find(key_of(kind, stored_form(kind, written, buffer)));
+  return entry == nullptr || entry->person == kNobody ? std::nullopt : std::optional(entry->person);
 }
 
 void Directory::put(IdentifierKind kind, std::string_view written, PersonId person) {
   std::string buffer;
   const std::string_view value = stored_form(kind, written, buffer);
   const std::uint64_t key = key_of(kind, value);
-  if (const auto found = entries_.find(key); found != entries_.end()) {
-    found->second.person = person;
+  if (Entry* known = entries_.find(key)) {
+    known->person = person;
     return;
   }
-  entries_.emplace(key, Entry{texts_.size(), static_cast<std::uint32_t>(value.size()), person});
-  texts_ += static_cast<char>(kind);
-  texts_ += value;
+  std::string text(1, static_cast<char>(kind));
+  text += value;
+  entries_.add(key, {texts_.add(text), static_cast<std::uint32_t>(value.size()), person});
 }
 
 void Directory::erase(IdentifierKind kind, std::string_view written) {
   std::string buffer;
-  const std::string_view value = stored_form(kind, written, buffer);
-  const auto found = entries_.find(key_of(kind, value));
-  if (found == entries_.end()) return;
+  Entry* entry = entries_.find(key_of(kind, stored_form(kind, written, buffer)));
+  if (entry == nullptr) return;
   // The entry stays as nobody's, so that texts behind it in a chain of equal hashes are still found; its text
   // is wiped, because it is personal data of a deleted person.
-  found->second.person = kNobody;
-  texts_.replace(found->second.text, found->second.length + 1, found->second.length + 1, '\xff');
+  entry->person = kNobody;
+  texts_.wipe(entry->text, entry->length + 1);
 }
 
 void Directory::save(ByteWriter& out) const {
-  out.put_string(texts_);
+  texts_.save(out);
   out.put<std::uint64_t>(entries_.size());
-  for (const auto& [key, entry] : entries_) {
+  entries_.each([&](std::uint64_t key, const Entry& entry) {
     out.put(key);
     out.put(entry);
-  }
+  });
 }
 
 Result<void> Directory::restore(ByteReader& in) {
-  texts_ = TRY(in.get_string());
-  const auto count = TRY(in.get_count(24));
-  entries_.reserve(count);
-  for (std::uint64_t i = 0; i < count; ++i) {
+  TRY(texts_.restore(in));
+  for (auto left = TRY(in.get_count(24)); left > 0; --left) {
     const auto key = TRY(in.get<std::uint64_t>());
     const auto entry = TRY(in.get<Entry>());
-    if (entry.text >= texts_.size() || texts_.size() - entry.text - 1 < entry.length)
+    if (!texts_.holds(entry.text, std::size_t{entry.length} + 1))
       return fail(Error::Code::corrupt, "an identifier lies outside its arena");
-    entries_.emplace(key, entry);
+    if (key == 0 || entries_.find(key) != nullptr)
+      return fail(Error::Code::corrupt, "two identifiers of one hash");
+    entries_.add(key, entry);
   }
   return {};
 }

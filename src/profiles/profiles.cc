@@ -113,7 +113,8 @@ std::optional<PersonId> Profiles::find_by_any(std::string_view value) const {
 
 PersonId Profiles::create() {
   const PersonId id(static_cast<std::uint32_t>(people_.size()));
-  people_.emplace_back().alive = true;
+  people_.emplace_back();
+  alive_.push_back(true);
   ++alive_count_;
   return id;
 }
@@ -151,6 +152,7 @@ PersonId Profiles::merge(PersonId a, PersonId b) {
   into.created_by.insert(into.created_by.end(), from.created_by.begin(), from.created_by.end());
   from = {};
   from.merged_into = survivor;
+  alive_[other.value] = false;
   --alive_count_;
   return survivor;
 }
@@ -269,6 +271,7 @@ std::optional<PersonId> Profiles::remove(const RecordView& record) {
       directory_.erase(identifier.kind, identifier.value);
   }
   gone = {};
+  alive_[person->value] = false;
   --alive_count_;
   return person;
 }
@@ -339,8 +342,9 @@ void Profiles::save(ByteWriter& out) const {
   put_names(purpose_names_);
   directory_.save(out);
   out.put<std::uint64_t>(people_.size());
-  for (const Person& person : people_) {
-    out.put(person.alive);
+  for (std::size_t i = 0; i < people_.size(); ++i) {
+    const Person& person = people_[i];
+    out.put<bool>(alive_[i]);
     out.put(person.merged_into);
     out.put_array(person.created_by);
     out.put<std::uint64_t>(person.identifiers.size());
@@ -381,7 +385,7 @@ Result<void> Profiles::restore(ByteReader& in) {
   people_.reserve(count);
   for (std::uint64_t i = 0; i < count; ++i) {
     Person person;
-    person.alive = TRY(in.get<bool>());
+    const bool is_alive = TRY(in.get<bool>());
     person.merged_into = TRY(in.get<PersonId>());
     person.created_by = TRY(in.get_array<Position>());
     if (person.merged_into != kNobody && person.merged_into.value >= i)
@@ -417,7 +421,8 @@ Result<void> Profiles::restore(ByteReader& in) {
         history.push_back(std::move(statement));
       }
     }
-    alive_count_ += person.alive;
+    alive_count_ += is_alive;
+    alive_.push_back(is_alive);
     people_.push_back(std::move(person));
   }
   return {};

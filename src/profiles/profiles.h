@@ -54,6 +54,7 @@ class Profiles {
   std::optional<PersonId> find(IdentifierKind kind, std::string_view value) const {
     return directory_.find(kind, value);
   }
+  const Directory& directory() const { return directory_; }
   // By golden id, else any other kind of identifier.
   std::optional<PersonId> find_by_any(std::string_view value) const;
 
@@ -72,7 +73,10 @@ class Profiles {
   // The records that made this person known.
   const std::vector<Position>& created_by(PersonId person) const { return people_[person.value].created_by; }
   // Takes the next PersonId for nobody: in the place of a person whose records are gone.
-  void skip() { people_.emplace_back(); }
+  void skip() {
+    people_.emplace_back();
+    alive_.push_back(false);
+  }
   // Deletes; missing: there is no such person.
   std::optional<PersonId> remove(const RecordView& record);
 
@@ -83,7 +87,7 @@ class Profiles {
     return people_[person.value].identifiers;
   }
 
-  bool alive(PersonId person) const { return person.value < people_.size() && people_[person.value].alive; }
+  bool alive(PersonId person) const { return person.value < alive_.size() && alive_[person.value]; }
   std::size_t person_limit() const { return people_.size(); }  // ids below this were given out
   std::size_t alive_count() const { return alive_count_; }
 
@@ -101,7 +105,6 @@ class Profiles {
 
  private:
   struct Person {
-    bool alive = false;
     PersonId merged_into = kNobody;
     std::vector<Position> created_by;  // the records that made this person known, and those merged into them
     std::vector<Identifier> identifiers;
@@ -120,6 +123,7 @@ class Profiles {
   void state_one_consent(Effect& effect, const RecordView& record, std::string_view name, bool granted);
 
   std::vector<Person> people_;
+  std::vector<bool> alive_;  // by person
   Directory directory_;
   std::size_t alive_count_ = 0;
   std::vector<std::string> trait_names_;

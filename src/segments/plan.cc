@@ -1,8 +1,9 @@
 #include "segments/plan.h"
 
 #include <algorithm>
-#include <set>
+#include <array>
 
+#include <boost/container/small_vector.hpp>
 #include <fmt/format.h>
 
 #include "base/assert.h"
@@ -102,6 +103,27 @@ class ConsentFor final : public Condition {
 
  private:
   profiles::PurposeId purpose_;
+};
+
+// A condition that only statements about the person change.
+class Remembered final : public Condition {
+ public:
+  Remembered(std::shared_ptr<const Condition> inner, std::uint32_t index)
+      : inner_(std::move(inner)), index_(index) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    if (world.memory == nullptr) return inner_->truth(world, person, t);
+    if (const auto known = world.memory->find(person, index_)) return {*known, kNever};
+    const Truth found = inner_->truth(world, person, t);
+    if (found.until == kNever) world.memory->note(person, index_, found.value);
+    return found;
+  }
+  Evidence evidence(const World& world, PersonId person, Time t) const override {
+    return inner_->evidence(world, person, t);
+  }
+
+ private:
+  std::shared_ptr<const Condition> inner_;
+  std::uint32_t index_;
 };
 
 class Negation final : public Condition {
@@ -283,24 +305,54 @@ class Choice final : public Node {
   std::shared_ptr<const Node> then_, otherwise_;
 };
 
+// "at least n" and its contrary, "at most n - 1", as a threshold; of `=` and `!=` there is none.
+struct Reaching {
+  std::uint64_t times = 0;
+  bool reached = true;
+};
+std::optional<Reaching> reaching(ast::Comparison op, std::uint64_t times) {
+  switch (op) {
+    case ast::Comparison::greater_equal:
+      return Reaching{times, true};
+    case ast::Comparison::greater:
+      return Reaching{times + 1, true};
+    case ast::Comparison::less:
+      return Reaching{times, false};
+    case ast::Comparison::less_equal:
+      return Reaching{times + 1, false};
+    default:
+      return std::nullopt;
+  }
+}
+
 class Counting final : public Condition {
  public:
   Counting(StreamId stream, Span span, ast::Comparison op, std::uint64_t times)
-      : stream_(stream),
-        span_(std::move(span)),
-        op_(op),
-        times_(times),
-        simple_(span_.only_within() && op == ast::Comparison::greater_equal && times > 0) {}
+      : stream_(stream), span_(std::move(span)), op_(op), times_(times) {
+    const auto reach = reaching(op, times);
+    if (!reach || reach->times == 0 || !span_.only_within()) return;
+    reach_ = *reach;
+    threshold_ = {.times = reach->times, .far = span_.far};
+  }
+
+  // What it asks, if it asks no more.
+  const std::optional<Threshold>& threshold() const { return threshold_; }
 
   Truth truth(const World& world, PersonId person, Time t) const override {
-    const Stream::Rows rows = world.history.at(stream_).rows(person);
+    const Stream& stream = world.history.at(stream_);
+    const history::Slot* slot = stream.slot(person);
     // The common form, at least n within D (or ever), is one look at the n-th most recent event.
-    if (simple_ && (rows.size() == 0 || rows.times.back() <= t)) {
-      if (rows.size() < times_) return {false, kNever};
-      if (!span_.far) return {true, kNever};
-      const Time leaves = rows.times[rows.size() - times_] + *span_.far;
-      return leaves > t ? Truth{true, leaves} : Truth{false, kNever};
+    if (threshold_ && (slot == nullptr || slot->last <= t)) {
+      const Truth missed{!reach_.reached, kNever};
+      if (slot == nullptr || slot->count < reach_.times) return missed;
+      if (!span_.far) return {reach_.reached, kNever};
+      if (slot->last + *span_.far <= t) return missed;
+      const Time nth =
+          reach_.times == 1 ? slot->last : stream.rows(*slot).times[slot->count - reach_.times];
+      const Time leaves = nth + *span_.far;
+      return leaves > t ? Truth{reach_.reached, leaves} : missed;
     }
+    const Stream::Rows rows = slot == nullptr ? Stream::Rows() : stream.rows(*slot);
     const Extent extent = span_.extent(world, person, t);
     const Inside found = inside(world, span_, extent, rows, t);
     return {holds(found.count()), found.until()};
@@ -344,7 +396,55 @@ class Counting final : public Condition {
   Span span_;
   ast::Comparison op_;
   std::uint64_t times_;
-  bool simple_;
+  Reaching reach_;
+  std::optional<Threshold> threshold_;
+};
+
+// distinct("X".p within D) >= n, without counting further than to n: it holds as long as the n-th most recent
+// value, by its last event, is inside.
+class DistinctReaching final : public Condition {
+ public:
+  static constexpr std::size_t kMax = 64;
+  // Or its contrary, if not `reached`. general: the same condition, worked out in full.
+  DistinctReaching(StreamId stream, Column column, std::optional<Millis> far, std::size_t count, bool reached,
+                   std::shared_ptr<const Condition> general)
+      : stream_(stream),
+        column_(column),
+        far_(far),
+        count_(count),
+        reached_(reached),
+        general_(std::move(general)) {}
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    const Stream& stream = world.history.at(stream_);
+    const history::Slot* slot = stream.slot(person);
+    if (slot == nullptr) return {!reached_, kNever};
+    if (slot->last > t) return general_->truth(world, person, t);
+    if (far_ && slot->last + *far_ <= t) return {!reached_, kNever};
+    const Stream::Rows rows = stream.rows(*slot);
+    std::array<std::uint64_t, kMax> seen;
+    std::size_t found = 0;
+    for (std::size_t row = rows.size(); row-- > 0;) {
+      const Time leaves = far_ ? rows.times[row] + *far_ : kNever;
+      if (leaves <= t) break;
+      const Cell cell = stream.cell(rows, row, column_);
+      if (!cell.present() || std::find(seen.begin(), seen.begin() + found, cell.bits) != seen.begin() + found)
+        continue;
+      seen[found++] = cell.bits;
+      if (found == count_) return {reached_, leaves};
+    }
+    return {!reached_, kNever};
+  }
+  Evidence evidence(const World& world, PersonId person, Time t) const override {
+    return general_->evidence(world, person, t);
+  }
+
+ private:
+  StreamId stream_;
+  Column column_;
+  std::optional<Millis> far_;
+  std::size_t count_;
+  bool reached_;
+  std::shared_ptr<const Condition> general_;
 };
 
 // performed X <window> [not] followed by Y within T ...
@@ -408,7 +508,7 @@ class Sequence final : public Condition {
       const auto row = std::upper_bound(times.begin(), times.end(), t - delay);
       if (row != times.end()) next = earlier(next, *row + delay);
     };
-    std::vector<StreamId> bound_to{stream_};
+    boost::container::small_vector<StreamId, 4> bound_to{stream_};
     consider(stream_, {0});
     if (span_.far) consider(stream_, *span_.far);
     for (const Step& step : steps_) {
@@ -432,17 +532,27 @@ class Aggregation final : public Node {
   using Op = ast::Aggregate::Op;
   // type: what the checker says the value is; of times, min and max read texts as times.
   Aggregation(StreamId stream, std::optional<Column> column, Op op, Span span, ast::Type type)
-      : stream_(stream), column_(column), op_(op), span_(std::move(span)), type_(type) {}
+      : stream_(stream),
+        column_(column),
+        op_(op),
+        span_(std::move(span)),
+        ever_(span_.ever()),
+        type_(type) {}
 
   Held at(const World& world, PersonId person, Time t) const override {
     const Stream& stream = world.history.at(stream_);
-    const Stream::Rows rows = stream.rows(person);
-    const bool all = span_.ever() && (rows.size() == 0 || rows.times.back() <= t);
-    const Inside found = all ? Inside{.begin = 0, .end = rows.size(), .leaves = kNever, .enters = kNever}
-                             : inside(world, span_, span_.extent(world, person, t), rows, t);
+    const history::Slot* slot = stream.slot(person);
+    const bool all = ever_ && (slot == nullptr || slot->last <= t);
+    if (all && op_ == Op::count)
+      return {Scalar::of(Number::integer(slot == nullptr ? 0 : slot->count)), kNever};
+    if (all && op_ == Op::last && !column_)
+      return {slot == nullptr ? Scalar() : Scalar::of(slot->last), kNever};
     if (all && (op_ == Op::sum || op_ == Op::avg)) {
       if (const auto quick = whole_sum(stream, person)) return {*quick, kNever};
     }
+    const Stream::Rows rows = slot == nullptr ? Stream::Rows() : stream.rows(*slot);
+    const Inside found = all ? Inside{.begin = 0, .end = rows.size(), .leaves = kNever, .enters = kNever}
+                             : inside(world, span_, span_.extent(world, person, t), rows, t);
     return {value(world, stream, rows, found), found.until()};
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
@@ -459,7 +569,7 @@ class Aggregation final : public Node {
 
  private:
   std::optional<Scalar> whole_sum(const Stream& stream, PersonId person) const {
-    const Stream::Sum* sum = stream.sum(person, *column_);
+    const history::Sum* sum = stream.sum(person, *column_);
     if (sum == nullptr) return op_ == Op::sum ? std::optional(Scalar::of(Number())) : std::optional(Scalar());
     if (!sum->exact) return std::nullopt;
     const Number total = Number::decimal(sum->mantissa, sum->scale);
@@ -480,12 +590,7 @@ class Aggregation final : public Node {
                        : Scalar::of(rows.times[row]);
       }
       case Op::distinct: {
-        std::set<std::uint64_t> seen;
-        for (std::size_t row = found.begin; row < found.end; ++row) {
-          const Cell cell = stream.cell(rows, row, *column_);
-          if (cell.present()) seen.insert(cell.bits);
-        }
-        return Scalar::of(Number::integer(static_cast<std::int64_t>(seen.size())));
+        return Scalar::of(Number::integer(distinct(stream, rows, found)));
       }
       case Op::sum:
       case Op::avg: {
@@ -525,6 +630,16 @@ class Aggregation final : public Node {
     return best;
   }
 
+  std::int64_t distinct(const Stream& stream, const Stream::Rows& rows, const Inside& found) const {
+    boost::container::small_vector<std::uint64_t, 32> seen;
+    for (std::size_t row = found.begin; row < found.end; ++row) {
+      const Cell cell = stream.cell(rows, row, *column_);
+      if (cell.present()) seen.push_back(cell.bits);
+    }
+    std::sort(seen.begin(), seen.end());
+    return std::unique(seen.begin(), seen.end()) - seen.begin();
+  }
+
   static Scalar load(const World& world, Cell cell) {
     const auto& cells = world.history.cells();
     if (const std::string* text = cells.text(cell)) return Scalar::of(std::string_view(*text));
@@ -538,6 +653,7 @@ class Aggregation final : public Node {
   std::optional<Column> column_;
   Op op_;
   Span span_;
+  bool ever_;
   ast::Type type_;
 };
 
@@ -579,7 +695,9 @@ class WasInside final : public Condition {
       : segment_(std::move(segment)), instant_(instant) {}
   Truth truth(const World& world, PersonId person, Time t) const override {
     if (t < instant_) return {false, instant_};
-    return {segment_->truth(world, person, instant_).value, kNever};
+    World past = world;
+    past.memory = nullptr;
+    return {segment_->truth(past, person, instant_).value, kNever};
   }
 
  private:
@@ -646,13 +764,30 @@ Evidence Node::evidence(const World& world, PersonId person, Time t) const {
   return {.value = to_string(at(world, person, t).value), .position = {}, .time = {}};
 }
 
-void Dependencies::add(const Dependencies& other) {
-  for (const auto stream : other.streams) add_once(streams, stream);
-  for (const auto trait : other.traits) add_once(traits, trait);
-  for (const auto purpose : other.purposes) add_once(purposes, purpose);
-  for (const auto& sync : other.syncs) add_once(syncs, sync);
-  for (const auto rank : other.ranks) add_once(ranks, rank);
-  first_instant = earlier(first_instant, other.first_instant);
+void Dependencies::use(StreamUse use) {
+  const auto known = std::find_if(streams.begin(), streams.end(),
+                                  [&](const StreamUse& other) { return other.stream == use.stream; });
+  if (known == streams.end()) {
+    streams.push_back(std::move(use));
+    return;
+  }
+  if (known->effect != use.effect) known->effect = Effect::any;
+  known->only_thresholds = known->only_thresholds && use.only_thresholds;
+  for (const Threshold& threshold : use.thresholds) add_once(known->thresholds, threshold);
+}
+
+void Dependencies::add(const Dependencies& part, Bearing bearing) {
+  for (StreamUse added : part.streams) {
+    if (bearing == Bearing::any) added.effect = Effect::any;
+    if (bearing == Bearing::reverse && added.effect != Effect::any)
+      added.effect = added.effect == Effect::raises ? Effect::lowers : Effect::raises;
+    use(std::move(added));
+  }
+  for (const auto trait : part.traits) add_once(traits, trait);
+  for (const auto purpose : part.purposes) add_once(purposes, purpose);
+  for (const auto& sync : part.syncs) add_once(syncs, sync);
+  for (const auto rank : part.ranks) add_once(ranks, rank);
+  first_instant = earlier(first_instant, part.first_instant);
 }
 
 std::uint64_t RankPlan::limit(std::uint64_t count) const {
@@ -673,11 +808,15 @@ std::uint64_t RankPlan::limit(std::uint64_t count) const {
 // One walk over a tree; errors end it.
 class Compilation {
  public:
+  using Bearing = Dependencies::Bearing;
+
   explicit Compilation(Compiler& compiler) : compiler_(compiler) {}
 
-  Result<std::shared_ptr<const Condition>> condition(const ast::ExprPtr& expr, Dependencies& dependencies) {
+  // What a part says of the effects of events reaches the whole only where `bearing` says how.
+  Result<std::shared_ptr<const Condition>> condition(const ast::ExprPtr& expr, Dependencies& dependencies,
+                                                     Bearing bearing = Bearing::any) {
     auto compiled = TRY(node(expr));
-    dependencies.add(compiled.dependencies);
+    dependencies.add(compiled.dependencies, bearing);
     if (auto found = std::dynamic_pointer_cast<const Condition>(compiled.node)) return found;
     return std::make_shared<const Flag>(compiled.node);
   }
@@ -688,6 +827,10 @@ class Compilation {
     Compiled compiled;
     compiled.node = TRY(std::visit(
         [&](const auto& form) { return compile(form, *expr, compiled.dependencies); }, expr->node));
+    if (is_about_attributes(*expr, compiled.dependencies) && compiler_.remembered_ < Memory::kLimit) {
+      if (auto found = std::dynamic_pointer_cast<const Condition>(compiled.node))
+        compiled.node = std::make_shared<const Remembered>(std::move(found), compiler_.remembered_++);
+    }
     compiler_.known_.emplace(key, compiled);
     return compiled;
   }
@@ -696,20 +839,51 @@ class Compilation {
   using NodePtr = std::shared_ptr<const Node>;
   using Made = Result<NodePtr>;
 
-  Made value(const ast::ExprPtr& expr, Dependencies& dependencies) {
+  // A leaf that statements about the person and time decide.
+  static bool is_about_attributes(const ast::Expr& expr, const Dependencies& on) {
+    const bool is_leaf = language::as<ast::Compare>(expr) != nullptr ||
+                         language::as<ast::InList>(expr) != nullptr ||
+                         language::as<ast::Exists>(expr) != nullptr ||
+                         language::as<ast::InWindow>(expr) != nullptr ||
+                         language::as<ast::Consent>(expr) != nullptr;
+    return is_leaf && on.streams.empty() && on.syncs.empty() && on.ranks.empty() &&
+           on.first_instant == kNever && !(on.traits.empty() && on.purposes.empty());
+  }
+
+  // Of an operand of a comparison.
+  static Bearing bearing(ast::Comparison op, bool right) {
+    switch (op) {
+      case ast::Comparison::greater:
+      case ast::Comparison::greater_equal:
+        return right ? Bearing::reverse : Bearing::same;
+      case ast::Comparison::less:
+      case ast::Comparison::less_equal:
+        return right ? Bearing::same : Bearing::reverse;
+      case ast::Comparison::equal:
+      case ast::Comparison::not_equal:
+        return Bearing::any;
+    }
+    return Bearing::any;
+  }
+  static Effect effect_of_one_more(ast::Comparison op) {
+    const Bearing counted = bearing(op, false);
+    return counted == Bearing::any ? Effect::any : counted == Bearing::same ? Effect::raises : Effect::lowers;
+  }
+
+  Made value(const ast::ExprPtr& expr, Dependencies& dependencies, Bearing bearing = Bearing::any) {
     auto compiled = TRY(node(expr));
-    dependencies.add(compiled.dependencies);
+    dependencies.add(compiled.dependencies, bearing);
     return compiled.node;
   }
   Made referenced(const ast::ExprPtr& expr, std::string_view what, const std::string& name,
                   Dependencies& dependencies) {
     if (expr == nullptr) return invalid(fmt::format("unknown {} \"{}\"", what, name));
-    return value(expr, dependencies);
+    return value(expr, dependencies, Bearing::same);
   }
   Result<std::shared_ptr<const Condition>> segment(const std::string& name, Dependencies& dependencies) {
     const ast::ExprPtr expr = compiler_.references_.segment(name);
     if (expr == nullptr) return invalid(fmt::format("unknown segment \"{}\"", name));
-    return condition(expr, dependencies);
+    return condition(expr, dependencies, Bearing::same);
   }
   // A segment whose past is asked for, not only its present.
   Result<Past> segment_with_past(const std::string& name, Dependencies& dependencies) {
@@ -723,7 +897,7 @@ class Compilation {
               "expression yet; `tailrace transitions` shows them",
               name));
     }
-    dependencies.add(own);
+    dependencies.add(own, Bearing::any);
     return Past{std::move(found), own.first_instant};
   }
 
@@ -731,7 +905,8 @@ class Compilation {
     StreamId stream;
     history::EventId event;
   };
-  Selected select(const ast::EventSelector& selector, Dependencies& dependencies) {
+  Selected select(const ast::EventSelector& selector, Dependencies& dependencies,
+                  Effect effect = Effect::any) {
     const auto event = compiler_.history_.event(selector.event);
     StreamId stream = compiler_.history_.base(event);
     if (selector.where) {
@@ -739,7 +914,7 @@ class Compilation {
           event, language::print(*selector.where),
           [where = selector.where](const Value& properties) { return matches(*where, properties); });
     }
-    add_once(dependencies.streams, stream);
+    dependencies.use({.stream = stream, .effect = effect, .only_thresholds = false, .thresholds = {}});
     return {stream, event};
   }
 
@@ -824,17 +999,60 @@ class Compilation {
     return std::make_shared<const ConsentFor>(purpose);
   }
   Made compile(const ast::Not& form, const ast::Expr&, Dependencies& dependencies) {
-    return std::make_shared<const Negation>(TRY(condition(form.operand, dependencies)));
+    return std::make_shared<const Negation>(TRY(condition(form.operand, dependencies, Bearing::reverse)));
   }
   Made compile(const ast::Logical& form, const ast::Expr&, Dependencies& dependencies) {
     std::vector<std::shared_ptr<const Condition>> operands;
-    for (const auto& operand : form.operands) operands.push_back(TRY(condition(operand, dependencies)));
+    for (const auto& operand : form.operands)
+      operands.push_back(TRY(condition(operand, dependencies, Bearing::same)));
     return std::make_shared<const Junction>(form.kind == ast::Logical::Kind::all_of, std::move(operands));
   }
   Made compile(const ast::Compare& form, const ast::Expr&, Dependencies& dependencies) {
-    auto left = TRY(value(form.left, dependencies));
-    auto right = TRY(value(form.right, dependencies));
-    return std::make_shared<const Comparing>(form.op, std::move(left), std::move(right));
+    Dependencies general;
+    auto left = TRY(value(form.left, general, bearing(form.op, false)));
+    auto right = TRY(value(form.right, general, bearing(form.op, true)));
+    const auto made = std::make_shared<const Comparing>(form.op, std::move(left), std::move(right));
+    if (auto special = TRY(comparing_a_count(form, made, dependencies))) return special;
+    dependencies.add(general, Bearing::same);
+    return made;
+  }
+  Made counting(const ast::EventSelector& selector, const ast::Window& window, ast::Comparison op,
+                std::uint64_t times, Dependencies& dependencies) {
+    Dependencies own;
+    const Selected selected = select(selector, own, effect_of_one_more(op));
+    Span compiled = TRY(span(window, selected.event, own));
+    auto made = std::make_shared<const Counting>(selected.stream, std::move(compiled), op, times);
+    if (made->threshold()) {
+      StreamUse& use = own.streams.front();  // the window asks for no other
+      use.only_thresholds = true;
+      use.thresholds = {*made->threshold()};
+    }
+    dependencies.add(own, Bearing::same);
+    return made;
+  }
+  // Counts are compared to small numbers, which needs no counting. nullptr: not of that kind.
+  Made comparing_a_count(const ast::Compare& form, const std::shared_ptr<const Condition>& general,
+                         Dependencies& dependencies) {
+    using Op = ast::Aggregate::Op;
+    const auto* aggregate = language::as<ast::Aggregate>(*form.left);
+    const auto* literal = language::as<ast::Literal>(*form.right);
+    if (aggregate == nullptr || literal == nullptr || literal->kind != ast::Literal::Kind::number)
+      return nullptr;
+    const auto decimal = literal->number.as_decimal();
+    if (!decimal || decimal->scale != 0 || decimal->mantissa < 0) return nullptr;
+    const auto number = static_cast<std::uint64_t>(decimal->mantissa);
+    if (aggregate->op == Op::count && aggregate->property.empty())
+      return counting(aggregate->selector, aggregate->window, form.op, number, dependencies);
+    Dependencies own;
+    const Selected selected = select(aggregate->selector, own, effect_of_one_more(form.op));
+    Span window = TRY(span(aggregate->window, selected.event, own));
+    if (aggregate->op != Op::distinct || !window.only_within()) return nullptr;
+    const auto reach = reaching(form.op, number);
+    if (!reach || reach->times == 0 || reach->times > DistinctReaching::kMax) return nullptr;
+    dependencies.add(own, Bearing::same);
+    return std::make_shared<const DistinctReaching>(
+        selected.stream, compiler_.history_.column(selected.stream, aggregate->property), window.far,
+        static_cast<std::size_t>(reach->times), reach->reached, general);
   }
   Made compile(const ast::InList& form, const ast::Expr&, Dependencies& dependencies) {
     return std::make_shared<const OneOf>(TRY(value(form.value, dependencies)), form.options);
@@ -843,8 +1061,11 @@ class Compilation {
     return std::make_shared<const Existing>(TRY(value(form.value, dependencies)));
   }
   Made compile(const ast::Arithmetic& form, const ast::Expr&, Dependencies& dependencies) {
-    auto left = TRY(value(form.left, dependencies));
-    auto right = TRY(value(form.right, dependencies));
+    using Op = ast::Arithmetic::Op;
+    const bool is_sum = form.op == Op::add || form.op == Op::subtract;
+    const Bearing subtrahend = form.op == Op::subtract ? Bearing::reverse : Bearing::same;
+    auto left = TRY(value(form.left, dependencies, is_sum ? Bearing::same : Bearing::any));
+    auto right = TRY(value(form.right, dependencies, is_sum ? subtrahend : Bearing::any));
     return std::make_shared<const Calculation>(form.op, std::move(left), std::move(right));
   }
   Made compile(const ast::Conditional& form, const ast::Expr&, Dependencies& dependencies) {
@@ -855,24 +1076,26 @@ class Compilation {
     return std::make_shared<const Choice>(std::move(decided), std::move(then), std::move(otherwise));
   }
   Made compile(const ast::Performed& form, const ast::Expr&, Dependencies& dependencies) {
-    const Selected selected = select(form.selector, dependencies);
+    if (form.steps.empty()) return counting(form.selector, form.window, form.op, form.times, dependencies);
+    const Selected selected = select(form.selector, dependencies, Effect::raises);
     Span window = TRY(span(form.window, selected.event, dependencies));
-    if (form.steps.empty())
-      return std::make_shared<const Counting>(selected.stream, std::move(window), form.op, form.times);
     std::vector<Sequence::Step> steps;
     for (const ast::SequenceStep& step : form.steps) {
-      const Selected next = select(step.selector, dependencies);
+      const Selected next =
+          select(step.selector, dependencies, step.negated ? Effect::lowers : Effect::raises);
       steps.push_back({next.stream, next.event, step.negated, step.within});
     }
     return std::make_shared<const Sequence>(selected.stream, selected.event, std::move(window),
                                             std::move(steps));
   }
   Made compile(const ast::Aggregate& form, const ast::Expr& expr, Dependencies& dependencies) {
-    const Selected selected = select(form.selector, dependencies);
+    using Op = ast::Aggregate::Op;
+    const bool only_grows = form.op == Op::count || form.op == Op::distinct;
+    const Selected selected =
+        select(form.selector, dependencies, only_grows ? Effect::raises : Effect::any);
     Span window = TRY(span(form.window, selected.event, dependencies));
     std::optional<Column> column;
     if (!form.property.empty()) column = compiler_.history_.column(selected.stream, form.property);
-    using Op = ast::Aggregate::Op;
     if (!column && (form.op == Op::sum || form.op == Op::avg || form.op == Op::distinct)) {
       return invalid("sum, avg and distinct need a property: sum(\"Order Placed\".revenue)");
     }
@@ -978,7 +1201,9 @@ Timeline timeline(const World& world, const Condition& condition, PersonId perso
 
 std::vector<Time> Past::entries(const World& world, PersonId person, Time t) const {
   const Time from = std::min({beginning_of(world, person), first_instant - Millis{1}, t});
-  const Timeline line = timeline(world, *segment, person, from, t);
+  World past = world;
+  past.memory = nullptr;
+  const Timeline line = timeline(past, *segment, person, from, t);
   std::vector<Time> result;
   bool in = line.initially;
   for (const Time change : line.changes) {

@@ -18,6 +18,7 @@
 #include "history/history.h"
 #include "language/ast.h"
 #include "profiles/profiles.h"
+#include "segments/memory.h"
 #include "segments/scalar.h"
 
 namespace tailrace::segments {
@@ -55,6 +56,7 @@ struct World {
   bool consent_unknown;
   const SyncEntries& sync_entries;
   const RankView* ranks;
+  Memory* memory = nullptr;  // of the present; nullptr: work everything out
 };
 
 // What decided a condition, for `explain`.
@@ -84,16 +86,43 @@ class Condition : public Node {
   }
 };
 
+// What one more event in a stream can do to a condition, at every instant from then on: nothing but make it
+// true (or a number greater), nothing but make it false (or smaller), or whatever. A condition that holds
+// already need not be looked at for an event that can only make it true: what was known of when it changes
+// may now be too early, never too late.
+enum class Effect : unsigned char { raises, lowers, any };
+
+// "performed at least `times` times within `far`" (or ever).
+struct Threshold {
+  std::uint64_t times = 1;
+  std::optional<Millis> far;
+  bool operator==(const Threshold&) const = default;
+};
+
+// How an expression uses a stream.
+struct StreamUse {
+  history::StreamId stream;
+  Effect effect = Effect::any;  // of one more event
+  // With an effect other than `any`: if only_thresholds, the expression sees of the stream whether these
+  // hold, and nothing else. An event by which none of them comes to hold changes nothing.
+  bool only_thresholds = false;
+  std::vector<Threshold> thresholds;
+};
+
 // What an expression's value depends on beside time: a record that touches none of these cannot change it.
 struct Dependencies {
-  std::vector<history::StreamId> streams;
+  std::vector<StreamUse> streams;
   std::vector<profiles::TraitId> traits;
   std::vector<profiles::PurposeId> purposes;
   std::vector<std::string> syncs;
   std::vector<RankId> ranks;
   // The earliest instant written in the expression at which it may change whatever the person's history.
   Time first_instant = kNever;
-  void add(const Dependencies& other);
+
+  void use(StreamUse use);
+  // Of a part: how it bears on the whole. `same`: the greater the part, the greater the whole.
+  enum class Bearing : unsigned char { same, reverse, any };
+  void add(const Dependencies& part, Bearing bearing);
 };
 
 struct Compiled {
@@ -145,6 +174,7 @@ class Compiler {
   References references_;
   std::vector<RankPlan> ranks_;
   std::map<std::string, Compiled, std::less<>> known_;  // by canonical text
+  std::uint32_t remembered_ = 0;                        // conditions in Memory
 };
 
 // The instants in (from, to] at which a condition changes for a person, in order, and its truth at `from`.

@@ -21,14 +21,16 @@ Tracker::Tracker(const World& world, std::vector<RankPlan> ranks, std::vector<Se
     : world_(world),
       ranks_(std::move(ranks)),
       segments_(std::move(segments)),
-      words_per_person_((segments_.size() + 63) / 64),
+      words_per_person_(1 + (segments_.size() + 63) / 64),
       sizes_(segments_.size()) {
   world_.ranks = this;
+  world_.memory = &memory_;
   for (std::uint32_t rank = 0; rank < ranks_.size(); ++rank) {
     tables_.emplace_back(ranks_[rank]);
     tables_.back().start_filling();
-    Dependencies both = ranks_[rank].by.dependencies;
-    both.add(ranks_[rank].eligible_dependencies);
+    Dependencies both;
+    both.add(ranks_[rank].by.dependencies, Dependencies::Bearing::any);
+    both.add(ranks_[rank].eligible_dependencies, Dependencies::Bearing::any);
     index(rank, both);
   }
   for (std::uint32_t segment = 0; segment < segments_.size(); ++segment) {
@@ -37,7 +39,20 @@ Tracker::Tracker(const World& world, std::vector<RankPlan> ranks, std::vector<Se
 }
 
 void Tracker::index(Item item, const Dependencies& dependencies) {
-  for (const auto stream : dependencies.streams) add_index(by_stream_, stream, item);
+  for (const StreamUse& use : dependencies.streams) {
+    if (use.stream.value >= by_stream_.size()) by_stream_.resize(use.stream.value + 1);
+    StreamUses& uses = by_stream_[use.stream.value];
+    if (use.effect == Effect::any || !use.only_thresholds) {
+      uses.others.push_back({item, use.effect});
+      continue;
+    }
+    for (const Threshold& threshold : use.thresholds) {
+      auto known = std::find_if(uses.thresholds.begin(), uses.thresholds.end(),
+                                [&](const auto& other) { return other.threshold == threshold; });
+      if (known == uses.thresholds.end()) known = uses.thresholds.insert(known, {threshold, {}});
+      known->uses.push_back({item, use.effect});
+    }
+  }
   for (const auto trait : dependencies.traits) add_index(by_trait_, trait, item);
   for (const auto purpose : dependencies.purposes) add_index(by_purpose_, purpose, item);
   for (const auto rank : dependencies.ranks) add_index(by_rank_, rank, item);
@@ -45,7 +60,23 @@ void Tracker::index(Item item, const Dependencies& dependencies) {
 }
 
 void Tracker::reserve(PersonId person) {
-  if (person.value >= waiting_.size()) waiting_.resize(person.value + 1);
+  if (person.value < people_) return;
+  words_.grow_to((person.value + std::size_t{1}) * words_per_person_);
+  for (; people_ <= person.value; ++people_)
+    set_wake(PersonId(static_cast<std::uint32_t>(people_)), kNever);
+}
+
+void Tracker::prefetch(PersonId person) const {
+  if (person.value < people()) __builtin_prefetch(words_.address(first_word(person)));
+  pending_.prefetch(person);
+  memory_.prefetch(person);
+}
+
+void Tracker::mark(Item item, PersonId person) {
+  if (!dirty_.empty() && std::tie(dirty_.back().person, dirty_.back().item) >= std::tie(person, item))
+    dirty_sorted_ = false;
+  dirty_.push_back({item, person});
+  dirty_ranks_ += item < ranks_.size();
 }
 
 void Tracker::fill(std::size_t people, Time t) {
@@ -77,35 +108,87 @@ void Tracker::mark_all_items(PersonId person) {
   for (Item item = 0; item < ranks_.size() + segments_.size(); ++item) mark(item, person);
 }
 
-void Tracker::mark_touched(const Touch& touch) {
-  reserve(touch.person);
+void Tracker::mark_if_it_may_change(const Use& use, PersonId person) {
+  if (use.effect != Effect::any && use.item >= ranks_.size()) {
+    const SegmentId segment(use.item - static_cast<Item>(ranks_.size()));
+    if (contains(segment, person) == (use.effect == Effect::raises)) return;
+  }
+  mark(use.item, person);
+}
+
+void Tracker::mark_stream(const Touch& touch, history::StreamId stream, Time t) {
+  if (stream.value >= by_stream_.size()) return;
+  const StreamUses& uses = by_stream_[stream.value];
+  const PersonId person = touch.person;
+  for (const Use& use : uses.others) mark_if_it_may_change(use, person);
+  if (uses.thresholds.empty()) return;
+  const history::Stream& events = world_.history.at(stream);
+  const history::Slot* slot = events.slot(person);
+  TR_ASSERT(slot != nullptr);
+  const auto times = events.rows(*slot).times;
+  // The newest event, and not one of the future: what was before it is what is without it.
+  const bool in_order = slot->last == touch.event_time && touch.event_time <= t;
+  for (const auto& [threshold, users] : uses.thresholds) {
+    if (in_order) {
+      const std::size_t n = threshold.times;
+      if (times.size() < n) continue;
+      if (threshold.far && times[times.size() - n] + *threshold.far <= t) continue;
+      if (times.size() > n && (!threshold.far || times[times.size() - n - 1] + *threshold.far > t)) continue;
+    }
+    for (const Use& use : users) mark_if_it_may_change(use, person);
+  }
+}
+
+void Tracker::mark_touched(const Touch& touch, Time t) {
+  const PersonId person = touch.person;
+  reserve(person);
+  if (touch.all || !touch.traits.empty() || !touch.purposes.empty()) memory_.forget(person);
+  if (touch.all) {
+    mark_all_items(person);
+    return;
+  }
+  for (const auto stream : touch.streams) mark_stream(touch, stream, t);
   const auto mark_all = [&](const auto& index, const auto& ids) {
     for (const auto id : ids) {
       if (id.value >= index.size()) continue;
-      for (const Item item : index[id.value]) mark(item, touch.person);
+      for (const Item item : index[id.value]) mark(item, person);
     }
   };
-  if (touch.all) {
-    mark_all_items(touch.person);
-    return;
-  }
-  mark_all(by_stream_, touch.streams);
   mark_all(by_trait_, touch.traits);
   mark_all(by_purpose_, touch.purposes);
+  if (touch.sync.empty()) return;
   if (const auto items = by_sync_.find(touch.sync); items != by_sync_.end()) {
-    for (const Item item : items->second) mark(item, touch.person);
+    for (const Item item : items->second) mark(item, person);
   }
 }
 
 void Tracker::touch(const Touch& touch, Time t, std::vector<Delta>& deltas) {
-  mark_touched(touch);
+  mark_touched(touch, t);
   settle(t, t, deltas);
 }
 
 void Tracker::settle(Time t, Time cause, std::vector<Delta>& deltas) {
   const std::size_t first_delta = deltas.size();
+  if (dirty_ranks_ > 0) settle_ranks(t);
+  if (!dirty_sorted_) {
+    const auto key = [](const Dirty& d) { return std::tie(d.person, d.item); };
+    std::sort(dirty_.begin(), dirty_.end(), [&](const Dirty& a, const Dirty& b) { return key(a) < key(b); });
+    const auto same = [&](const Dirty& a, const Dirty& b) { return key(a) == key(b); };
+    dirty_.erase(std::unique(dirty_.begin(), dirty_.end(), same), dirty_.end());
+  }
+  const auto ranks = static_cast<Item>(ranks_.size());
+  for (const Dirty& dirty : dirty_) {
+    if (dirty.item >= ranks) evaluate_segment(SegmentId(dirty.item - ranks), dirty.person, t, cause, deltas);
+  }
+  dirty_.clear();
+  dirty_sorted_ = true;
+  dirty_ranks_ = 0;
+  if (!filled()) deltas.resize(first_delta);
+}
+
+// In their order: the people one moves are seen by those after it, and by segments.
+void Tracker::settle_ranks(Time t) {
   std::vector<PersonId> flips;
-  // Ranks in their order: the people one moves are seen by those after it, and by segments.
   for (Item rank = 0; rank < ranks_.size(); ++rank) {
     flips.clear();
     bool any = false;
@@ -119,18 +202,6 @@ void Tracker::settle(Time t, Time cause, std::vector<Delta>& deltas) {
       for (const Item item : by_rank_[rank]) mark(item, person);
     }
   }
-  const auto key = [](const Dirty& d) { return std::tie(d.person, d.item); };
-  std::sort(dirty_.begin(), dirty_.end(), [&](const Dirty& a, const Dirty& b) { return key(a) < key(b); });
-  const Dirty* before = nullptr;
-  for (const Dirty& dirty : dirty_) {
-    const bool again = before != nullptr && key(*before) == key(dirty);
-    before = &dirty;
-    if (again || dirty.item < ranks_.size()) continue;
-    evaluate_segment(SegmentId(dirty.item - static_cast<Item>(ranks_.size())), dirty.person, t, cause,
-                     deltas);
-  }
-  dirty_.clear();
-  if (!filled()) deltas.resize(first_delta);
 }
 
 void Tracker::evaluate_rank(RankId rank, PersonId person, Time t, std::vector<PersonId>& flips) {
@@ -156,14 +227,10 @@ void Tracker::evaluate_segment(SegmentId segment, PersonId person, Time t, Time 
 }
 
 bool Tracker::set_member(SegmentId segment, PersonId person, bool inside) {
-  const std::size_t word = person.value * words_per_person_ + segment.value / 64;
-  if (word >= member_bits_.size()) {
-    if (!inside) return false;
-    member_bits_.resize(std::max<std::size_t>(person.value + 1, waiting_.size()) * words_per_person_);
-  }
+  std::uint64_t& word = words_[first_word(person) + 1 + segment.value / 64];
   const std::uint64_t bit = std::uint64_t{1} << (segment.value % 64);
-  if (((member_bits_[word] & bit) != 0) == inside) return false;
-  member_bits_[word] ^= bit;
+  if (((word & bit) != 0) == inside) return false;
+  word ^= bit;
   if (inside) {
     ++sizes_[segment.value];
   } else {
@@ -173,28 +240,29 @@ bool Tracker::set_member(SegmentId segment, PersonId person, bool inside) {
 }
 
 void Tracker::wait_for(PersonId person, Item item, Time until, Time t) {
-  reserve(person);
-  Waiting& waiting = waiting_[person.value];
-  const auto place =
-      std::lower_bound(waiting.pending.begin(), waiting.pending.end(), item,
-                       [](const Pending& pending, Item wanted) { return pending.item < wanted; });
-  const bool known = place != waiting.pending.end() && place->item == item;
-  if (known) {
+  if (Pending* pending = pending_.find(person, item)) {
     // A timer that is early only asks once too often; moving it at every event would cost more.
-    if (place->at > t && place->at <= until) return;
+    if (pending->at > t && pending->at <= until) return;
     if (until == kNever) {
-      waiting.pending.erase(place);
+      pending_.erase(person, item);
       return;
     }
-    place->at = until;
+    pending->at = until;
   } else {
     if (until == kNever) return;
-    waiting.pending.insert(place, {.item = item, .at = until});
+    pending_.entry(person, item).at = until;
   }
-  if (until < waiting.wake) {
-    waiting.wake = until;
+  if (until < wake(person)) {
+    set_wake(person, until);
     timers_.push(until, person);
   }
+}
+
+void Tracker::wake_at_first(PersonId person) {
+  Time first = kNever;
+  for (const Pending& pending : pending_.values(person)) first = std::min(first, pending.at);
+  set_wake(person, first);
+  if (first != kNever) timers_.push(first, person);
 }
 
 void Tracker::advance(Time t, std::vector<Delta>& deltas) {
@@ -202,26 +270,33 @@ void Tracker::advance(Time t, std::vector<Delta>& deltas) {
     const Time at = timers_.next();
     due_.clear();
     while (timers_.next() == at) {
+      // Far ahead the person's place in the tables, nearer what stands there.
+      if (const auto* far = timers_.ahead(32)) {
+        prefetch(far->person);
+        world_.history.places().prefetch(far->person);
+      }
+      if (const auto* near = timers_.ahead(16)) {
+        prefetch_entries(near->person);
+        world_.history.places().prefetch_entries(near->person);
+      }
       const PersonId person = timers_.pop().person;
       // An entry that was overtaken by an earlier one of the same person is void.
-      if (waiting_[person.value].wake != at) continue;
-      waiting_[person.value].wake = kNever;
+      if (wake(person) != at) continue;
+      // Nothing needs to be pushed for this person until all that is due has been looked at.
+      set_wake(person, kForeverAgo);
       due_.push_back(person);
-      for (const Pending& pending : waiting_[person.value].pending) {
-        if (pending.at <= at) mark(pending.item, person);
+      const std::size_t first = dirty_.size();
+      const auto pending = pending_.values(person);
+      for (std::size_t place = 0; place < pending.size(); ++place) {
+        if (pending[place].at <= at) mark(pending_.key(person, place), person);
       }
+      if (dirty_.size() > first + 1)
+        std::sort(dirty_.begin() + static_cast<std::ptrdiff_t>(first), dirty_.end(),
+                  [](const Dirty& a, const Dirty& b) { return a.item < b.item; });
     }
+    dirty_sorted_ = due_.size() <= 1;
     settle(at, at, deltas);
-    for (const PersonId person : due_) {
-      Waiting& waiting = waiting_[person.value];
-      Time next = kNever;
-      for (const Pending& pending : waiting.pending) next = std::min(next, pending.at);
-      TR_ASSERT(next > at);
-      if (next < waiting.wake) {
-        waiting.wake = next;
-        timers_.push(next, person);
-      }
-    }
+    for (const PersonId person : due_) wake_at_first(person);
   }
 }
 
@@ -235,20 +310,21 @@ void Tracker::remove(PersonId person, Time t, std::vector<Delta>& deltas) {
 void Tracker::merge(PersonId gone, const Touch& into, Time t, std::vector<Delta>& deltas) {
   TR_ASSERT(!world_.profiles.alive(gone));
   mark_all_items(gone);
-  mark_touched(into);
+  mark_touched(into, t);
   settle(t, t, deltas);
   forget(gone);
 }
 
 // What still stands in timers_ is void, as nothing is waited for.
 void Tracker::forget(PersonId person) {
-  waiting_[person.value].pending.clear();
-  waiting_[person.value].wake = kNever;
+  pending_.clear(person);
+  memory_.forget(person);
+  set_wake(person, kNever);
 }
 
 bool Tracker::contains(SegmentId segment, PersonId person) const {
-  const std::size_t word = person.value * words_per_person_ + segment.value / 64;
-  return word < member_bits_.size() && (member_bits_[word] >> (segment.value % 64) & 1) != 0;
+  if (person.value >= people()) return false;
+  return (words_[first_word(person) + 1 + segment.value / 64] >> (segment.value % 64) & 1) != 0;
 }
 
 std::vector<PersonId> Tracker::members(SegmentId segment) const {
@@ -263,33 +339,32 @@ std::vector<PersonId> Tracker::members(SegmentId segment) const {
 void Tracker::save(ByteWriter& out) const {
   TR_ASSERT(filled());
   out.put_array(sizes_);
-  out.put_array(member_bits_);
-  out.put<std::uint64_t>(waiting_.size());
-  for (const Waiting& waiting : waiting_) out.put_array(waiting.pending);
+  out.put<std::uint64_t>(people());
+  for (std::size_t word = 0; word < words_.size(); ++word) out.put(words_[word]);
+  pending_.save(out);
 }
 
 Result<void> Tracker::restore(ByteReader& in, Time t) {
   const auto sizes = TRY(in.get_array<std::uint64_t>());
   if (sizes.size() != sizes_.size())
     return fail(Error::Code::corrupt, "another number of segments than the workspace has");
-  member_bits_ = TRY(in.get_array<std::uint64_t>());
-  // Counted again rather than believed, as members() walks until it has found as many.
-  for (std::size_t word = 0; word < member_bits_.size(); ++word) {
-    for (std::uint64_t rest = member_bits_[word]; rest != 0; rest &= rest - 1) {
+  const auto count = TRY(in.get_count(8 * words_per_person_));
+  words_.grow_to(count * words_per_person_);
+  people_ = count;
+  for (std::size_t word = 0; word < words_.size(); ++word) {
+    words_[word] = TRY(in.get<std::uint64_t>());
+    if (word % words_per_person_ == 0) continue;
+    // Counted again rather than believed, as members() walks until it has found as many.
+    for (std::uint64_t rest = words_[word]; rest != 0; rest &= rest - 1) {
       const std::size_t segment =
-          word % words_per_person_ * 64 + static_cast<std::size_t>(std::countr_zero(rest));
+          (word % words_per_person_ - 1) * 64 + static_cast<std::size_t>(std::countr_zero(rest));
       if (segment >= sizes_.size()) return fail(Error::Code::corrupt, "a member of no segment");
       ++sizes_[segment];
     }
   }
   if (sizes != sizes_) return fail(Error::Code::corrupt, "segments of another size than their members");
-  waiting_.resize(TRY(in.get_count(8)));
-  for (std::uint32_t person = 0; person < waiting_.size(); ++person) {
-    Waiting& waiting = waiting_[person];
-    waiting.pending = TRY(in.get_array<Pending>());
-    for (const Pending& pending : waiting.pending) waiting.wake = std::min(waiting.wake, pending.at);
-    if (waiting.wake != kNever) timers_.push(waiting.wake, PersonId(person));
-  }
+  TRY(pending_.restore(in));
+  for (std::uint32_t person = 0; person < count; ++person) wake_at_first(PersonId(person));
   // Rank tables follow from values; membership of segments stands already.
   if (!ranks_.empty()) {
     std::vector<PersonId> flips;

@@ -1,8 +1,8 @@
 // Keeps the members of all segments as records come and time goes by, and says who entered and left and when.
 //
 // An item is a segment or a rank. A record touches the items that depend on what it changed, for its person;
-// each of them is evaluated, and its next change is noted with the person. A person has one timer, at the
-// earliest of these. A rank that moves others over its boundary touches the items that use it, for them, at
+// each of them is evaluated, unless it is of a kind that the touch cannot change, and its next change is noted
+// with the person. A person has one timer, at the earliest of these. A rank that moves others over its boundary touches the items that use it, for them, at
 // the same instant.
 #pragma once
 
@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "base/chunked.h"
+#include "base/person_map.h"
 #include "model/delta.h"
 #include "segments/plan.h"
 #include "segments/rank.h"
@@ -37,7 +39,8 @@ class Tracker final : public RankView {
   struct Touch {
     PersonId person;
     bool all = false;  // created, merged: every item
-    std::span<const history::StreamId> streams;
+    std::span<const history::StreamId> streams;  // that got one more event, or more where `all`
+    Time event_time;                             // of that event
     std::span<const profiles::TraitId> traits;
     std::span<const profiles::PurposeId> purposes;
     std::string_view sync;  // entered this sync
@@ -54,6 +57,10 @@ class Tracker final : public RankView {
   Time next_change() { return timers_.next(); }
   void advance(Time t, std::vector<Delta>& deltas);
 
+  // Hints that a record about this person is near: first the one, some hundred nanoseconds later the other.
+  void prefetch(PersonId person) const;
+  void prefetch_entries(PersonId person) const { pending_.prefetch_entries(person); }
+
   bool contains(SegmentId segment, PersonId person) const;
   std::uint64_t size(SegmentId segment) const { return sizes_[segment.value]; }
   std::vector<PersonId> members(SegmentId segment) const;
@@ -68,14 +75,20 @@ class Tracker final : public RankView {
 
  private:
   using Item = std::uint32_t;  // ranks first, then segments
-  struct Pending {
+  struct Use {                 // of a stream by an item
     Item item;
-    std::uint32_t unused = 0;  // saved as it stands, so no byte is left undefined
-    Time at;
+    Effect effect;
   };
-  struct Waiting {
-    std::vector<Pending> pending;  // by item
-    Time wake = kNever;            // what stands in timers_
+  struct StreamUses {
+    struct OfThreshold {
+      Threshold threshold;
+      std::vector<Use> uses;
+    };
+    std::vector<OfThreshold> thresholds;
+    std::vector<Use> others;  // those that see more of the stream than thresholds
+  };
+  struct Pending {
+    Time at = kNever;
   };
   struct Dirty {
     Item item;
@@ -83,32 +96,48 @@ class Tracker final : public RankView {
   };
 
   void index(Item item, const Dependencies& dependencies);
-  void mark(Item item, PersonId person) { dirty_.push_back({item, person}); }
+  void mark(Item item, PersonId person);
   void mark_all_items(PersonId person);
-  void mark_touched(const Touch& touch);
+  void mark_touched(const Touch& touch, Time t);
+  void mark_stream(const Touch& touch, history::StreamId stream, Time t);
+  void mark_if_it_may_change(const Use& use, PersonId person);
   void forget(PersonId person);
   void settle(Time t, Time cause, std::vector<Delta>& deltas);
+  void settle_ranks(Time t);
   void evaluate_rank(RankId rank, PersonId person, Time t, std::vector<PersonId>& flips);
   void evaluate_segment(SegmentId segment, PersonId person, Time t, Time cause, std::vector<Delta>& deltas);
   void wait_for(PersonId person, Item item, Time until, Time t);
+  void wake_at_first(PersonId person);
   bool set_member(SegmentId segment, PersonId person, bool inside);
   void reserve(PersonId person);
 
+  // A person's words: when to wake (what stands in timers_), then membership, a bit per segment. A record and
+  // a timer ask about many segments of one person, and find them in one cache line.
+  std::size_t first_word(PersonId person) const { return person.value * words_per_person_; }
+  Time wake(PersonId person) const { return {static_cast<std::int64_t>(words_[first_word(person)])}; }
+  void set_wake(PersonId person, Time t) {
+    words_[first_word(person)] = static_cast<std::uint64_t>(t.ms);
+  }
+  std::size_t people() const { return people_; }
+
   World world_;
+  Memory memory_;
   std::vector<RankPlan> ranks_;
   std::vector<Segment> segments_;
   std::vector<RankTable> tables_;
-  // Membership by person, then segment: a record and a timer ask about many segments of one person, and find
-  // them in one cache line.
   std::size_t words_per_person_ = 0;
-  std::vector<std::uint64_t> member_bits_;
+  Chunked<std::uint64_t, 15> words_;
+  std::size_t people_ = 0;            // that have words
   std::vector<std::uint64_t> sizes_;  // members, by segment
-  std::vector<Waiting> waiting_;      // by person
+  PersonMap<Pending> pending_;        // (person, item): when it may next change; those that may
   TimerQueue timers_;
-  // What an item depends on -> items.
-  std::vector<std::vector<Item>> by_stream_, by_trait_, by_purpose_, by_rank_;
+  // What an item depends on -> items, in order.
+  std::vector<StreamUses> by_stream_;
+  std::vector<std::vector<Item>> by_trait_, by_purpose_, by_rank_;
   std::map<std::string, std::vector<Item>, std::less<>> by_sync_;
   std::vector<Dirty> dirty_;
+  bool dirty_sorted_ = true;  // by (person, item), without repetition
+  std::size_t dirty_ranks_ = 0;
   std::vector<PersonId> due_;
   Item pass_ = 0;  // of fill: a pass per rank, in order, then one for all segments
   std::uint32_t filled_people_ = 0;

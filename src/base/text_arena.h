@@ -1,0 +1,71 @@
+// Texts one after another, which stay where they are: growing moves nothing.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace tailrace {
+
+class TextArena {
+ public:
+  // Returns the text's offset.
+  std::uint64_t add(std::string_view text) {
+    if (end_ + text.size() > chunks_.size() * kChunk) {
+      end_ = chunks_.size() * kChunk;  // a text stands in one piece
+      append_chunks(std::max<std::size_t>(1, (text.size() + kChunk - 1) / kChunk));
+    }
+    const std::uint64_t offset = end_;
+    if (!text.empty()) std::memcpy(at(offset), text.data(), text.size());
+    end_ += text.size();
+    return offset;
+  }
+  std::string_view view(std::uint64_t offset, std::size_t length) const { return {at(offset), length}; }
+  void wipe(std::uint64_t offset, std::size_t length) { std::fill_n(at(offset), length, '\xff'); }
+  void prefetch(std::uint64_t offset) const { __builtin_prefetch(at(offset)); }
+  // Does it lie within what was added? For offsets read from a file, right after restore().
+  bool holds(std::uint64_t offset, std::size_t length) const {
+    return offset < end_ && length <= end_ - offset;
+  }
+
+  void save(ByteWriter& out) const {
+    out.put(end_);
+    for (const char* chunk : chunks_) out.put_string({chunk, kChunk});
+  }
+  Result<void> restore(ByteReader& in) {
+    end_ = TRY(in.get<std::uint64_t>());
+    chunks_.clear();
+    owned_.clear();
+    const std::uint64_t count = end_ / kChunk + (end_ % kChunk == 0 ? 0 : 1);
+    std::vector<std::string_view> parts;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      parts.push_back(TRY(in.get_view()));
+      if (parts.back().size() != kChunk) return fail(Error::Code::corrupt, "a part of the texts is missing");
+    }
+    if (count > 0) append_chunks(count);
+    for (std::uint64_t i = 0; i < count; ++i) std::memcpy(chunks_[i], parts[i].data(), kChunk);
+    return {};
+  }
+
+ private:
+  static constexpr std::size_t kChunk = std::size_t{1} << 20;
+
+  char* at(std::uint64_t offset) const { return chunks_[offset / kChunk] + offset % kChunk; }
+  // Next to each other in memory.
+  void append_chunks(std::size_t count) {
+    owned_.push_back(std::make_unique<char[]>(count * kChunk));
+    for (std::size_t i = 0; i < count; ++i) chunks_.push_back(owned_.back().get() + i * kChunk);
+  }
+
+  std::vector<std::unique_ptr<char[]>> owned_;
+  std::vector<char*> chunks_;
+  std::uint64_t end_ = 0;
+};
+
+}  // namespace tailrace

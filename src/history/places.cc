@@ -1,0 +1,43 @@
+#include "history/places.h"
+
+namespace tailrace::history {
+
+Places::Key Places::take_key() {
+  if (free_.empty()) return limit_++;
+  const Key key = free_.back();
+  free_.pop_back();
+  return key;
+}
+
+void Places::sweep() {
+  if (retired_.empty()) return;
+  for (std::uint32_t person = 0; person < map_.person_limit(); ++person) {
+    for (const Key key : retired_) map_.erase(PersonId(person), key);
+  }
+  free_.insert(free_.end(), retired_.begin(), retired_.end());
+  retired_.clear();
+}
+
+Slot& Places::slot_of(PersonId person, Key key) { return map_.entry(person, key).slot; }
+
+Sum& Places::sum_of(PersonId person, Key key) {
+  if (Place* known = map_.find(person, key)) return known->sum;
+  Place& place = map_.entry(person, key);
+  place.sum = Sum{};
+  return place.sum;
+}
+
+void Places::save(ByteWriter& out) const {
+  out.put(limit_);
+  out.put_array(free_);
+  map_.save(out);
+}
+
+Result<void> Places::restore(ByteReader& in) {
+  limit_ = TRY(in.get<Key>());
+  free_ = TRY(in.get_array<Key>());
+  retired_.clear();
+  return map_.restore(in);
+}
+
+}  // namespace tailrace::history
