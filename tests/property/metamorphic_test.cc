@@ -38,11 +38,14 @@ bool is_unordered(const Input& input) {
 Scenario scenario_for(std::uint64_t seed, const Wanted& wanted) {
   Random random(seed);
   // One in ten has long histories, so that blocks and lists inside the engine grow over their first sizes.
-  const OracleWorld world = random_world(random, seed % 10 == 0 ? kLong : kSmall);
+  // Every `entered segment` costs a look at the whole history, so a few inside each other would take seconds
+  // there.
+  const bool is_long = seed % 10 == 0;
+  const OracleWorld world = random_world(random, is_long ? kLong : kSmall);
   Scenario scenario;
   scenario.seed = seed;
-  scenario.first =
-      random_workspace(random, world, {.ranks = wanted.ranks, .fixed_times = wanted.fixed_times});
+  scenario.first = random_workspace(
+      random, world, {.ranks = wanted.ranks, .fixed_times = wanted.fixed_times, .nested = !is_long});
   scenario.steps = random_steps(random, world);
   if (!wanted.order_matters)
     std::erase_if(scenario.steps, [](const Step& step) { return !is_unordered(step.input); });
@@ -273,15 +276,16 @@ void restarts(const Scenario& scenario) {
               as_it_was.telling.state_text(scenario));
 }
 
-// A snapshot of what was restored from a snapshot holds no less. (How far ahead ranks are known depends on
-// when they were last looked at, so their bytes may differ.)
-void snapshots(const Scenario& scenario) {
+// A second restart brings nothing that the first did not, so whoever restarts often does not grow.
+void restarts_again(const Scenario& scenario) {
   Told told;
-  tell(told, scenario, {.after = [](Play& play, const Input&) {
-         const std::string first = play.engine().save();
+  tell(told, scenario, {.after = [&](Play& play, const Input& input) {
+         if (random_of(scenario, input, 8).below(4) != 0) return;
          play.restart();
-         if (play.engine().save() != first)
-           throw Finding{"a snapshot, after a restart", "the same bytes", "other bytes"};
+         const std::size_t once = play.engine().save().size();
+         play.restart();
+         expect_same("bytes of a snapshot, after another restart",
+                     fmt::to_string(play.engine().save().size()), fmt::to_string(once));
        }});
 }
 
@@ -446,7 +450,7 @@ const std::vector<Named> kProperties{
     {"order_of_arrival_does_not_matter", order_of_arrival, {.ranks = false, .order_matters = false}},
     {"how_time_passes_does_not_matter", splits, {}},
     {"restarts_do_not_matter", restarts, {}},
-    {"a_snapshot_holds_everything", snapshots, {.ranks = false}},
+    {"restarts_let_nothing_grow", restarts_again, {}},
     {"duplicates_change_nothing", duplicates, {}},
     {"nobody_is_in_a_contradiction", contradictions, {}},
     {"a_later_history_is_the_same_later", shifts, {.fixed_times = false}},

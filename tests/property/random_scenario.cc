@@ -198,7 +198,7 @@ workspace::Workspace random_workspace(Random& random, const OracleWorld& world,
     options.ranks = wanted.ranks && workspace.segments.size() >= 3;
     if (add_segment(workspace, fmt::format("s{}", workspace.segments.size()),
                     language::print(*random_expr(random, options))) &&
-        !options.ranks)
+        !options.ranks && wanted.nested)
       options.segments.push_back(workspace.segments.back().name);
   }
   EXPECT_EQ(workspace.segments.size(), 5u) << "most random expressions should pass the check";

@@ -27,6 +27,7 @@ struct WorkspaceOptions {
   bool holds_back = false;
   bool ranks = true;
   bool fixed_times = true;  // calendar words and fixed instants
+  bool nested = true;       // segments speak of segments that speak of segments
 };
 // Five segments.
 workspace::Workspace random_workspace(Random& random, const OracleWorld& world,
