@@ -1,10 +1,9 @@
 // A small map per person, from dense keys (streams, segments) to plain values: (person, key) -> value. All of
-// a person's entries stand in one block, so that a record about a person touches a few neighbouring cache
-// lines, whatever it asks about. A block is an open-addressing table of a power of two, at most 3/4 full; as
-// keys are small dense numbers, most stand at their own place. A person without entries costs 8 bytes.
+// a person's entries stand in one block, keys before values, so that a record about a person touches a few
+// neighbouring cache lines, whatever it asks about. A look-up compares all keys, several at a time: for the
+// tens of entries a person has that is faster than a tree or a hash. A person without entries costs 8 bytes.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +11,10 @@
 #include <new>
 #include <span>
 #include <type_traits>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/bytes.h"
 #include "base/chunked.h"
@@ -22,76 +25,58 @@ namespace tailrace {
 template <class Value>
 class PersonMap {
   static_assert(std::is_trivially_copyable_v<Value> && std::is_trivially_destructible_v<Value>);
+  static_assert(alignof(Value) <= 8);
 
  public:
-  using Key = std::uint32_t;
+  using Key = std::uint32_t;  // all but the largest
 
   const Value* find(PersonId person, Key key) const {
-    if (person.value >= blocks_.size()) return nullptr;
-    const Block* block = blocks_[person.value].get();
+    const Block* block = block_of(person);
     if (block == nullptr) return nullptr;
-    const std::uint32_t mask = block->mask;
-    const Key* keys = block->keys();
-    for (std::uint32_t i = key & mask;; i = (i + 1) & mask) {
-      if (keys[i] == key) return &block->values()[i];
-      if (keys[i] == kNoKey) return nullptr;
-    }
+    const std::uint32_t place = block->place_of(key);
+    return place == kNowhere ? nullptr : &block->values()[place];
   }
   Value* find(PersonId person, Key key) {
     return const_cast<Value*>(static_cast<const PersonMap*>(this)->find(person, key));
   }
 
-  // The entry, added with Value{} if there is none. Moves the person's other entries.
+  // The entry, added with Value{} if there is none. May move the person's other entries.
   Value& entry(PersonId person, Key key) {
     if (Value* known = find(person, key)) return *known;
     reserve(person);
-    BlockPtr& owner = blocks_[person.value];
-    const std::uint32_t capacity = owner ? owner->mask + 1 : 0;
-    if (!owner || (owner->count + 1) * 4 > capacity * 3) resize(owner, capacity == 0 ? 4 : capacity * 2);
-    Block& block = *owner;
-    ++block.count;
-    const std::uint32_t place = free_place(block, key);
-    block.keys()[place] = key;
-    return block.values()[place];
+    BlockPtr& block = blocks_[person.value];
+    if (!block || block->count == block->capacity) grow(block);
+    block->keys()[block->count] = key;
+    return *new (&block->values()[block->count++]) Value{};
   }
 
+  // The last entry takes its place.
   void erase(PersonId person, Key key) {
     Value* value = find(person, key);
     if (value == nullptr) return;
     Block& block = *blocks_[person.value];
-    Key* keys = block.keys();
-    Value* values = block.values();
-    // What probed past the hole moves back into it.
-    auto hole = static_cast<std::uint32_t>(value - values);
-    for (std::uint32_t i = (hole + 1) & block.mask; keys[i] != kNoKey; i = (i + 1) & block.mask) {
-      const std::uint32_t home = keys[i] & block.mask;
-      const bool reachable = ((i - home) & block.mask) >= ((i - hole) & block.mask);
-      if (!reachable) continue;
-      keys[hole] = keys[i];
-      values[hole] = values[i];
-      hole = i;
-    }
-    keys[hole] = kNoKey;
-    new (&values[hole]) Value{};
-    --block.count;
+    const std::uint32_t last = --block.count;
+    block.keys()[value - block.values()] = block.keys()[last];
+    *value = block.values()[last];
+    block.keys()[last] = kNoKey;
   }
 
   void clear(PersonId person) {
     if (person.value < blocks_.size()) blocks_[person.value].reset();
   }
 
-  // The values of all of a person's entries, in no meaningful order, among them Value{} for places without
-  // one.
-  std::span<const Value> values(PersonId person) const {
-    if (person.value >= blocks_.size() || !blocks_[person.value]) return {};
-    const Block& block = *blocks_[person.value];
-    return {block.values(), block.mask + 1};
+  // All of a person's entries, in no meaningful order.
+  std::span<const Key> keys(PersonId person) const {
+    const Block* block = block_of(person);
+    return block == nullptr ? std::span<const Key>() : std::span(block->keys(), block->count);
   }
-  // Of an entry of values().
-  Key key(PersonId person, std::size_t place) const { return blocks_[person.value]->keys()[place]; }
+  std::span<const Value> values(PersonId person) const {
+    const Block* block = block_of(person);
+    return block == nullptr ? std::span<const Value>() : std::span(block->values(), block->count);
+  }
 
   void reserve(PersonId person) {
-    if (person.value >= blocks_.size()) blocks_.grow_to(person.value + 1);
+    if (person.value >= blocks_.size()) blocks_.grow_to(person.value + std::size_t{1});
   }
   std::size_t person_limit() const { return blocks_.size(); }  // people below this may have entries
 
@@ -100,23 +85,20 @@ class PersonMap {
     if (person.value < blocks_.size()) __builtin_prefetch(blocks_.address(person.value));
   }
   void prefetch_entries(PersonId person) const {
-    if (person.value >= blocks_.size()) return;
-    const Block* block = blocks_[person.value].get();
+    const Block* block = block_of(person);
     if (block == nullptr) return;
     const char* bytes = reinterpret_cast<const char*>(block);
-    for (std::size_t line = 0; line < 6; ++line) __builtin_prefetch(bytes + line * 64);
+    for (std::size_t line = 0; line < kUsualBytes; line += 64) __builtin_prefetch(bytes + line);
   }
 
   void save(ByteWriter& out) const {
     out.put<std::uint64_t>(blocks_.size());
-    for (std::size_t person = 0; person < blocks_.size(); ++person) {
-      const Block* block = blocks_[person].get();
-      out.put<std::uint32_t>(block == nullptr ? 0 : block->count);
-      for (std::uint32_t i = 0; block != nullptr && i <= block->mask; ++i) {
-        if (block->keys()[i] == kNoKey) continue;
-        out.put(block->keys()[i]);
-        out.put(block->values()[i]);
-      }
+    for (std::uint32_t person = 0; person < blocks_.size(); ++person) {
+      const auto all_keys = keys(PersonId(person));
+      const auto all_values = values(PersonId(person));
+      out.put(static_cast<std::uint32_t>(all_keys.size()));
+      for (const Key key : all_keys) out.put(key);
+      for (const Value& value : all_values) out.put(value);
     }
   }
   Result<void> restore(ByteReader& in) {
@@ -126,54 +108,68 @@ class PersonMap {
     for (std::uint32_t person = 0; person < people; ++person) {
       const auto count = TRY(in.get<std::uint32_t>());
       if (count == 0) continue;
-      std::uint32_t capacity = 4;
-      while (count * 4ULL > capacity * 3ULL) capacity *= 2;
+      BlockPtr& block = blocks_[person];
       for (std::uint32_t i = 0; i < count; ++i) {
         const auto key = TRY(in.get<Key>());
-        const auto value = TRY(in.get<Value>());
         if (key == kNoKey) return fail(Error::Code::corrupt, "an entry without a key");
-        if (i == 0) resize(blocks_[person], capacity);
-        entry(PersonId(person), key) = value;
+        if (!block || block->count == block->capacity) grow(block);
+        block->keys()[block->count++] = key;
       }
+      for (std::uint32_t i = 0; i < count; ++i) new (&block->values()[i]) Value(TRY(in.get<Value>()));
     }
     return {};
   }
 
  private:
   static constexpr Key kNoKey = UINT32_MAX;
+  static constexpr std::uint32_t kNowhere = UINT32_MAX;
+  static constexpr std::size_t kUsualBytes = 448;  // of a block
+  static constexpr std::uint32_t kStep = 4;        // capacities are multiples of this
 
-  // Followed by the values, then the keys.
-  struct alignas(Value) alignas(8) Block {
+  // Followed by the keys, of which those from `count` on are kNoKey, then the values.
+  struct Block {
     std::uint32_t count = 0;
-    std::uint32_t mask = 0;
-    Value* values() { return reinterpret_cast<Value*>(this + 1); }
-    const Value* values() const { return reinterpret_cast<const Value*>(this + 1); }
-    Key* keys() { return reinterpret_cast<Key*>(values() + mask + 1); }
-    const Key* keys() const { return reinterpret_cast<const Key*>(values() + mask + 1); }
+    std::uint32_t capacity = 0;
+    Key* keys() { return reinterpret_cast<Key*>(this + 1); }
+    const Key* keys() const { return reinterpret_cast<const Key*>(this + 1); }
+    Value* values() { return reinterpret_cast<Value*>(keys() + capacity); }
+    const Value* values() const { return reinterpret_cast<const Value*>(keys() + capacity); }
+
+    std::uint32_t place_of(Key key) const {
+#ifdef __SSE2__
+      const __m128i wanted = _mm_set1_epi32(static_cast<int>(key));
+      for (std::uint32_t i = 0; i < count; i += kStep) {
+        const __m128i some = _mm_loadu_si128(reinterpret_cast<const __m128i*>(keys() + i));
+        const int hits = _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(some, wanted)));
+        if (hits != 0) return i + static_cast<std::uint32_t>(__builtin_ctz(static_cast<unsigned>(hits)));
+      }
+#else
+      for (std::uint32_t i = 0; i < count; ++i) {
+        if (keys()[i] == key) return i;
+      }
+#endif
+      return kNowhere;
+    }
   };
   struct Free {
     void operator()(Block* block) const { std::free(block); }
   };
   using BlockPtr = std::unique_ptr<Block, Free>;
 
-  static std::uint32_t free_place(Block& block, Key key) {
-    std::uint32_t place = key & block.mask;
-    while (block.keys()[place] != kNoKey) place = (place + 1) & block.mask;
-    return place;
+  const Block* block_of(PersonId person) const {
+    return person.value < blocks_.size() ? blocks_[person.value].get() : nullptr;
   }
-  static void resize(BlockPtr& owner, std::uint32_t capacity) {
+  // By half.
+  static void grow(BlockPtr& owner) {
+    const std::uint32_t count = owner ? owner->count : 0;
+    const std::uint32_t capacity = (count + count / 2 + kStep) / kStep * kStep;
     void* bytes = std::malloc(sizeof(Block) + capacity * (sizeof(Value) + sizeof(Key)));
     if (bytes == nullptr) throw std::bad_alloc();
-    BlockPtr larger(new (bytes) Block{.count = 0, .mask = capacity - 1});
-    std::uninitialized_value_construct_n(larger->values(), capacity);
+    BlockPtr larger(new (bytes) Block{.count = count, .capacity = capacity});
     std::memset(larger->keys(), 0xff, capacity * sizeof(Key));
-    for (std::uint32_t i = 0; owner && i <= owner->mask; ++i) {
-      const Key key = owner->keys()[i];
-      if (key == kNoKey) continue;
-      const std::uint32_t place = free_place(*larger, key);
-      larger->keys()[place] = key;
-      larger->values()[place] = owner->values()[i];
-      ++larger->count;
+    if (owner) {
+      std::memcpy(larger->keys(), owner->keys(), count * sizeof(Key));
+      std::memcpy(static_cast<void*>(larger->values()), owner->values(), count * sizeof(Value));
     }
     owner = std::move(larger);
   }

@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -31,7 +32,9 @@ Value properties_of(const RecordView& record) {
 }
 
 Value consent_of(const RecordView& record) {
-  if (record.context.find("\"consent\"") == std::string_view::npos) return {};
+  // memmem, as string_view::find stops at every quotation mark.
+  static constexpr std::string_view kKey = "\"consent\"";
+  if (::memmem(record.context.data(), record.context.size(), kKey.data(), kKey.size()) == nullptr) return {};
   const Value context = parse_payload(record.context);
   const Value* consent = context.kind == Value::Kind::object ? context.find("consent") : nullptr;
   return consent == nullptr ? Value() : *consent;

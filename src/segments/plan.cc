@@ -133,29 +133,10 @@ class Negation final : public Condition {
     const Truth inner = operand_->truth(world, person, t);
     return {!inner.value, inner.until};
   }
+  const Condition& operand() const { return *operand_; }
 
  private:
   std::shared_ptr<const Condition> operand_;
-};
-
-// and, or. One operand that decides is enough for as long as it does.
-class Junction final : public Condition {
- public:
-  Junction(bool all, std::vector<std::shared_ptr<const Condition>> operands)
-      : all_(all), operands_(std::move(operands)) {}
-  Truth truth(const World& world, PersonId person, Time t) const override {
-    Time undecided_until = kNever;
-    for (const auto& operand : operands_) {
-      const Truth part = operand->truth(world, person, t);
-      if (part.value != all_) return part;
-      undecided_until = earlier(undecided_until, part.until);
-    }
-    return {all_, undecided_until};
-  }
-
- private:
-  bool all_;
-  std::vector<std::shared_ptr<const Condition>> operands_;
 };
 
 // An operand of a condition, which stands for several values where its path meets a list.
@@ -325,32 +306,49 @@ std::optional<Reaching> reaching(ast::Comparison op, std::uint64_t times) {
   }
 }
 
+// Until when a threshold stays reached; missing: it is not. No row of the slot is later than t.
+std::optional<Time> stream_reaches(const Stream& stream, const history::Slot* slot,
+                                   const Threshold& threshold, Time t) {
+  if (slot == nullptr || slot->count < threshold.times) return std::nullopt;
+  if (!threshold.far) return kNever;
+  if (slot->last + *threshold.far <= t) return std::nullopt;
+  const Time nth =
+      threshold.times == 1 ? slot->last : stream.rows(*slot).times[slot->count - threshold.times];
+  const Time leaves = nth + *threshold.far;
+  return leaves > t ? std::optional(leaves) : std::nullopt;
+}
+
 class Counting final : public Condition {
  public:
   Counting(StreamId stream, Span span, ast::Comparison op, std::uint64_t times)
       : stream_(stream), span_(std::move(span)), op_(op), times_(times) {
     const auto reach = reaching(op, times);
-    if (!reach || reach->times == 0 || !span_.only_within()) return;
+    if (!reach || reach->times == 0) return;
     reach_ = *reach;
-    threshold_ = {.times = reach->times, .far = span_.far};
+    since_last_ = reach->times == 1 && span_.only_since_last();
+    if (!span_.only_within()) return;
+    threshold_ = {.times = reach->times, .far = span_.far, .distinct = {}};
   }
 
   // What it asks, if it asks no more.
   const std::optional<Threshold>& threshold() const { return threshold_; }
+  bool reached() const { return reach_.reached; }  // or its contrary
+  StreamId stream() const { return stream_; }
 
   Truth truth(const World& world, PersonId person, Time t) const override {
     const Stream& stream = world.history.at(stream_);
     const history::Slot* slot = stream.slot(person);
-    // The common form, at least n within D (or ever), is one look at the n-th most recent event.
     if (threshold_ && (slot == nullptr || slot->last <= t)) {
-      const Truth missed{!reach_.reached, kNever};
-      if (slot == nullptr || slot->count < reach_.times) return missed;
-      if (!span_.far) return {reach_.reached, kNever};
-      if (slot->last + *span_.far <= t) return missed;
-      const Time nth =
-          reach_.times == 1 ? slot->last : stream.rows(*slot).times[slot->count - reach_.times];
-      const Time leaves = nth + *span_.far;
-      return leaves > t ? Truth{reach_.reached, leaves} : missed;
+      const auto reached = stream_reaches(stream, slot, *threshold_, t);
+      return reached ? Truth{reach_.reached, *reached} : Truth{!reach_.reached, kNever};
+    }
+    if (since_last_ && (slot == nullptr || slot->last <= t)) {
+      const history::Slot* anchor = world.history.at(span_.since_events.front().stream).slot(person);
+      if (slot == nullptr || anchor == nullptr || anchor->last <= t) {
+        const bool any = slot != nullptr && (anchor == nullptr ? span_.since_events.front().if_any
+                                                               : slot->last >= anchor->last);
+        return {any == reach_.reached, kNever};
+      }
     }
     const Stream::Rows rows = slot == nullptr ? Stream::Rows() : stream.rows(*slot);
     const Extent extent = span_.extent(world, person, t);
@@ -398,41 +396,73 @@ class Counting final : public Condition {
   std::uint64_t times_;
   Reaching reach_;
   std::optional<Threshold> threshold_;
+  bool since_last_ = false;  // at least once, or never, since the last event of another name
+};
+
+// and, or. One operand that decides is enough for as long as it does. Thresholds, the most frequent of
+// operands, are looked at here and now rather than through the node.
+class Junction final : public Condition {
+ public:
+  Junction(bool all, const std::vector<std::shared_ptr<const Condition>>& operands) : all_(all) {
+    for (const auto& operand : operands) {
+      Part part{.condition = operand, .threshold = {}, .stream = {}, .reached = true};
+      const auto* negation = dynamic_cast<const Negation*>(operand.get());
+      if (const auto* counting =
+              dynamic_cast<const Counting*>(negation ? &negation->operand() : operand.get());
+          counting != nullptr && counting->threshold()) {
+        part.threshold = counting->threshold();
+        part.stream = counting->stream();
+        part.reached = counting->reached() != (negation != nullptr);
+      }
+      parts_.push_back(std::move(part));
+    }
+  }
+  Truth truth(const World& world, PersonId person, Time t) const override {
+    Time undecided_until = kNever;
+    for (const Part& part : parts_) {
+      const Truth found = part.threshold ? at_threshold(world, part, person, t)
+                                         : part.condition->truth(world, person, t);
+      if (found.value != all_) return found;
+      undecided_until = earlier(undecided_until, found.until);
+    }
+    return {all_, undecided_until};
+  }
+
+ private:
+  struct Part {
+    std::shared_ptr<const Condition> condition;
+    std::optional<Threshold> threshold;  // if it is no more than that
+    StreamId stream;
+    bool reached = true;
+  };
+  static Truth at_threshold(const World& world, const Part& part, PersonId person, Time t) {
+    const Stream& stream = world.history.at(part.stream);
+    const history::Slot* slot = stream.slot(person);
+    if (slot != nullptr && slot->last > t) return part.condition->truth(world, person, t);
+    const auto reached = stream_reaches(stream, slot, *part.threshold, t);
+    return reached ? Truth{part.reached, *reached} : Truth{!part.reached, kNever};
+  }
+
+  bool all_;
+  std::vector<Part> parts_;
 };
 
 // distinct("X".p within D) >= n, without counting further than to n: it holds as long as the n-th most recent
 // value, by its last event, is inside.
 class DistinctReaching final : public Condition {
  public:
-  static constexpr std::size_t kMax = 64;
   // Or its contrary, if not `reached`. general: the same condition, worked out in full.
-  DistinctReaching(StreamId stream, Column column, std::optional<Millis> far, std::size_t count, bool reached,
+  DistinctReaching(StreamId stream, const Threshold& threshold, bool reached,
                    std::shared_ptr<const Condition> general)
-      : stream_(stream),
-        column_(column),
-        far_(far),
-        count_(count),
-        reached_(reached),
-        general_(std::move(general)) {}
+      : stream_(stream), threshold_(threshold), reached_(reached), general_(std::move(general)) {}
   Truth truth(const World& world, PersonId person, Time t) const override {
     const Stream& stream = world.history.at(stream_);
     const history::Slot* slot = stream.slot(person);
     if (slot == nullptr) return {!reached_, kNever};
     if (slot->last > t) return general_->truth(world, person, t);
-    if (far_ && slot->last + *far_ <= t) return {!reached_, kNever};
     const Stream::Rows rows = stream.rows(*slot);
-    std::array<std::uint64_t, kMax> seen;
-    std::size_t found = 0;
-    for (std::size_t row = rows.size(); row-- > 0;) {
-      const Time leaves = far_ ? rows.times[row] + *far_ : kNever;
-      if (leaves <= t) break;
-      const Cell cell = stream.cell(rows, row, column_);
-      if (!cell.present() || std::find(seen.begin(), seen.begin() + found, cell.bits) != seen.begin() + found)
-        continue;
-      seen[found++] = cell.bits;
-      if (found == count_) return {reached_, leaves};
-    }
-    return {!reached_, kNever};
+    const auto reached = distinct_reaches(stream, rows, rows.size(), threshold_, t);
+    return reached ? Truth{reached_, *reached} : Truth{!reached_, kNever};
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
     return general_->evidence(world, person, t);
@@ -440,9 +470,7 @@ class DistinctReaching final : public Condition {
 
  private:
   StreamId stream_;
-  Column column_;
-  std::optional<Millis> far_;
-  std::size_t count_;
+  Threshold threshold_;
   bool reached_;
   std::shared_ptr<const Condition> general_;
 };
@@ -754,6 +782,41 @@ void add_once(std::vector<T>& values, const T& value) {
 
 }  // namespace
 
+std::optional<Time> distinct_reaches(const Stream& stream, const Stream::Rows& rows, std::size_t count,
+                                     const Threshold& threshold, Time t) {
+  std::array<std::uint64_t, kDistinctMax> seen;
+  std::size_t found = 0;
+  for (std::size_t row = count; row-- > 0;) {
+    const Time leaves = threshold.far ? rows.times[row] + *threshold.far : kNever;
+    if (leaves <= t) break;
+    const Cell cell = stream.cell(rows, row, *threshold.distinct);
+    if (!cell.present() || std::find(seen.begin(), seen.begin() + found, cell.bits) != seen.begin() + found)
+      continue;
+    seen[found++] = cell.bits;
+    if (found == threshold.times) return leaves;
+  }
+  return std::nullopt;
+}
+
+bool comes_to_hold(const Stream& stream, const Stream::Rows& rows, const Threshold& threshold, Time t) {
+  const std::size_t count = rows.size();
+  const auto is_inside = [&](std::size_t row) {
+    return !threshold.far || rows.times[row] + *threshold.far > t;
+  };
+  if (count < threshold.times || !is_inside(count - 1)) return false;
+  if (!threshold.distinct) {
+    return is_inside(count - threshold.times) &&
+           (count == threshold.times || !is_inside(count - threshold.times - 1));
+  }
+  // One more of the value before it is nothing new.
+  const Cell newest = stream.cell(rows, count - 1, *threshold.distinct);
+  if (!newest.present()) return false;
+  if (count > 1 && is_inside(count - 2) && stream.cell(rows, count - 2, *threshold.distinct) == newest)
+    return false;
+  return distinct_reaches(stream, rows, count, threshold, t) &&
+         !distinct_reaches(stream, rows, count - 1, threshold, t);
+}
+
 Time Node::values(const World& world, PersonId person, Time t, std::vector<Scalar>& values) const {
   const Held held = at(world, person, t);
   values.push_back(held.value);
@@ -1005,7 +1068,7 @@ class Compilation {
     std::vector<std::shared_ptr<const Condition>> operands;
     for (const auto& operand : form.operands)
       operands.push_back(TRY(condition(operand, dependencies, Bearing::same)));
-    return std::make_shared<const Junction>(form.kind == ast::Logical::Kind::all_of, std::move(operands));
+    return std::make_shared<const Junction>(form.kind == ast::Logical::Kind::all_of, operands);
   }
   Made compile(const ast::Compare& form, const ast::Expr&, Dependencies& dependencies) {
     Dependencies general;
@@ -1048,11 +1111,14 @@ class Compilation {
     Span window = TRY(span(aggregate->window, selected.event, own));
     if (aggregate->op != Op::distinct || !window.only_within()) return nullptr;
     const auto reach = reaching(form.op, number);
-    if (!reach || reach->times == 0 || reach->times > DistinctReaching::kMax) return nullptr;
+    if (!reach || reach->times == 0 || reach->times > kDistinctMax) return nullptr;
+    const Column column = compiler_.history_.column(selected.stream, aggregate->property);
+    StreamUse& use = own.streams.front();  // the window asks for no other
+    use.only_thresholds = true;
+    use.thresholds = {{.times = reach->times, .far = window.far, .distinct = column}};
     dependencies.add(own, Bearing::same);
     return std::make_shared<const DistinctReaching>(
-        selected.stream, compiler_.history_.column(selected.stream, aggregate->property), window.far,
-        static_cast<std::size_t>(reach->times), reach->reached, general);
+        selected.stream, use.thresholds.front(), reach->reached, general);
   }
   Made compile(const ast::InList& form, const ast::Expr&, Dependencies& dependencies) {
     return std::make_shared<const OneOf>(TRY(value(form.value, dependencies)), form.options);
@@ -1134,7 +1200,7 @@ class Compilation {
     if (!form.among_segment.empty())
       eligible.push_back(TRY(segment(form.among_segment, plan.eligible_dependencies)));
     if (eligible.size() == 1) plan.eligible = eligible.front();
-    if (eligible.size() > 1) plan.eligible = std::make_shared<const Junction>(true, std::move(eligible));
+    if (eligible.size() > 1) plan.eligible = std::make_shared<const Junction>(true, eligible);
     const RankId id(static_cast<std::uint32_t>(compiler_.ranks_.size()));
     compiler_.ranks_.push_back(std::move(plan));
     add_once(dependencies.ranks, id);
@@ -1149,7 +1215,7 @@ Compiler::Compiler(history::History& history, profiles::Profiles& profiles, Refe
 
 Result<std::shared_ptr<const Condition>> Compiler::compile(const language::ExprPtr& expr,
                                                            Dependencies& dependencies) {
-  return Compilation(*this).condition(expr, dependencies);
+  return Compilation(*this).condition(expr, dependencies, Dependencies::Bearing::same);
 }
 
 Explanation Compiler::explain(const World& world, const language::ExprPtr& expr, PersonId person, Time t) {

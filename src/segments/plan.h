@@ -92,12 +92,22 @@ class Condition : public Node {
 // may now be too early, never too late.
 enum class Effect : unsigned char { raises, lowers, any };
 
-// "performed at least `times` times within `far`" (or ever).
+// "performed at least `times` times within `far`" (or ever), or with so many distinct values of a column.
 struct Threshold {
   std::uint64_t times = 1;
   std::optional<Millis> far;
+  std::optional<history::Column> distinct;  // then times <= kDistinctMax
   bool operator==(const Threshold&) const = default;
 };
+constexpr std::uint64_t kDistinctMax = 64;
+
+// Of the first `count` rows, none later than t: until when a threshold on distinct values stays reached;
+// missing: it is not.
+std::optional<Time> distinct_reaches(const history::Stream& stream, const history::Stream::Rows& rows,
+                                     std::size_t count, const Threshold& threshold, Time t);
+// Does it hold with the newest row, at t, and not without it? No row is later than t.
+bool comes_to_hold(const history::Stream& stream, const history::Stream::Rows& rows,
+                   const Threshold& threshold, Time t);
 
 // How an expression uses a stream.
 struct StreamUse {

@@ -125,16 +125,13 @@ void Tracker::mark_stream(const Touch& touch, history::StreamId stream, Time t) 
   const history::Stream& events = world_.history.at(stream);
   const history::Slot* slot = events.slot(person);
   TR_ASSERT(slot != nullptr);
-  const auto times = events.rows(*slot).times;
-  // The newest event, and not one of the future: what was before it is what is without it.
-  const bool in_order = slot->last == touch.event_time && touch.event_time <= t;
+  const auto rows = events.rows(*slot);
+  // The newest event, and not one of the future: what was before it is what is without it. Among events of
+  // one millisecond any may be the newest.
+  const bool in_order = slot->last == touch.event_time && touch.event_time <= t &&
+                        (rows.size() < 2 || rows.times[rows.size() - 2] < slot->last);
   for (const auto& [threshold, users] : uses.thresholds) {
-    if (in_order) {
-      const std::size_t n = threshold.times;
-      if (times.size() < n) continue;
-      if (threshold.far && times[times.size() - n] + *threshold.far <= t) continue;
-      if (times.size() > n && (!threshold.far || times[times.size() - n - 1] + *threshold.far > t)) continue;
-    }
+    if (in_order && !comes_to_hold(events, rows, threshold, t)) continue;
     for (const Use& use : users) mark_if_it_may_change(use, person);
   }
 }
@@ -288,7 +285,7 @@ void Tracker::advance(Time t, std::vector<Delta>& deltas) {
       const std::size_t first = dirty_.size();
       const auto pending = pending_.values(person);
       for (std::size_t place = 0; place < pending.size(); ++place) {
-        if (pending[place].at <= at) mark(pending_.key(person, place), person);
+        if (pending[place].at <= at) mark(pending_.keys(person)[place], person);
       }
       if (dirty_.size() > first + 1)
         std::sort(dirty_.begin() + static_cast<std::ptrdiff_t>(first), dirty_.end(),

@@ -51,6 +51,11 @@ struct Span {
     return near.count == 0 && !not_before && !before && words.empty() && since_events.empty() &&
            since_entries.empty();
   }
+  // Since the last event of another name, and no other bound.
+  bool only_since_last() const {
+    return near.count == 0 && !far && !not_before && !before && words.empty() && since_entries.empty() &&
+           since_events.size() == 1 && since_events.front().last && !since_events.front().same_event;
+  }
   bool ever() const { return only_within() && !far; }
 
   Extent extent(const World& world, PersonId person, Time t) const;
