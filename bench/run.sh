@@ -18,6 +18,8 @@ row "events/s applied, 100 segments, one core (CPU time)" ">= 1,000,000" 's/^app
 row "back-fill without a where, s" "" 's/^new segment without[^:]*: \([0-9.]*\) s by.*/\1/p'
 row "back-fill with a where and a sum, s" "" 's/^new segment with a[^:]*: \([0-9.]*\) s by.*/\1/p'
 row "restart from a snapshot to full service, s" "< 5" 's/^restart[^:]*: \([0-9.]*\) s by.*/\1/p'
+row "backtest of 30 days, s" "" 's/^backtest of 30 days: \([0-9.]*\) s by.*/\1/p'
+row "backtest of 180 days, s" "" 's/^backtest of 180 days: \([0-9.]*\) s by.*/\1/p'
 row "snapshot written, s" "" 's/^snapshot written: \([0-9.]*\) s by.*/\1/p'
 row "snapshot, MiB" "" 's/^snapshot: \([0-9]*\) MiB/\1/p'
 row "memory, bytes per event" "" 's/^memory: \([0-9]*\) bytes.*/\1/p'

@@ -4,7 +4,7 @@
 //
 // Prints how long it takes to apply the log, to write and to load a snapshot, to open the store to full
 // service, and to make a new segment live that needs a `where` and a column (every event of that name is read
-// again), and one that needs neither.
+// again), and one that needs neither; and to replay a definition over its past.
 #include <cstdlib>
 #include <filesystem>
 
@@ -23,6 +23,10 @@ namespace {
 constexpr std::string_view kWithColumn =
     R"(sum("Order Placed".revenue where category = "serum" within 60d) >= 100 or sum("Product Viewed".revenue where category = "serum") > 0)";
 constexpr std::string_view kWithout = R"(performed "Product Viewed" at least 3 times within 60d)";
+
+// The most frequent event, so that entries and exits are many.
+constexpr std::string_view kReplayed =
+    R"(performed "Product Viewed" at least 2 times within 24h and not performed "Order Placed" within 24h)";
 
 template <class T>
 T must(Result<T> result) {
@@ -71,6 +75,8 @@ class Bench {
       open();
     }
     if (!store_->opened().from_snapshot) std::abort();
+    backtest("backtest of 30 days", kEnd - kDay * 30);
+    backtest("backtest of 180 days", kEnd - kSpan);
     back_fill("new segment without a `where`", kWithout);
     back_fill("new segment with a `where` and a column", kWithColumn);
   }
@@ -141,6 +147,18 @@ class Bench {
     append(bytes, record.received_at);
     flush();
     while (store_->engine().work_pending()) must(store_->engine().work());
+  }
+
+  void backtest(const std::string& what, Time from) {
+    engine::Engine& engine = store_->engine();
+    const auto expr = must(workspace::resolve_segment(*engine.workspace(), kReplayed));
+    engine::Backtest result;
+    {
+      const Timed timed(what);
+      result = must(engine.backtest(*engine.workspace(), expr, from, engine.now()));
+    }
+    fmt::print("  {} people, {} entries, {} exits, {} stays that ended\n", result.past.people,
+               result.past.entered, result.past.left, result.past.stays);
   }
 
   void back_fill(const std::string& what, std::string_view who) {

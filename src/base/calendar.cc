@@ -119,8 +119,10 @@ Time Zone::from_local(Time local) const {
   return found ? Time{static_cast<std::int64_t>(change.getTime())} : instant;
 }
 
+Time Zone::to_local(Time t) const { return t + offset_at(*body_->zone, t); }
+
 Time Zone::start_of(Unit unit, Time t, int steps) const {
-  const Time local = t + offset_at(*body_->zone, t);
+  const Time local = to_local(t);
   const std::int64_t today = floor_divide(local.ms, kDay.count);
   return from_local(Time{first_day(unit, today, steps) * kDay.count});
 }

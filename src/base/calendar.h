@@ -24,6 +24,8 @@ class Zone {
   // The UTC instant of a local wall clock written as if it were UTC; in a gap the instant after it, in a fold
   // the first.
   Time from_local(Time local) const;
+  // The local wall clock at an instant, written as if it were UTC.
+  Time to_local(Time t) const;
   const std::string& name() const { return name_; }
 
  private:

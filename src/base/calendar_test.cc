@@ -37,6 +37,15 @@ TEST(Zone, knows_days_of_23_and_25_hours) {
   EXPECT_EQ(start("America/New_York", Unit::day, "2026-11-01T12:00:00Z", 1), "2026-11-02T05:00:00.000Z");
 }
 
+TEST(Zone, shows_a_wall_clock) {
+  const auto shown = [](std::string_view t) {
+    return format_time(Zone::named("Europe/London")->to_local(at(t)));
+  };
+  EXPECT_EQ(shown("2026-03-29T00:59:59Z"), "2026-03-29T00:59:59.000Z");
+  EXPECT_EQ(shown("2026-03-29T01:00:00Z"), "2026-03-29T02:00:00.000Z");
+  EXPECT_EQ(shown("2026-10-25T01:00:00Z"), "2026-10-25T01:00:00.000Z");
+}
+
 TEST(Zone, reads_a_wall_clock_in_gaps_and_folds) {
   // 01:00 to 02:00 does not exist in London on 29 March: the gap's end stands for it.
   EXPECT_EQ(local("Europe/London", "2026-03-29T01:00:00Z"), "2026-03-29T01:00:00.000Z");

@@ -75,14 +75,31 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   members->add_option("segment", command.segment, segment_help)->required();
   members->add_option("--at", command.at, "at this instant (default: now)")->type_name("TIME");
   auto* explain = on_store(app.add_subcommand("explain", "why a person is in or out, and until when"));
-  explain->add_option("person", command.person, "an identifier of the person")->required();
+  auto* person = explain->add_option("person", command.person, "an identifier of the person");
   explain->add_option("segment", command.segment, segment_help + "; without it, all segments");
   explain->add_option("--at", command.at, "at this instant (default: now)")->type_name("TIME");
+  explain
+      ->add_option("--plan", command.plan,
+                   "not of a person: how this segment is computed, what it reads and costs")
+      ->type_name("SEGMENT")
+      ->excludes("--at")
+      ->excludes(person);
+  explain->callback([&] {
+    if (command.person.empty() && command.plan.empty()) throw CLI::RequiredError("person or --plan");
+  });
   auto* transitions = on_store(app.add_subcommand("transitions", "every entry and exit with its exact time"));
   transitions->add_option("segment", command.segment, segment_help)->required();
   transitions->add_option("--from", command.from, "after this instant (default: the beginning)")
       ->type_name("TIME");
   transitions->add_option("--to", command.to, "up to this instant (default: now)")->type_name("TIME");
+  auto* backtest = on_store(
+      app.add_subcommand("backtest", "what a definition would have done: sizes, entries, exits, stays"));
+  backtest->add_option("expression", command.segment, "an expression, or a segment's name")
+      ->required()
+      ->type_name("EXPRESSION");
+  backtest->add_option("--from", command.from, "from this instant (default: 30 days before --to)")
+      ->type_name("TIME");
+  backtest->add_option("--to", command.to, "up to this instant (default: now)")->type_name("TIME");
   auto* preview = on_store(
       app.add_subcommand("preview", "the requests that would be sent, as JSON lines, sending nothing"));
   preview->add_option("--sync", command.sync, "the sync")->required()->type_name("NAME");
@@ -136,12 +153,14 @@ Result<workspace::Workspace> load_folder(const std::string& folder) {
   return invalid(problems);
 }
 
+std::unexpected<Error> no_workspace() {
+  return fail(Error::Code::not_found,
+              "no workspace was applied to this store yet: run `tailrace apply -w DIR`");
+}
+
 Result<workspace::Workspace> applied_workspace(server::Core& core) {
   return core.call([](engine::Engine& engine) -> Result<workspace::Workspace> {
-    if (engine.workspace() == nullptr) {
-      return fail(Error::Code::not_found,
-                  "no workspace was applied to this store yet: run `tailrace apply -w DIR`");
-    }
+    if (engine.workspace() == nullptr) return no_workspace();
     return *engine.workspace();
   });
 }
@@ -155,6 +174,7 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
   if (command.name == "members") return run_members(run);
   if (command.name == "transitions") return run_transitions(run);
   if (command.name == "explain") return run_explain(run);
+  if (command.name == "backtest") return run_backtest(run);
   if (command.name == "preview") return run_preview(run);
   if (command.name == "status") return run_status(run);
   console.err("`" + command.name + "` is not a command on a store\n");

@@ -31,6 +31,7 @@ struct Command {
   std::string data;  // empty: WORKSPACE/.tailrace
   Format format = Format::text;
   std::string segment, person, sync;
+  std::string plan;  // explain: of this segment, instead of a person
   std::string at, from, to;
   std::vector<std::string> files;
   std::string mapping, now, shift_to;
@@ -73,6 +74,7 @@ int run_import(const Run& run);
 int run_members(const Run& run);
 int run_transitions(const Run& run);
 int run_explain(const Run& run);
+int run_backtest(const Run& run);
 int run_preview(const Run& run);
 int run_status(const Run& run);
 
@@ -87,6 +89,7 @@ Result<Time> instant(const std::string& text, Time otherwise);
 // The workspace in the folder. Error: invalid_argument, with all its problems rendered.
 Result<workspace::Workspace> load_folder(const std::string& folder);
 // The applied workspace. Error: not_found, with what to do.
+std::unexpected<Error> no_workspace();
 Result<workspace::Workspace> applied_workspace(server::Core& core);
 
 }  // namespace tailrace::cli

@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/plan_tree.h"
 #include "cli/table.h"
+#include "io/system_clock.h"
+#include "model/json.h"
 #include "model/record.h"
 
 namespace tailrace::cli {
@@ -93,6 +96,21 @@ Result<Table> explain(const Run& run) {
   });
 }
 
+Result<std::string> explain_plan(const Run& run) {
+  if (run.command.format == Format::csv) return invalid("a plan is a tree: --format text or json");
+  return run.core.call([&](engine::Engine& engine) -> Result<std::string> {
+    while (engine.work_pending()) TRY(engine.work());
+    if (engine.workspace() == nullptr) return no_workspace();
+    const workspace::Workspace& workspace = *engine.workspace();
+    const auto expr = TRY(workspace::resolve_segment(workspace, run.command.plan));
+    const auto* named = workspace.find_segment(run.command.plan);
+    const std::string name = named == nullptr ? "" : named->name;
+    const auto view = TRY(engine.plan(workspace, name, expr, io::stopwatch_nanoseconds));
+    return run.command.format == Format::json ? to_json(plan_value(name, view)) + "\n"
+                                              : plan_text(name, view);
+  });
+}
+
 int print(const Run& run, const Result<Table>& table) {
   if (!table) return run.fail(table.error());
   run.console.out(table->print(run.command.format));
@@ -112,6 +130,12 @@ int run_members(const Run& run) {
 }
 
 int run_transitions(const Run& run) { return print(run, transitions(run)); }
-int run_explain(const Run& run) { return print(run, explain(run)); }
+int run_explain(const Run& run) {
+  if (run.command.plan.empty()) return print(run, explain(run));
+  const auto text = explain_plan(run);
+  if (!text) return run.fail(text.error());
+  run.console.out(*text);
+  return kDone;
+}
 
 }  // namespace tailrace::cli

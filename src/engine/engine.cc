@@ -214,6 +214,19 @@ bool Engine::seen_before(Position position, const RecordView& record) {
   return seen;
 }
 
+// Of an event's properties, what the taxonomy and the streams look at; all where that is simpler.
+const Value& Engine::looked_at(const RecordView& record, std::optional<history::EventId> event,
+                               std::span<const std::string> judged) {
+  const auto kept = event ? history_.looks_at(*event) : std::span<const std::string>();
+  properties_.members.clear();
+  properties_.kind = Value::Kind::object;
+  if (record.kind == RecordKind::track && judged.empty() && kept.empty()) return properties_;
+  if (record.kind != RecordKind::track || record.payload.empty() ||
+      !read_members(record.payload, judged, kept, properties_))
+    properties_ = properties_of(record);
+  return properties_;
+}
+
 Result<void> Engine::apply_event(Position position, const RecordView& record, Output& output) {
   if (live_ == nullptr) {
     // Nothing says yet what is an event; the first workspace will judge it.
@@ -221,19 +234,14 @@ Result<void> Engine::apply_event(Position position, const RecordView& record, Ou
     return {};
   }
   const ingest::Taxonomy& taxonomy = (next_ ? next_ : live_)->taxonomy;
-  Value properties;
-  bool parsed = false;
-  if (record.kind != RecordKind::track || taxonomy.needs_properties(record.event)) {
-    properties = properties_of(record);
-    parsed = true;
-  }
+  const Value& properties =
+      looked_at(record, history_.find_event(taxonomy.event_of(record)), taxonomy.looks_at(record));
   const auto verdict = taxonomy.judge(record, properties);
   if (!verdict.reason.empty()) {
     quarantine_.push_back({position, verdict.reason});
     return {};
   }
   if (seen_before(position, record)) return {};
-  if (!parsed && history_.needs_properties(history_.event(verdict.event))) properties = properties_of(record);
   admit(position, record, verdict.event, properties, output);
   return {};
 }
@@ -335,9 +343,14 @@ void Engine::enter_sync(const std::string& sync, PersonId person, Time at, Outpu
   std::vector<Delta> unseen;
   for (Live* live : {live_.get(), next_.get()}) {
     if (live == nullptr) continue;
-    live->tracker->touch(
-        {.person = person, .all = false, .streams = {}, .event_time = {}, .traits = {}, .purposes = {}, .sync = sync}, now_,
-        live == live_.get() ? output.deltas : unseen);
+    live->tracker->touch({.person = person,
+                          .all = false,
+                          .streams = {},
+                          .event_time = {},
+                          .traits = {},
+                          .purposes = {},
+                          .sync = sync},
+                         now_, live == live_.get() ? output.deltas : unseen);
   }
 }
 
@@ -433,7 +446,7 @@ Result<void> Engine::work() {
     const auto& row = backfill_[backfill_done_++];
     const RecordView record = TRY(records_.record(row.position, bytes));
     const std::string message_id(record.message_id);  // reading another record may overwrite it
-    history_.backfill(row, message_id, properties_of(record), *ids_);
+    history_.backfill(row, message_id, looked_at(record, row.event), *ids_);
   }
   if (backfill_done_ < backfill_.size()) return {};
   if (!backfill_.empty()) backfill_ = {};
@@ -506,7 +519,7 @@ Result<void> Engine::backfill_all() {
   for (const auto& row : history_.take_backfill()) {
     const RecordView record = TRY(records_.record(row.position, bytes));
     const std::string message_id(record.message_id);
-    history_.backfill(row, message_id, properties_of(record), *ids_);
+    history_.backfill(row, message_id, looked_at(record, row.event), *ids_);
   }
   history_.finish_backfill();
   return {};
@@ -582,12 +595,102 @@ Result<std::vector<Transition>> Engine::transitions(const workspace::Workspace& 
   });
 }
 
+Result<Backtest> Engine::backtest(const workspace::Workspace& in, const language::ExprPtr& expr, Time from,
+                                  Time to) {
+  if (to < from) return invalid("the end is before the beginning");
+  if (to - from > segments::kPeriodMax) {
+    return invalid(fmt::format("a backtest is of at most {} days", segments::kPeriodMax.count / kDay.count));
+  }
+  if (work_pending()) {
+    const workspace::Workspace kept = in;  // see ask()
+    const language::ExprPtr kept_expr = expr;
+    while (work_pending()) TRY(work());
+    return backtest(kept, kept_expr, from, to);
+  }
+  const Zone zone = TRY(Zone::named(in.time_zone));
+  Backtest result;
+  result.past = TRY(ask(in, expr, to, to, [&](Question& question) {
+    segments::Dependencies dependencies;
+    TR_ASSERT(question.compiler.compile(expr, dependencies).has_value());
+    // Who entered before `from` is looked up too, so ranks are needed from where anything can have changed.
+    Time beginning = from;
+    if (const auto& ranks = question.compiler.ranks(); !ranks.empty()) {
+      beginning = std::min(beginning, dependencies.first_instant - Millis{1});
+      for (const segments::RankPlan& rank : ranks) {
+        beginning = std::min({beginning, rank.by.dependencies.first_instant - Millis{1},
+                              rank.eligible_dependencies.first_instant - Millis{1}});
+      }
+      for (std::uint32_t id = 0; id < profiles_.person_limit(); ++id) {
+        if (profiles_.alive(PersonId(id)))
+          beginning = std::min(beginning, segments::beginning_of(question.world, PersonId(id)));
+      }
+    }
+    segments::World seen = question.world;
+    const segments::RankHistory ranks(seen, question.compiler.ranks(), beginning, to);
+    seen.ranks = &ranks;
+    return segments::backtest(seen, *question.condition, dependencies, segments::period_of(zone, from, to),
+                              beginning);
+  }));
+  const bool live_now = &in == workspace() && to == now_;
+  for (std::uint32_t i = 0; i < in.segments.size(); ++i) {
+    const auto& segment = in.segments[i];
+    const auto members = live_now ? this->members(SegmentId(i)) : TRY(members_at(in, segment.expr, to));
+    result.overlaps.push_back({.segment = segment.name,
+                               .size = members.size(),
+                               .common = segments::common_count(result.past.members, members)});
+  }
+  return result;
+}
+
 Result<segments::Explanation> Engine::explain(const workspace::Workspace& in, const language::ExprPtr& expr,
                                               PersonId person, Time t) {
   // Ranks are followed a while into the future, so that "will next change" can name the instant.
   return ask(in, expr, t, t + kDay * 35, [&](Question& question) {
     return question.compiler.explain(question.world, question.expr, person, t);
   });
+}
+
+Result<segments::PlanView> Engine::plan(const workspace::Workspace& in, const std::string& name,
+                                        const language::ExprPtr& expr, const segments::Stopwatch& stopwatch) {
+  if (work_pending()) {
+    const workspace::Workspace kept = in;  // see ask()
+    const language::ExprPtr kept_expr = expr;
+    while (work_pending()) TRY(work());
+    return plan(kept, name, kept_expr, stopwatch);
+  }
+  constexpr std::uint32_t kSample = 1'000;
+  const auto before = history_.mark();
+  const auto references = references_of(in);
+  auto view = TRY(ask(in, expr, now_, now_, [&](Question& question) {
+    segments::PlanView made = segments::view_plan(history_, before, references, expr);
+    const auto limit = static_cast<std::uint32_t>(profiles_.person_limit());
+    std::vector<PersonId> sample;
+    for (std::uint32_t id = 0; id < limit; id += std::max(1u, (limit + kSample - 1) / kSample)) {
+      if (profiles_.alive(PersonId(id))) sample.emplace_back(id);
+    }
+    made.people = profiles_.alive_count();
+    made.sample = sample.size();
+    const auto measure = [&](const segments::Condition& condition) {
+      return segments::nanoseconds_per_person(question.world, condition, sample, now_, stopwatch);
+    };
+    made.root.nanoseconds = measure(*question.condition);
+    if (const auto* logical = language::as<language::Logical>(*expr)) {
+      for (std::size_t i = 0; i < logical->operands.size(); ++i) {
+        segments::Dependencies unused;
+        const auto part = question.compiler.compile(logical->operands[i], unused);
+        TR_ASSERT(part.has_value());
+        made.root.parts[i].nanoseconds = measure(**part);
+      }
+    }
+    return made;
+  }));
+  std::vector<std::pair<std::string, std::set<std::string>>> others;
+  for (const auto& segment : in.segments) {
+    if (segment.name != name)
+      others.emplace_back(segment.name, segments::node_texts(references, segment.expr));
+  }
+  segments::note_shared(view.root, others);
+  return view;
 }
 
 std::string Engine::save() const {

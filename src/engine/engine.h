@@ -25,7 +25,9 @@
 #include "model/person.h"
 #include "model/record.h"
 #include "profiles/profiles.h"
+#include "segments/backtest.h"
 #include "segments/plan.h"
+#include "segments/plan_view.h"
 #include "segments/tracker.h"
 #include "workspace/workspace.h"
 
@@ -77,6 +79,17 @@ struct Transition {
   Time at;
   PersonId person;
   Change change = Change::entered;
+};
+
+// What a definition that is not live would have done.
+struct Backtest {
+  segments::Backtest past;
+  struct Overlap {
+    std::string segment;
+    std::uint64_t size = 0;
+    std::uint64_t common = 0;  // in both
+  };
+  std::vector<Overlap> overlaps;  // at the end, with every segment of the workspace
 };
 
 class Engine {
@@ -144,6 +157,14 @@ class Engine {
                                               Time from, Time to);
   Result<segments::Explanation> explain(const workspace::Workspace& in, const language::ExprPtr& expr,
                                         PersonId person, Time t);
+  // Over [from, to]. Errors besides: invalid_argument (to before from, or more than segments::kPeriodMax
+  // after).
+  Result<Backtest> backtest(const workspace::Workspace& in, const language::ExprPtr& expr, Time from,
+                            Time to);
+  // How an expression is computed. `name`: the segment it is the definition of, which is not told as one that
+  // shares it; may be empty. Measured at now(), with a thousand people at most.
+  Result<segments::PlanView> plan(const workspace::Workspace& in, const std::string& name,
+                                  const language::ExprPtr& expr, const segments::Stopwatch& stopwatch);
   // Members of each sync's audience under a workspace that is not live.
   Result<std::vector<PersonId>> audience_at(const workspace::Workspace& in, const workspace::SyncConfig& sync,
                                             Time t);
@@ -164,6 +185,8 @@ class Engine {
   Result<void> apply_workspace(Position position, const RecordView& record, Output& output);
   Result<void> judge_again(Output& output);
   void apply_deletion(Position position, const RecordView& record, Output& output);
+  const Value& looked_at(const RecordView& record, std::optional<history::EventId> event,
+                         std::span<const std::string> judged = {});
   void admit(Position position, const RecordView& record, std::string_view event, const Value& properties,
              Output& output);
   void note_effect(const profiles::Profiles::Effect& effect, std::span<const history::StreamId> touched,
@@ -194,6 +217,7 @@ class Engine {
   std::uint64_t generation_ = 0;
   Time now_ = kForeverAgo;
   std::vector<history::StreamId> touched_;
+  Value properties_;  // of the event that is applied; kept for its memory
   // Records of which expect() spoke, the newest last, each at its stage of being fetched.
   struct Expected {
     IdentifierKind kind = IdentifierKind::external_id;

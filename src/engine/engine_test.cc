@@ -161,6 +161,65 @@ TEST_F(EngineTest, a_filter_given_up_and_asked_for_again_is_filled_again) {
   }
 }
 
+TEST_F(EngineTest, a_backtest_knows_stays_that_began_before_it_and_who_is_in_other_segments) {
+  apply(workspace_of({R"(performed "Y")", R"(not performed "Y")"}));
+  track("ada", "X");  // at 2 s: in until 12 s
+  track("bob", "Y");  // at 3 s
+  track("cyd", "X");  // at 4 s: in until 16 s, by the next
+  track("bob", "Z");
+  track("cyd", "X");  // at 6 s
+  track("bob", "X");  // at 7 s: in until 17 s
+  const auto& live = *engine_.workspace();
+  const auto condition = workspace::resolve_segment(live, R"(performed "X" within 10s)");
+  ASSERT_TRUE(condition) << condition.error().message;
+  const auto result = engine_.backtest(live, *condition, kStart + kSecond * 5, kStart + kSecond * 16);
+  ASSERT_TRUE(result) << result.error().message;
+  const segments::Backtest& past = result->past;
+  EXPECT_EQ(past.size_at_start, 2u);
+  EXPECT_EQ(past.size_at_end, 1u);
+  EXPECT_EQ(past.people, 3u);
+  EXPECT_EQ(past.entered, 1u);
+  EXPECT_EQ(past.left, 2u);
+  EXPECT_EQ(past.largest.size, 3u);
+  EXPECT_EQ(past.largest.at, kStart + kSecond * 7);
+  EXPECT_EQ(past.smallest.size, 1u);
+  EXPECT_EQ(past.smallest.at, kStart + kSecond * 16);
+  EXPECT_EQ(past.median_stay, kSecond * 11) << "of 10 s and 12 s";
+  ASSERT_EQ(result->overlaps.size(), 2u);
+  EXPECT_EQ(result->overlaps[0].segment, "s0");
+  EXPECT_EQ(result->overlaps[0].size, 1u);
+  EXPECT_EQ(result->overlaps[0].common, 1u);
+  EXPECT_EQ(result->overlaps[1].size, 2u);
+  EXPECT_EQ(result->overlaps[1].common, 0u);
+  // Now: by the memberships that are kept.
+  const auto now = engine_.backtest(live, *condition, engine_.now(), engine_.now());
+  ASSERT_TRUE(now) << now.error().message;
+  EXPECT_EQ(now->past.size_at_end, 3u);
+  EXPECT_EQ(now->overlaps[0].common, 1u);
+  EXPECT_EQ(now->overlaps[1].common, 2u);
+}
+
+TEST_F(EngineTest, a_backtest_of_a_rank_knows_since_when_people_were_within) {
+  apply(workspace_of({R"(performed "X")"}));
+  track("ada", "X");  // at 2 s: the first
+  track("bob", "X");
+  track("bob", "X");  // at 4 s: bob is
+  const auto& live = *engine_.workspace();
+  const auto condition = workspace::resolve_segment(live, R"(rank <= 1 by count("X") where performed "X")");
+  ASSERT_TRUE(condition) << condition.error().message;
+  const auto result = engine_.backtest(live, *condition, kStart + kSecond * 3, kStart + kSecond * 5);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->past.median_stay, kSecond * 2);
+}
+
+TEST_F(EngineTest, a_backtest_refuses_a_period_that_is_none) {
+  apply(workspace_of({R"(performed "X")"}));
+  const auto& live = *engine_.workspace();
+  const auto& expr = live.segments.front().expr;
+  EXPECT_THAT(engine_.backtest(live, expr, kStart, kStart - kDay).error().message, HasSubstr("before"));
+  EXPECT_THAT(engine_.backtest(live, expr, kTimeMin, kStart).error().message, HasSubstr("at most"));
+}
+
 TEST_F(EngineTest, a_deletion_names_every_identifier_the_person_ever_had) {
   RecordView identify;
   identify.kind = RecordKind::identify;

@@ -9,7 +9,7 @@ namespace tailrace::history {
 EventId History::event(std::string_view name) {
   if (const auto known = event_ids_.find(name); known != event_ids_.end()) return known->second;
   const EventId id(static_cast<std::uint32_t>(events_.size()));
-  events_.push_back({.name = std::string(name), .streams = {}});
+  events_.push_back({.name = std::string(name), .streams = {}, .members = {}});
   event_ids_.emplace(name, id);
   stream(id, "", nullptr);
   return id;
@@ -20,8 +20,10 @@ std::optional<EventId> History::find_event(std::string_view name) const {
   return known == event_ids_.end() ? std::nullopt : std::optional(known->second);
 }
 
-StreamId History::stream(EventId event, const std::string& where, Accepts accepts) {
+StreamId History::stream(EventId event, const std::string& where, Accepts accepts,
+                         const std::vector<std::string>& looks_at) {
   EventEntry& entry = events_[event.value];
+  for (const std::string& path : looks_at) add_path(entry.members, path);
   const std::string key = entry.name + '\0' + where;
   if (const auto known = stream_ids_.find(key); known != stream_ids_.end()) {
     StreamEntry& found = streams_[known->second.value];
@@ -39,7 +41,6 @@ StreamId History::stream(EventId event, const std::string& where, Accepts accept
   stream_ids_.emplace(key, id);
   entry.streams.push_back(id);
   if (!where.empty()) {
-    entry.needs_properties = true;
     if (at(base(event)).row_count() > 0) backfill_.push_back({id, std::nullopt});
   }
   return id;
@@ -50,7 +51,7 @@ Column History::column(StreamId stream, const std::string& path) {
   const auto known = std::find(entry.columns.begin(), entry.columns.end(), path);
   if (known != entry.columns.end()) return static_cast<Column>(known - entry.columns.begin());
   entry.columns.push_back(path);
-  events_[entry.event.value].needs_properties = true;
+  add_path(events_[entry.event.value].members, path);
   const Column column = entry.stream->add_column();
   const bool whole_stream_pending =
       std::any_of(backfill_.begin(), backfill_.end(),
@@ -181,11 +182,6 @@ void History::roll_back(const Mark& mark) {
     }
   }
   places_->sweep();
-  for (EventEntry& event : events_) {
-    event.needs_properties = std::any_of(event.streams.begin(), event.streams.end(), [&](StreamId id) {
-      return !streams_[id.value].where.empty() || !streams_[id.value].columns.empty();
-    });
-  }
 }
 
 void History::move(PersonId from, PersonId to, MessageIds& ids, std::vector<StreamId>* touched) {
@@ -250,7 +246,7 @@ Result<void> History::restore(ByteReader& in) {
   for (auto left = TRY(in.get_count(8)); left > 0; --left) {
     const std::string name = TRY(in.get_string());
     event_ids_.emplace(name, EventId(static_cast<std::uint32_t>(events_.size())));
-    events_.push_back({.name = name, .streams = {}});
+    events_.push_back({.name = name, .streams = {}, .members = {}});
   }
   for (auto left = TRY(in.get_count(16)); left > 0; --left) {
     StreamEntry entry;
@@ -265,7 +261,7 @@ Result<void> History::restore(ByteReader& in) {
     if (entry.stream->column_count() != entry.columns.size())
       return fail(Error::Code::corrupt, "a stream without its columns");
     EventEntry& event = events_[entry.event.value];
-    event.needs_properties = event.needs_properties || !entry.where.empty() || !entry.columns.empty();
+    for (const std::string& path : entry.columns) add_path(event.members, path);
     const StreamId id(static_cast<std::uint32_t>(streams_.size()));
     event.streams.push_back(id);
     stream_ids_.emplace(event.name + '\0' + entry.where, id);

@@ -38,18 +38,23 @@ class History {
   StreamId base(EventId event) const { return events_[event.value].streams.front(); }
   // The stream of an event and a `where` (its canonical text, "" for none). `accepts` is kept where the
   // stream is new, or was restored from a snapshot without it.
-  StreamId stream(EventId event, const std::string& where, Accepts accepts);
+  // looks_at: the paths of properties it looks at.
+  StreamId stream(EventId event, const std::string& where, Accepts accepts,
+                  const std::vector<std::string>& looks_at = {});
   // A stream's column for a property path. New ones are missing in rows that are there already.
   Column column(StreamId stream, const std::string& path);
 
   const Stream& at(StreamId stream) const { return *streams_[stream.value].stream; }
   EventId event_of(StreamId stream) const { return streams_[stream.value].event; }
+  // Its `where`, canonical; "" for every event of the name. The paths of its columns.
+  const std::string& where_of(StreamId stream) const { return streams_[stream.value].where; }
+  std::span<const std::string> columns_of(StreamId stream) const { return streams_[stream.value].columns; }
   std::size_t stream_count() const { return streams_.size(); }
   const Places& places() const { return *places_; }
   std::span<const StreamId> streams_of(EventId event) const { return events_[event.value].streams; }
 
-  // Does any stream of this event look at properties?
-  bool needs_properties(EventId event) const { return events_[event.value].needs_properties; }
+  // The members of an event's properties, at the top level, that its streams look at.
+  std::span<const std::string> looks_at(EventId event) const { return events_[event.value].members; }
   const CellPool& cells() const { return cells_; }
 
   // One admitted event, into every stream that accepts it. Those go to `touched` when it is not null.
@@ -100,8 +105,8 @@ class History {
  private:
   struct EventEntry {
     std::string name;
-    std::vector<StreamId> streams;  // the base stream first
-    bool needs_properties = false;
+    std::vector<StreamId> streams;     // the base stream first
+    std::vector<std::string> members;  // of the properties, that the streams look at, or once did
   };
   struct StreamEntry {
     EventId event;

@@ -77,9 +77,11 @@ std::string folded(std::string_view name) {
 Taxonomy::Taxonomy(const workspace::Taxonomy& rules)
     : admit_unknown_(rules.unknown_events == workspace::UnknownEvents::admit) {
   const auto add = [&](const workspace::EventRule& event) {
-    Rule rule{.event = event.name, .checks = {}};
+    Rule rule{.event = event.name, .checks = {}, .members = {}};
     for (const auto& property : event.properties) {
-      if (property.required || property.type != language::Type::any) rule.checks.push_back(property);
+      if (!property.required && property.type == language::Type::any) continue;
+      rule.checks.push_back(property);
+      add_path(rule.members, property.name);
     }
     const auto add_name = [&](const std::string& name) {
       const auto [entry, added] = by_name_.emplace(folded(name), rules_.size());
@@ -103,15 +105,24 @@ const Taxonomy::Rule* Taxonomy::find(std::string_view name) const {
   return found == by_name_.end() ? nullptr : &rules_[found->second];
 }
 
-bool Taxonomy::needs_properties(std::string_view name) const {
-  const Rule* rule = find(name);
-  return rule != nullptr && !rule->checks.empty();
+std::string_view Taxonomy::name_of(const RecordView& record) {
+  return record.kind == RecordKind::page     ? kPageViewed
+         : record.kind == RecordKind::screen ? kScreenViewed
+                                             : record.event;
+}
+
+std::string_view Taxonomy::event_of(const RecordView& record) const {
+  const Rule* rule = find(name_of(record));
+  return rule == nullptr ? name_of(record) : std::string_view(rule->event);
+}
+
+std::span<const std::string> Taxonomy::looks_at(const RecordView& record) const {
+  const Rule* rule = find(name_of(record));
+  return rule == nullptr ? std::span<const std::string>() : rule->members;
 }
 
 Taxonomy::Verdict Taxonomy::judge(const RecordView& record, const Value& properties) const {
-  const std::string_view name = record.kind == RecordKind::page     ? kPageViewed
-                                : record.kind == RecordKind::screen ? kScreenViewed
-                                                                    : record.event;
+  const std::string_view name = name_of(record);
   const Rule* rule = find(name);
   if (rule == nullptr) {
     if (admit_unknown_) return {name, ""};

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,15 +34,19 @@ class Taxonomy {
   };
   // For track, page and screen records.
   Verdict judge(const RecordView& record, const Value& properties) const;
-  // Does judging this event look at its properties?
-  bool needs_properties(std::string_view name) const;
+  // What the event is called, by its rule; as it came where there is none.
+  std::string_view event_of(const RecordView& record) const;
+  // The members of an event's properties, at the top level, that judging it looks at.
+  std::span<const std::string> looks_at(const RecordView& record) const;
 
  private:
   struct Rule {
     std::string event;
     std::vector<workspace::PropertyRule> checks;  // those that required or typed
+    std::vector<std::string> members;             // in which these look
   };
   const Rule* find(std::string_view name) const;
+  static std::string_view name_of(const RecordView& record);
 
   bool admit_unknown_;
   std::vector<Rule> rules_;

@@ -1,8 +1,11 @@
 #include "model/json.h"
 
+#include <algorithm>
 #include <array>
 
 #include <simdjson.h>
+
+#include "model/json_scanner.h"
 
 namespace tailrace {
 namespace {
@@ -106,6 +109,71 @@ Result<Value> parse_json(std::string_view text) {
   if (document.current_location().get(more) == simdjson::SUCCESS)
     return invalid("not valid JSON: something follows the value");
   return result;
+}
+
+namespace {
+
+bool read_slice(const JsonSlice& slice, Value& out) {
+  switch (slice.type) {
+    case JsonType::null:
+      out = Value::of_null();
+      return true;
+    case JsonType::boolean:
+      out = Value::of(slice.text == "true");
+      return true;
+    case JsonType::number: {
+      auto number = Number::parse(slice.text);
+      if (!number) return false;
+      out = Value::of(*number);
+      return true;
+    }
+    case JsonType::string:
+      out = Value::with(Value::Kind::string);
+      if (slice.escaped) {
+        append_unescaped(out.string, slice.text);
+      } else {
+        out.string = slice.text;
+      }
+      return true;
+    case JsonType::list:
+    case JsonType::object: {
+      auto value = parse_json(slice.text);
+      if (!value) return false;
+      out = std::move(*value);
+      return true;
+    }
+    case JsonType::missing:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool read_members(std::string_view text, std::span<const std::string> wanted,
+                  std::span<const std::string> wanted_too, Value& out) {
+  out.kind = Value::Kind::object;
+  out.members.clear();
+  JsonScanner scanner(text);
+  JsonSlice whole;
+  std::string unescaped;
+  const bool read = scanner.members(whole, [&](const JsonSlice& key) {
+    JsonSlice slice;
+    if (!scanner.value(slice)) return false;
+    std::string_view name = key.text;
+    if (key.escaped) {
+      unescaped.clear();
+      append_unescaped(unescaped, name);
+      name = unescaped;
+    }
+    const auto is_name = [&](const std::string& other) { return other == name; };
+    if (std::none_of(wanted.begin(), wanted.end(), is_name) &&
+        std::none_of(wanted_too.begin(), wanted_too.end(), is_name))
+      return true;
+    out.members.emplace_back(std::string(name), Value());
+    return read_slice(slice, out.members.back().second);
+  });
+  return read && scanner.at_end();
 }
 
 void append_json_string(std::string& out, std::string_view text) {

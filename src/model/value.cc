@@ -1,5 +1,7 @@
 #include "model/value.h"
 
+#include <algorithm>
+
 namespace tailrace {
 
 const Value* Value::find(std::string_view key) const {
@@ -20,6 +22,12 @@ const Value* Value::find_path(std::string_view path) const {
     value = value->find(path.substr(0, dot));
     if (value == nullptr) return nullptr;
     path.remove_prefix(dot + 1);
+  }
+}
+
+void add_path(std::vector<std::string>& members, std::string_view path) {
+  for (const std::string_view name : {path, path.substr(0, path.find('.'))}) {
+    if (std::find(members.begin(), members.end(), name) == members.end()) members.emplace_back(name);
   }
 }
 

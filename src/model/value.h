@@ -56,4 +56,8 @@ struct Value {
   bool operator==(const Value&) const = default;
 };
 
+// Adds the members at the top level through which a dotted path may be found: its first step, and the whole,
+// as a name may have dots of its own.
+void add_path(std::vector<std::string>& members, std::string_view path);
+
 }  // namespace tailrace

@@ -345,8 +345,8 @@ class Counting final : public Condition {
     if (since_last_ && (slot == nullptr || slot->last <= t)) {
       const history::Slot* anchor = world.history.at(span_.since_events.front().stream).slot(person);
       if (slot == nullptr || anchor == nullptr || anchor->last <= t) {
-        const bool any = slot != nullptr && (anchor == nullptr ? span_.since_events.front().if_any
-                                                               : slot->last >= anchor->last);
+        const bool any = slot != nullptr &&
+                         (anchor == nullptr ? span_.since_events.front().if_any : slot->last >= anchor->last);
         return {any == reach_.reached, kNever};
       }
     }
@@ -420,8 +420,8 @@ class Junction final : public Condition {
   Truth truth(const World& world, PersonId person, Time t) const override {
     Time undecided_until = kNever;
     for (const Part& part : parts_) {
-      const Truth found = part.threshold ? at_threshold(world, part, person, t)
-                                         : part.condition->truth(world, person, t);
+      const Truth found =
+          part.threshold ? at_threshold(world, part, person, t) : part.condition->truth(world, person, t);
       if (found.value != all_) return found;
       undecided_until = earlier(undecided_until, found.until);
     }
@@ -560,12 +560,7 @@ class Aggregation final : public Node {
   using Op = ast::Aggregate::Op;
   // type: what the checker says the value is; of times, min and max read texts as times.
   Aggregation(StreamId stream, std::optional<Column> column, Op op, Span span, ast::Type type)
-      : stream_(stream),
-        column_(column),
-        op_(op),
-        span_(std::move(span)),
-        ever_(span_.ever()),
-        type_(type) {}
+      : stream_(stream), column_(column), op_(op), span_(std::move(span)), ever_(span_.ever()), type_(type) {}
 
   Held at(const World& world, PersonId person, Time t) const override {
     const Stream& stream = world.history.at(stream_);
@@ -798,16 +793,12 @@ std::optional<Time> distinct_reaches(const Stream& stream, const Stream::Rows& r
   return std::nullopt;
 }
 
-bool comes_to_hold(const Stream& stream, const Stream::Rows& rows, const Threshold& threshold, Time t) {
+bool newest_is_decisive(const Stream& stream, const Stream::Rows& rows, const Threshold& threshold, Time t) {
   const std::size_t count = rows.size();
   const auto is_inside = [&](std::size_t row) {
     return !threshold.far || rows.times[row] + *threshold.far > t;
   };
   if (count < threshold.times || !is_inside(count - 1)) return false;
-  if (!threshold.distinct) {
-    return is_inside(count - threshold.times) &&
-           (count == threshold.times || !is_inside(count - threshold.times - 1));
-  }
   // One more of the value before it is nothing new.
   const Cell newest = stream.cell(rows, count - 1, *threshold.distinct);
   if (!newest.present()) return false;
@@ -904,11 +895,10 @@ class Compilation {
 
   // A leaf that statements about the person and time decide.
   static bool is_about_attributes(const ast::Expr& expr, const Dependencies& on) {
-    const bool is_leaf = language::as<ast::Compare>(expr) != nullptr ||
-                         language::as<ast::InList>(expr) != nullptr ||
-                         language::as<ast::Exists>(expr) != nullptr ||
-                         language::as<ast::InWindow>(expr) != nullptr ||
-                         language::as<ast::Consent>(expr) != nullptr;
+    const bool is_leaf =
+        language::as<ast::Compare>(expr) != nullptr || language::as<ast::InList>(expr) != nullptr ||
+        language::as<ast::Exists>(expr) != nullptr || language::as<ast::InWindow>(expr) != nullptr ||
+        language::as<ast::Consent>(expr) != nullptr;
     return is_leaf && on.streams.empty() && on.syncs.empty() && on.ranks.empty() &&
            on.first_instant == kNever && !(on.traits.empty() && on.purposes.empty());
   }
@@ -975,7 +965,8 @@ class Compilation {
     if (selector.where) {
       stream = compiler_.history_.stream(
           event, language::print(*selector.where),
-          [where = selector.where](const Value& properties) { return matches(*where, properties); });
+          [where = selector.where](const Value& properties) { return matches(*where, properties); },
+          paths_in(*selector.where));
     }
     dependencies.use({.stream = stream, .effect = effect, .only_thresholds = false, .thresholds = {}});
     return {stream, event};
@@ -1117,8 +1108,8 @@ class Compilation {
     use.only_thresholds = true;
     use.thresholds = {{.times = reach->times, .far = window.far, .distinct = column}};
     dependencies.add(own, Bearing::same);
-    return std::make_shared<const DistinctReaching>(
-        selected.stream, use.thresholds.front(), reach->reached, general);
+    return std::make_shared<const DistinctReaching>(selected.stream, use.thresholds.front(), reach->reached,
+                                                    general);
   }
   Made compile(const ast::InList& form, const ast::Expr&, Dependencies& dependencies) {
     return std::make_shared<const OneOf>(TRY(value(form.value, dependencies)), form.options);
@@ -1157,8 +1148,7 @@ class Compilation {
   Made compile(const ast::Aggregate& form, const ast::Expr& expr, Dependencies& dependencies) {
     using Op = ast::Aggregate::Op;
     const bool only_grows = form.op == Op::count || form.op == Op::distinct;
-    const Selected selected =
-        select(form.selector, dependencies, only_grows ? Effect::raises : Effect::any);
+    const Selected selected = select(form.selector, dependencies, only_grows ? Effect::raises : Effect::any);
     Span window = TRY(span(form.window, selected.event, dependencies));
     std::optional<Column> column;
     if (!form.property.empty()) column = compiler_.history_.column(selected.stream, form.property);

@@ -105,9 +105,9 @@ constexpr std::uint64_t kDistinctMax = 64;
 // missing: it is not.
 std::optional<Time> distinct_reaches(const history::Stream& stream, const history::Stream::Rows& rows,
                                      std::size_t count, const Threshold& threshold, Time t);
-// Does it hold with the newest row, at t, and not without it? No row is later than t.
-bool comes_to_hold(const history::Stream& stream, const history::Stream::Rows& rows,
-                   const Threshold& threshold, Time t);
+// Is such a threshold reached with the newest row, at t, and not without it? No row is later than t.
+bool newest_is_decisive(const history::Stream& stream, const history::Stream::Rows& rows,
+                        const Threshold& threshold, Time t);
 
 // How an expression uses a stream.
 struct StreamUse {

@@ -297,6 +297,42 @@ std::string to_string(const Scalar& value) {
   return "missing";
 }
 
+namespace {
+
+void add_paths(const language::ExprPtr& expr, std::vector<std::string>& paths) {
+  if (expr == nullptr) return;
+  if (const auto* node = language::as<language::Property>(*expr)) paths.push_back(node->path);
+  // Within it, paths are of the elements.
+  if (const auto* node = language::as<language::Quantified>(*expr)) paths.push_back(node->path);
+  if (const auto* node = language::as<language::Not>(*expr)) add_paths(node->operand, paths);
+  if (const auto* node = language::as<language::Logical>(*expr)) {
+    for (const auto& operand : node->operands) add_paths(operand, paths);
+  }
+  if (const auto* node = language::as<language::Compare>(*expr)) {
+    add_paths(node->left, paths);
+    add_paths(node->right, paths);
+  }
+  if (const auto* node = language::as<language::InList>(*expr)) add_paths(node->value, paths);
+  if (const auto* node = language::as<language::Exists>(*expr)) add_paths(node->value, paths);
+  if (const auto* node = language::as<language::Arithmetic>(*expr)) {
+    add_paths(node->left, paths);
+    add_paths(node->right, paths);
+  }
+  if (const auto* node = language::as<language::Conditional>(*expr)) {
+    add_paths(node->condition, paths);
+    add_paths(node->then, paths);
+    add_paths(node->otherwise, paths);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> paths_in(const Expr& where) {
+  std::vector<std::string> paths;
+  add_paths(std::make_shared<const Expr>(where), paths);
+  return paths;
+}
+
 bool matches(const Expr& where, const Value& element) {
   if (const auto* node = language::as<language::Not>(where)) return !matches(*node->operand, element);
   if (const auto* node = language::as<language::Logical>(where)) {

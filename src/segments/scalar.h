@@ -50,6 +50,9 @@ Scalar typed(language::Type type, const Scalar& value);
 // All values at a path below an element, the elements of lists on the way and at its end one by one.
 void collect(const Value& from, std::string_view path, std::vector<Scalar>& found);
 
+// The paths of properties that a `where` looks at, from the event's properties on.
+std::vector<std::string> paths_in(const language::Expr& where);
+
 // Does an event with these properties satisfy a `where`?
 bool matches(const language::Expr& where, const Value& properties);
 

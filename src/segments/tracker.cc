@@ -2,12 +2,17 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <tuple>
 
 #include "base/assert.h"
 
 namespace tailrace::segments {
 namespace {
+
+// Of thresholds, with those over all time as the farthest.
+constexpr Millis kEver{std::numeric_limits<std::int64_t>::max()};
+Millis reach(const Threshold& threshold) { return threshold.far.value_or(kEver); }
 
 template <class IdType>
 void add_index(std::vector<std::vector<std::uint32_t>>& index, IdType id, std::uint32_t item) {
@@ -47,10 +52,22 @@ void Tracker::index(Item item, const Dependencies& dependencies) {
       continue;
     }
     for (const Threshold& threshold : use.thresholds) {
-      auto known = std::find_if(uses.thresholds.begin(), uses.thresholds.end(),
-                                [&](const auto& other) { return other.threshold == threshold; });
-      if (known == uses.thresholds.end()) known = uses.thresholds.insert(known, {threshold, {}});
-      known->uses.push_back({item, use.effect});
+      auto* of_kind = &uses.distincts;
+      if (!threshold.distinct) {
+        const auto same_times = [&](const auto& other) { return other.times == threshold.times; };
+        auto times = std::find_if(uses.counts.begin(), uses.counts.end(), same_times);
+        if (times == uses.counts.end()) times = uses.counts.insert(times, {threshold.times, {}});
+        of_kind = &times->by_reach;
+      }
+      auto place = std::lower_bound(
+          of_kind->begin(), of_kind->end(), threshold,
+          [](const auto& other, const Threshold& wanted) { return reach(other.threshold) < reach(wanted); });
+      while (place != of_kind->end() && place->threshold != threshold &&
+             reach(place->threshold) == reach(threshold))
+        ++place;
+      if (place == of_kind->end() || place->threshold != threshold)
+        place = of_kind->insert(place, {threshold, {}});
+      place->uses.push_back({item, use.effect});
     }
   }
   for (const auto trait : dependencies.traits) add_index(by_trait_, trait, item);
@@ -62,8 +79,7 @@ void Tracker::index(Item item, const Dependencies& dependencies) {
 void Tracker::reserve(PersonId person) {
   if (person.value < people_) return;
   words_.grow_to((person.value + std::size_t{1}) * words_per_person_);
-  for (; people_ <= person.value; ++people_)
-    set_wake(PersonId(static_cast<std::uint32_t>(people_)), kNever);
+  for (; people_ <= person.value; ++people_) set_wake(PersonId(static_cast<std::uint32_t>(people_)), kNever);
 }
 
 void Tracker::prefetch(PersonId person) const {
@@ -121,7 +137,7 @@ void Tracker::mark_stream(const Touch& touch, history::StreamId stream, Time t) 
   const StreamUses& uses = by_stream_[stream.value];
   const PersonId person = touch.person;
   for (const Use& use : uses.others) mark_if_it_may_change(use, person);
-  if (uses.thresholds.empty()) return;
+  if (uses.counts.empty() && uses.distincts.empty()) return;
   const history::Stream& events = world_.history.at(stream);
   const history::Slot* slot = events.slot(person);
   TR_ASSERT(slot != nullptr);
@@ -130,9 +146,24 @@ void Tracker::mark_stream(const Touch& touch, history::StreamId stream, Time t) 
   // one millisecond any may be the newest.
   const bool in_order = slot->last == touch.event_time && touch.event_time <= t &&
                         (rows.size() < 2 || rows.times[rows.size() - 2] < slot->last);
-  for (const auto& [threshold, users] : uses.thresholds) {
-    if (in_order && !comes_to_hold(events, rows, threshold, t)) continue;
+  const auto mark_all = [&](const auto& users) {
     for (const Use& use : users) mark_if_it_may_change(use, person);
+  };
+  for (const auto& [times, by_reach] : uses.counts) {
+    if (!in_order) {
+      for (const auto& [threshold, users] : by_reach) mark_all(users);
+      continue;
+    }
+    if (rows.size() < times) continue;
+    // How far it is to the n-th event, now and without the newest.
+    const Millis with = t - rows.times[rows.size() - times];
+    const Millis without = rows.size() == times ? kEver : t - rows.times[rows.size() - times - 1];
+    auto next = std::upper_bound(by_reach.begin(), by_reach.end(), with,
+                                 [](Millis age, const auto& other) { return age < reach(other.threshold); });
+    for (; next != by_reach.end() && reach(next->threshold) <= without; ++next) mark_all(next->uses);
+  }
+  for (const auto& [threshold, users] : uses.distincts) {
+    if (!in_order || newest_is_decisive(events, rows, threshold, t)) mark_all(users);
   }
 }
 

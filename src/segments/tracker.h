@@ -1,9 +1,9 @@
 // Keeps the members of all segments as records come and time goes by, and says who entered and left and when.
 //
 // An item is a segment or a rank. A record touches the items that depend on what it changed, for its person;
-// each of them is evaluated, unless it is of a kind that the touch cannot change, and its next change is noted
-// with the person. A person has one timer, at the earliest of these. A rank that moves others over its boundary touches the items that use it, for them, at
-// the same instant.
+// each of them is evaluated, unless it is of a kind that the touch cannot change, and its next change is
+// noted with the person. A person has one timer, at the earliest of these. A rank that moves others over its
+// boundary touches the items that use it, for them, at the same instant.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ class Tracker final : public RankView {
   // What a record changed of a person.
   struct Touch {
     PersonId person;
-    bool all = false;  // created, merged: every item
+    bool all = false;                            // created, merged: every item
     std::span<const history::StreamId> streams;  // that got one more event, or more where `all`
     Time event_time;                             // of that event
     std::span<const profiles::TraitId> traits;
@@ -84,7 +84,14 @@ class Tracker final : public RankView {
       Threshold threshold;
       std::vector<Use> uses;
     };
-    std::vector<OfThreshold> thresholds;
+    // Thresholds of one number of times, by how far they reach: an event can bring those to hold that reach
+    // as far as its n-th predecessor and not to the one before, which stand next to each other.
+    struct Times {
+      std::uint64_t times;
+      std::vector<OfThreshold> by_reach;
+    };
+    std::vector<Times> counts;
+    std::vector<OfThreshold> distincts;
     std::vector<Use> others;  // those that see more of the stream than thresholds
   };
   struct Pending {
@@ -115,9 +122,7 @@ class Tracker final : public RankView {
   // a timer ask about many segments of one person, and find them in one cache line.
   std::size_t first_word(PersonId person) const { return person.value * words_per_person_; }
   Time wake(PersonId person) const { return {static_cast<std::int64_t>(words_[first_word(person)])}; }
-  void set_wake(PersonId person, Time t) {
-    words_[first_word(person)] = static_cast<std::uint64_t>(t.ms);
-  }
+  void set_wake(PersonId person, Time t) { words_[first_word(person)] = static_cast<std::uint64_t>(t.ms); }
   std::size_t people() const { return people_; }
 
   World world_;

@@ -18,7 +18,7 @@
 #include "base/hash.h"
 #include "base/http.h"
 #include "model/json.h"
-#include "sources/json_scanner.h"
+#include "model/json_scanner.h"
 
 namespace tailrace::sources {
 namespace {

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/nearest.h"
 #include "workspace/check.h"
 
 namespace tailrace::workspace {
@@ -73,6 +74,22 @@ std::optional<std::string> read_text(const fs::path& path) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
   return text;
+}
+
+// Words such as a name has, without anything that only an expression has.
+bool reads_as_name(std::string_view text) {
+  return std::ranges::none_of(text, [](char c) { return std::string_view("\"'()<>=+*/`").contains(c); });
+}
+
+// What is wrong with a text that is neither a segment's name nor an expression.
+Error neither(const Workspace& workspace, std::string_view text, std::string problems) {
+  if (!reads_as_name(text)) return {Error::Code::invalid_argument, std::move(problems)};
+  std::vector<std::string> segments;
+  for (const Named& named : workspace.segments) segments.push_back(named.name);
+  const auto near = nearest(text, segments);
+  return {Error::Code::invalid_argument,
+          fmt::format("there is no segment {}{}\nas an expression:\n{}", in_quotes(text),
+                      near ? fmt::format("; did you mean {}?", in_quotes(*near)) : "", problems)};
 }
 
 constexpr std::string_view kFiles[] = {"tailrace.yaml", "taxonomy.yaml", "definitions.yaml",
@@ -229,14 +246,18 @@ Result<language::ExprPtr> resolve_segment(const Workspace& workspace, std::strin
     return segment->expr;
   }
   const auto tree = language::parse(name_or_expression);
-  if (!tree) return invalid(language::render(tree.error(), name_or_expression));
+  if (!tree) {
+    return std::unexpected(
+        neither(workspace, name_or_expression, language::render(tree.error(), name_or_expression)));
+  }
   language::Checked checked = language::check(*tree, names_of(workspace), language::Place::who);
   if (checked.expr != nullptr) return std::move(checked.expr);
   std::vector<std::string> rendered;
   for (const language::Problem& problem : checked.problems) {
     rendered.push_back(language::render(problem, name_or_expression));
   }
-  return invalid(fmt::format("{}", fmt::join(rendered, "\n")));
+  return std::unexpected(
+      neither(workspace, name_or_expression, fmt::format("{}", fmt::join(rendered, "\n"))));
 }
 
 }  // namespace tailrace::workspace

@@ -547,6 +547,14 @@ TEST(Resolve, an_expression_is_checked_in_the_workspace) {
   EXPECT_THAT(unknown.error().message, HasSubstr("Order Placed"));
 }
 
+TEST(Resolve, a_misspelt_name_is_told_as_one) {
+  const Loaded loaded = Folder().load();
+  EXPECT_THAT(resolve_segment(loaded.workspace, "Byers").error().message,
+              HasSubstr("there is no segment \"Byers\"; did you mean \"Buyers\"?"));
+  EXPECT_THAT(resolve_segment(loaded.workspace, "no such name").error().message,
+              HasSubstr("there is no segment \"no such name\"\nas an expression:\nline 1, column"));
+}
+
 TEST(Render, shows_the_line_and_a_caret_below_the_place) {
   const std::string folder = std::string(TAILRACE_SOURCE_DIR) + "/examples/online-retail";
   const FileProblem problem{"definitions.yaml", {Problem::Severity::warning, {2, 19, 14}, "odd", "mend it"}};

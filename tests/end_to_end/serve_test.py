@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import time
 import unittest
 import urllib.request
@@ -121,6 +122,32 @@ class Serving(unittest.TestCase):
         self.assertEqual(scene.members('performed "Order Placed"'), ["u1"])
         eventually(lambda: "Bestellung" not in scene.run("status").stdout, "nothing is held back")
 
+    def test_a_backtest_says_the_same_with_and_without_serve(self):
+        scene = self.scene
+        scene.send({**order("u1", "o1"), "timestamp": "2026-02-01T10:00:00.000Z"}, {**order("u2", "o2"), "timestamp": "2026-02-20T10:00:00.000Z"})
+        asked = ('performed "Order Placed" within 30d', "--from", "2026-02-15", "--to", "2026-03-10", "--format", "json")
+        served = json.loads(scene.run("backtest", *asked).stdout)
+        self.assertEqual((served["size_at_start"], served["size_at_end"], served["people"]), (1, 1, 2))
+        self.assertEqual(served["largest"], {"size": 2, "at": "2026-02-20T10:00:00.000Z"})
+        self.assertEqual(served["stays"], {"ended": 1, "median_ms": 30 * 86_400_000, "since_ever": 0, "still_inside": 1})
+        self.assertEqual(scene.server.stop(), 0)
+        self.assertEqual(json.loads(scene.run("backtest", *asked).stdout), served)
+
+    def test_a_plan_is_the_same_tree_with_and_without_serve(self):
+        scene = self.scene
+        scene.send(order("u1", "o1"), view("u1", "v1"))
+
+        def plan():
+            text = scene.run("explain", "--plan", "Product viewers").stdout
+            return re.sub(r"[0-9.,]+ ns a person", "N ns a person", text)
+
+        served = plan()
+        self.assertIn('├─ performed "Product Viewed" at least 2 times within 24h\n'
+                      '│      reads "Product Viewed", 1 row of 1 person\n'
+                      "│      about 1.0 rows a time, after 50.0 % of events; measured N ns a person\n", served)
+        self.assertEqual(scene.server.stop(), 0)
+        self.assertEqual(plan(), served)
+
     def test_health_and_metrics(self):
         scene = self.scene
         scene.send(order("u1", "o1"))
@@ -191,12 +218,49 @@ class Commands(unittest.TestCase):
         self.assertEqual(rows, [{"at": "2026-03-01T10:00:00.000Z", "person": "u1", "change": "entered"},
                                 {"at": "2026-03-02T10:00:00.000Z", "person": "u1", "change": "left"}])
 
+    def test_a_backtest_tells_days_and_what_it_shares_with_segments(self):
+        self.import_lines(order("u1", "o1", days=100), order("u1", "o2", days=3), order("u2", "o3", days=50), order("u3", "o4", days=20))
+        text = self.scene.run("backtest", 'performed "Order Placed" within 60d').stdout
+        self.assertIn("size      1 at the start, 3 at the end", text)
+        self.assertIn("Size at the end of each day", text)
+        self.assertIn("█", text)
+        self.assertTrue(all(len(line) <= 80 for line in text.splitlines()), text)
+        row = next(line for line in text.splitlines() if line.startswith("Purchasers 30d"))
+        self.assertEqual(row.split()[2:], ["2", "2", "66.7", "100.0"])
+        report = json.loads(self.scene.run("backtest", "Purchasers 30d", "--format", "json").stdout)
+        self.assertEqual(report["segment"], "Purchasers 30d")
+        self.assertIn({"segment": "Purchasers 30d", "members": 2, "in_both": 2}, report["overlaps"])
+        self.assertEqual(sum(day["entered"] for day in report["days"]), report["entered"])
+        rows = self.scene.run("backtest", "Purchasers 30d", "--format", "csv").stdout.splitlines()
+        self.assertEqual(rows[0], "day,entered,left,size")
+        self.assertEqual(len(rows), 1 + len(report["days"]))
+
+    def test_a_backtest_says_what_is_wrong(self):
+        self.assertIn("is after --to 2026-01-01", self.scene.run("backtest", "VIP", "--from", "2026-02-01", "--to", "2026-01-01", code=3).stderr)
+        self.assertIn('no segment "VIPs"; did you mean "VIP"?', self.scene.run("backtest", "VIPs", code=3).stderr)
+        self.assertIn('did you mean "Order Placed"?', self.scene.run("backtest", 'performed "Oder Placed"', code=3).stderr)
+        self.assertIn("is not a time", self.scene.run("backtest", "VIP", "--to", "yesterday", code=3).stderr)
+        self.assertIn("expression is required", self.scene.run("backtest", code=2).stderr)
+
     def test_explain_says_why_and_until_when(self):
         self.import_lines({**order("u1", "o1"), "timestamp": "2026-03-01T10:00:00.000Z"})
         text = self.scene.run("explain", "u1", 'performed "Order Placed" within 24h and country = "GB"', "--at", "2026-03-01T12:00:00Z").stdout
         for part in ("once; event of 2026-03-01T10:00:00.000Z, message o1", "2026-03-02T10:00:00.000Z", "missing"):
             self.assertIn(part, text)
         self.assertIn("nobody is known", self.scene.run("explain", "nobody", "VIP", code=4).stderr)
+
+    def test_a_plan_names_what_it_shares(self):
+        self.import_lines(order("u1", "o1"))
+        report = json.loads(self.scene.run("explain", "--plan", 'performed "Order Placed" within 30d and country = "GB"', "--format", "json").stdout)
+        bought, lives = report["plan"]["parts"]
+        self.assertEqual(bought["shared_with"], ["Purchasers 30d"])
+        self.assertEqual(lives["traits"], ["country"])
+        self.assertGreaterEqual(bought["ns_per_person"], 0)
+        self.assertEqual([(s["event"], s["rows"], s["people"], s["kept"]) for s in report["streams"]], [("Order Placed", 1, 1, True)])
+        self.assertIn("person or --plan is required", self.scene.run("explain", code=2).stderr)
+        self.assertIn("excludes", self.scene.run("explain", "u1", "--plan", "VIP", code=2).stderr)
+        self.assertIn("--format text or json", self.scene.run("explain", "--plan", "VIP", "--format", "csv", code=3).stderr)
+        self.assertIn("did you mean", self.scene.run("explain", "--plan", "VIPs", code=3).stderr)
 
     def test_errors_in_an_expression_point_at_the_place(self):
         bad = self.scene.run("members", 'performed "Oder Placed" within 30d', code=3).stderr

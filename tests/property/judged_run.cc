@@ -1,6 +1,8 @@
 #include "property/judged_run.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -188,7 +190,79 @@ class Run {
       expect(fmt::format("in the end, timeline {} from {} to {}", segment.name, format_time(travel.from),
                          format_time(travel.to)),
              describe(changes), describe(expected));
+      expect_backtest(segment, travel, changes);
     }
+  }
+
+  // The sums of a backtest are those of the transitions and of the members at both ends.
+  void expect_backtest(const workspace::Named& segment, const Travel& travel, const Changes& transitions) {
+    const auto result = play_.engine().backtest(workspace(), segment.expr, travel.from, travel.to);
+    if (!result) throw Finding{"a backtest", "success", result.error().message};
+    const segments::Backtest& past = result->past;
+    const auto equal = [&](std::string_view what, auto got, auto expected) {
+      expect(fmt::format("in the end, the backtest of {} from {} to {}: {}", segment.name,
+                         format_time(travel.from), format_time(travel.to), what),
+             fmt::to_string(got), fmt::to_string(expected));
+    };
+    const auto at_start = play_.members_at(segment, travel.from);
+    const auto at_end = play_.members_at(segment, travel.to);
+    equal("how many at the start", past.size_at_start, at_start.size());
+    equal("how many at the end", past.members.size(), at_end.size());
+    equal("the members at the end are the same", past.members == at_end, true);
+    std::set<PersonId> people(at_start.begin(), at_start.end());
+    std::map<Time, std::int64_t> steps;
+    std::map<Time, std::int64_t> size_at;
+    std::uint64_t entries = 0;
+    for (const auto& [at, person, index, entered] : transitions) {
+      people.insert(person);
+      steps[at] += entered ? 1 : -1;
+      entries += entered;
+    }
+    auto size = static_cast<std::int64_t>(at_start.size());
+    segments::Backtest::Extreme low{.size = at_start.size(), .at = travel.from};
+    segments::Backtest::Extreme high = low;
+    for (const auto& [at, step] : steps) {
+      size += step;
+      const auto now = static_cast<std::uint64_t>(size);
+      if (now < low.size) low = {.size = now, .at = at};
+      if (now > high.size) high = {.size = now, .at = at};
+      size_at[at] = size;
+    }
+    equal("how many were ever inside", past.people, people.size());
+    equal("entries", past.entered, entries);
+    equal("exits", past.left, transitions.size() - entries);
+    equal("the smallest size", past.smallest.size, low.size);
+    equal("when it was smallest", format_time(past.smallest.at), format_time(low.at));
+    equal("the largest size", past.largest.size, high.size);
+    equal("when it was largest", format_time(past.largest.at), format_time(high.at));
+    for (std::size_t i = 0; i < past.days.size(); ++i) {
+      const auto after =
+          i + 1 < past.days.size() ? size_at.lower_bound(past.days[i + 1].begin) : size_at.end();
+      equal("how many at the end of the day of " + format_time(past.days[i].begin),
+            static_cast<std::int64_t>(past.days[i].size),
+            after == size_at.begin() ? static_cast<std::int64_t>(at_start.size()) : std::prev(after)->second);
+    }
+    std::map<PersonId, Time> inside;
+    std::vector<std::int64_t> stays;
+    std::uint64_t since_ever = 0;
+    // From long before anything happened.
+    for (const auto& [at, person, index, entered] :
+         play_.transitions(segment, kStart - kDay * 400, travel.to)) {
+      if (entered) {
+        inside[person] = at;
+      } else if (at > travel.from) {
+        if (inside.contains(person)) {
+          stays.push_back((at - inside[person]).count);
+        } else {
+          ++since_ever;
+        }
+      }
+    }
+    std::ranges::sort(stays);
+    equal("stays that ended", past.stays, stays.size());
+    equal("stays since ever that ended", past.stays_since_ever, since_ever);
+    equal("the median stay in milliseconds, or -1", past.median_stay ? past.median_stay->count : -1,
+          stays.empty() ? -1 : (stays[(stays.size() - 1) / 2] + stays[stays.size() / 2]) / 2);
   }
 
   std::string describe(const Membership& membership) const {

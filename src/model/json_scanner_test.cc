@@ -1,4 +1,4 @@
-#include "sources/json_scanner.h"
+#include "model/json_scanner.h"
 
 #include <string>
 #include <vector>
@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "model/json.h"
 
-namespace tailrace::sources {
+namespace tailrace {
 namespace {
 
 using testing::HasSubstr;
@@ -196,4 +196,4 @@ TEST(JsonScanner, agrees_with_simdjson) {
 }
 
 }  // namespace
-}  // namespace tailrace::sources
+}  // namespace tailrace

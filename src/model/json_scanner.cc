@@ -1,4 +1,4 @@
-#include "sources/json_scanner.h"
+#include "model/json_scanner.h"
 
 #include <algorithm>
 #include <bit>
@@ -10,7 +10,7 @@
 #include "base/number.h"
 #include "model/json.h"
 
-namespace tailrace::sources {
+namespace tailrace {
 namespace {
 
 constexpr std::uint64_t repeat(unsigned char byte) { return 0x0101010101010101ull * byte; }
@@ -235,4 +235,4 @@ void append_minified(std::string& out, const JsonSlice& slice) {
   out.resize(before + written);
 }
 
-}  // namespace tailrace::sources
+}  // namespace tailrace

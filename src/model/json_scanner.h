@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 
-namespace tailrace::sources {
+namespace tailrace {
 
 enum class JsonType : std::uint8_t { missing, null, boolean, number, string, list, object };
 
@@ -142,4 +142,4 @@ void append_unescaped(std::string& out, std::string_view escaped);
 // Appends an object or list without the white space between its tokens.
 void append_minified(std::string& out, const JsonSlice& slice);
 
-}  // namespace tailrace::sources
+}  // namespace tailrace
