@@ -34,6 +34,7 @@ Value properties_of(const RecordView& record) {
 Value consent_of(const RecordView& record) {
   // memmem, as string_view::find stops at every quotation mark.
   static constexpr std::string_view kKey = "\"consent\"";
+  if (record.context.empty()) return {};  // its data may be null, which memmem must not be given
   if (::memmem(record.context.data(), record.context.size(), kKey.data(), kKey.size()) == nullptr) return {};
   const Value context = parse_payload(record.context);
   const Value* consent = context.kind == Value::Kind::object ? context.find("consent") : nullptr;

@@ -74,7 +74,7 @@ class Generator {
       case 6:
         return make(Exists{number(0)}, Type::boolean);
       case 7:
-        return last_compared();
+        return options_.instants ? last_compared() : last_in_window();
       default:
         return performed();
     }
@@ -137,10 +137,12 @@ class Generator {
 
   ExprPtr about_segment() {
     switch (random_.below(3)) {
+      case 1:
+        if (options_.instants)
+          return make(WasInSegment{pick(random_, options_.segments), instant()}, Type::boolean);
+        [[fallthrough]];
       case 0:
         return make(InSegment{pick(random_, options_.segments)}, Type::boolean);
-      case 1:
-        return make(WasInSegment{pick(random_, options_.segments), instant()}, Type::boolean);
       default:
         return entered(Entered::Of::segment, options_.segments);
     }
@@ -298,6 +300,7 @@ class Generator {
         bound.far = bound.near + duration();
         return bound;
       case 1:
+        if (!options_.instants) break;
         bound.kind = one_in(2) ? Bound::Kind::since_time : Bound::Kind::before_time;
         bound.instant = instant();
         return bound;

@@ -27,6 +27,7 @@ struct RandomExprOptions {
   bool sequences = true;                                   // followed by
   bool ranks = true;
   bool calendar = true;
+  bool instants = true;           // fixed ones
   bool since = true;              // since last, since first
   Time epoch{1'767'225'600'000};  // fixed instants fall within 90 days after it
 };

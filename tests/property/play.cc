@@ -1,0 +1,133 @@
+#include "property/play.h"
+
+#include <fmt/format.h>
+
+#include "model/json.h"
+#include "support/text_spec.h"
+
+namespace tailrace::testing {
+namespace {
+
+constexpr engine::Engine::Slice kSmallSlices{.rows = 3, .people = 1};
+
+template <class T>
+T must(Result<T> result, std::string_view what) {
+  if (!result) throw Finding{std::string(what), "success", result.error().message};
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+}  // namespace
+
+std::optional<workspace::Workspace> usable(const workspace::Workspace& workspace) {
+  auto checked = workspace::from_value(workspace::to_value(workspace));
+  MemoryRecords no_records;
+  if (!checked || !engine::Engine(no_records).check(*checked)) return std::nullopt;
+  return std::move(*checked);
+}
+
+Play::Play() : engine_(std::make_unique<engine::Engine>(records_, kSmallSlices)) {}
+
+void Play::take_up(const workspace::Workspace& workspace, Time at) {
+  const std::string payload = to_json(workspace::to_value(workspace));
+  const auto refused = engine_->quarantine().size();
+  apply({.kind = RecordKind::workspace, .received_at = at, .payload = payload});
+  if (engine_->quarantine().size() > refused)
+    throw Finding{"taking up a workspace", "success", engine_->quarantine().back().reason};
+}
+
+void Play::receive(const Input& input, Time received_at) {
+  if (input.kind == Input::Kind::sync_entry) {
+    advance(received_at);  // an entry is no record, so it does not move the clock by itself
+    if (const auto person = engine_->find_person(input.who))
+      engine_->enter_sync(input.name, *person, input.time, output_);
+    return;
+  }
+  const std::string source = "app " + input.who;  // message ids are unique within their source
+  RecordView record{.kind = RecordKind::identify,
+                    .received_at = received_at,
+                    .time = input.time,
+                    .source = source,
+                    .message_id = input.message_id};
+  Value payload = Value::with(Value::Kind::object);
+  (is_anonymous(input.who) ? record.anonymous_id : record.user_id) = input.who;
+  switch (input.kind) {
+    case Input::Kind::event:
+      record.kind = RecordKind::track;
+      record.event = input.name;
+      payload = input.value;
+      break;
+    case Input::Kind::trait:
+      payload.members.emplace_back(input.name, input.value);
+      break;
+    case Input::Kind::consent: {
+      Value consent = Value::with(Value::Kind::object);
+      consent.members.emplace_back(input.name, input.value);
+      payload.members.emplace_back("consent", std::move(consent));
+      break;
+    }
+    case Input::Kind::join:
+      record.user_id = input.other;
+      break;
+    case Input::Kind::merge:
+      record.kind = RecordKind::alias;
+      record.previous_id = input.who;
+      record.user_id = input.other;
+      break;
+    case Input::Kind::removal:
+      record.kind = RecordKind::remove;
+      break;
+    case Input::Kind::sync_entry:
+      break;
+  }
+  const std::string text = to_json(payload);
+  record.payload = text;
+  apply(record);
+}
+
+void Play::apply(const RecordView& record) {
+  must(engine_->apply(records_.append(record), record, output_), "applying a record");
+}
+
+void Play::work() { must(engine_->work(), "a slice of back-fill"); }
+
+void Play::work_all() {
+  while (engine_->work_pending()) work();
+}
+
+void Play::restart() {
+  const std::string snapshot = engine_->save();
+  engine_ = std::make_unique<engine::Engine>(records_, kSmallSlices);
+  must(engine_->restore(snapshot), "restoring a snapshot");
+}
+
+Changes Play::take_changes() {
+  Changes changes;
+  for (const Delta& delta : output_.deltas) {
+    if (!engine_->sync_of(delta.segment))
+      changes.emplace_back(delta.at, delta.person, delta.segment.value, delta.change == Change::entered);
+  }
+  output_.clear();
+  return changes;
+}
+
+Membership Play::members() const {
+  Membership result;
+  for (std::uint32_t i = 0; i < workspace().segments.size(); ++i) {
+    for (const PersonId person : engine_->members(SegmentId(i))) result.emplace(i, person);
+  }
+  return result;
+}
+
+std::vector<PersonId> Play::members_at(const workspace::Named& segment, Time t) {
+  return must(engine_->members_at(workspace(), segment.expr, t), "asking for members of the past");
+}
+
+Changes Play::transitions(const workspace::Named& segment, Time from, Time to) {
+  Changes changes;
+  for (const engine::Transition& change :
+       must(engine_->transitions(workspace(), segment.expr, from, to), "asking for transitions"))
+    changes.emplace_back(change.at, change.person, 0, change.change == Change::entered);
+  return changes;
+}
+
+}  // namespace tailrace::testing

@@ -1,0 +1,59 @@
+// An engine that a scenario is played on: inputs become records, deltas become changes. What the engine must
+// never do, whatever the scenario, is thrown as a Finding.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "engine/engine.h"
+#include "property/scenario.h"
+#include "support/memory_records.h"
+
+namespace tailrace::testing {
+
+using Membership = std::set<std::pair<std::uint32_t, PersonId>>;               // by segment
+using Changes = std::vector<std::tuple<Time, PersonId, std::uint32_t, bool>>;  // true: entered
+
+// Checked, and such as an engine takes up; nothing if it is not.
+std::optional<workspace::Workspace> usable(const workspace::Workspace& workspace);
+
+class Play {
+ public:
+  Play();
+
+  engine::Engine& engine() { return *engine_; }
+  const engine::Engine& engine() const { return *engine_; }
+  // The live one.
+  const workspace::Workspace& workspace() const { return *engine_->workspace(); }
+
+  void take_up(const workspace::Workspace& workspace, Time at);
+  void receive(const Input& input, Time received_at);
+  void receive(const Input& input) { receive(input, input.received_at); }
+  void advance(Time t) { engine_->advance(t, output_); }
+  void work();      // a slice
+  void work_all();  // until none is pending
+  void restart();   // only while no work is pending
+
+  // What was told since the last time, audiences left out.
+  Changes take_changes();
+  // In segments, as the engine has it now.
+  Membership members() const;
+  std::vector<PersonId> members_at(const workspace::Named& segment, Time t);
+  // As changes of segment 0.
+  Changes transitions(const workspace::Named& segment, Time from, Time to);
+
+ private:
+  void apply(const RecordView& record);
+
+  MemoryRecords records_;
+  std::unique_ptr<engine::Engine> engine_;
+  engine::Output output_;
+};
+
+}  // namespace tailrace::testing

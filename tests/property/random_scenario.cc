@@ -1,0 +1,229 @@
+#include "property/random_scenario.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "property/play.h"
+#include "support/random_expr.h"
+
+namespace tailrace::testing {
+namespace {
+
+bool one_in(Random& random, std::uint64_t n) { return random.below(n) == 0; }
+
+Time random_receipt(Random& random, Time time) {
+  return one_in(random, 2) ? time : std::max(kStart - kDay, random_time(random, kStart));
+}
+
+// One of every form.
+const std::vector<std::string> kTexts{
+    R"(performed "Product Viewed" at least 2 times within 24h and not performed "Order Placed" within 24h)",
+    R"(performed "Product Viewed" at most 1 times within 7d and since last "Order Placed" if any)",
+    R"(last("Order Refunded") between 2h and 24h ago and not performed "Order Placed" since last "Order Refunded")",
+    R"(performed "Product Viewed" within 7d not followed by "Order Placed" within 2h)",
+    R"(performed "Product Viewed" followed by "Order Placed" within 24h not followed by "Order Refunded" within 1h)",
+    R"(performed "Order Placed" yesterday or performed "Order Placed" this week)",
+    R"(sum("Order Placed".revenue within 7d) - sum("Order Refunded".revenue) > 1)",
+    R"(avg("Order Placed".revenue within 24h) >= 0.15 or distinct("Product Viewed".currency) = 2)",
+    R"(performed "Order Placed" where any products (category = "a" and price > 0.1) since "2026-03-02")",
+    R"(performed "Order Placed" where products.price > 0.1 or tags = "a" since first "Order Placed" where revenue > 0)",
+    R"(top 40% by sum("Order Placed".revenue within 7d) where vip)",
+    R"(rank <= 1 by count("Product Viewed" within 24h) among segment "s0")",
+    R"(bottom 50% by spent where lapsed or vip)",
+    R"(entered segment "s0" within 2h and not in segment "s1")",
+    R"(performed "Product Viewed" since entered segment "s3" if any)",
+    R"(was in segment "s7" at "2026-03-08" or consent.ads)",
+    R"(entered segment "s15" within 7d)",
+    R"(entered sync "Winback" within 24h or performed "Order Placed" since entered sync "VIP")",
+    R"(age > 0.2 and tags = "a" and not country in ("US", "b") or address.city exists)",
+    R"(signed_up_at within 7d)",
+    R"((if vip then last("Order Placed") else first("Product Viewed")) within 24h)",
+    R"(lapsed and spent > 0 or tags = tags)",
+    R"(last("Order Placed".tags) = "a" or first("Order Placed".products) exists)",
+    R"(min("Order Placed".revenue) < max("Order Refunded".revenue) and not (age = age))",
+};
+
+void add_syncs(workspace::Workspace& workspace) {
+  for (const std::string_view sync : vocabulary::kSyncs)
+    workspace.syncs.push_back({.name = std::string(sync), .segment = "s0"});
+}
+
+Scenario with_steps(Random& random, std::uint64_t seed, const OracleWorld& world) {
+  Scenario scenario;
+  scenario.seed = seed;
+  scenario.steps = random_steps(random, world);
+  return scenario;
+}
+
+}  // namespace
+
+std::vector<Step> random_steps(Random& random, const OracleWorld& world) {
+  std::vector<Input> inputs;
+  const auto add = [&](Input input) {
+    input.received_at = random_receipt(random, input.time);
+    inputs.push_back(std::move(input));
+  };
+  for (const OraclePerson& person : world.people) {
+    const std::string user = fmt::format("u{}", person.id.value);
+    const std::string anonymous = fmt::format("anon-{}", person.id.value);
+    const bool joins = one_in(random, 2);
+    const auto who = [&] { return joins && one_in(random, 2) ? anonymous : user; };
+    for (const OracleEvent& event : person.events)
+      add({Input::Kind::event,
+           who(),
+           "",
+           event.time,
+           {},
+           event.event,
+           event.properties,
+           fmt::format("{}", event.message_id)});
+    for (const OracleTrait& trait : person.traits)
+      add({Input::Kind::trait,
+           who(),
+           "",
+           trait.time,
+           {},
+           trait.name,
+           trait.value,
+           fmt::format("{}-{}", trait.message_id, user)});
+    for (const OracleConsent& consent : person.consents)
+      add({Input::Kind::consent,
+           who(),
+           "",
+           consent.time,
+           {},
+           consent.purpose,
+           Value::of(consent.granted),
+           fmt::format("{}-{}", consent.message_id, user)});
+    for (const auto& [sync, entries] : person.sync_entries) {
+      for (const Time entry : entries)
+        add({Input::Kind::sync_entry, user, "", entry, {}, sync, {}, "sync-" + user});
+    }
+    const Time some_time = random_time(random, kStart);
+    if (joins) add({Input::Kind::join, anonymous, user, some_time, {}, "", {}, "join-" + user});
+    if (one_in(random, 5))
+      add({Input::Kind::merge,
+           user,
+           fmt::format("u{}", random.below(world.people.size())),
+           some_time,
+           {},
+           "",
+           {},
+           "merge-" + user});
+    if (one_in(random, 8)) add({Input::Kind::removal, user, "", some_time, {}, "", {}, "remove-" + user});
+  }
+  // In order of receipt; what is received at once comes in any order.
+  std::map<std::pair<Time, std::uint64_t>, Input> sorted;
+  for (Input& input : inputs) sorted.emplace(std::pair(input.received_at, random.next()), std::move(input));
+  std::vector<Step> steps;
+  for (auto& [when, input] : sorted) {
+    input.serial = steps.size();
+    steps.push_back({.input = std::move(input)});
+  }
+  return steps;
+}
+
+Travel random_travel(Random& random) {
+  const Time at = random_time(random, kStart) + kDay * static_cast<std::int64_t>(random.below(3));
+  const Time from = random_time(random, kStart);
+  const Time to = std::max(from, random_time(random, kStart)) + kDay;
+  return {at, from, to};
+}
+
+workspace::Workspace empty_workspace(const OracleWorld& world, bool holds_back) {
+  workspace::Workspace workspace;
+  workspace.name = "random";
+  workspace.time_zone = world.time_zone;
+  workspace.consent_unknown = world.consent_unknown;
+  for (const std::string_view event : vocabulary::kEvents) {
+    if (!holds_back || event != kHeldBack)
+      workspace.taxonomy.events.push_back({.name = std::string(event), .aliases = {}});
+  }
+  for (const std::string_view trait : vocabulary::kTraits) {
+    const auto type = trait == "vip"            ? language::Type::boolean
+                      : trait == "signed_up_at" ? language::Type::time
+                                                : language::Type::any;
+    workspace.taxonomy.traits.push_back({std::string(trait), type});
+  }
+  workspace.definitions.push_back(
+      {.name = "lapsed", .text = R"(performed "Order Placed" and not performed "Order Placed" within 24h)"});
+  workspace.attributes.push_back({.name = "spent", .text = R"(sum("Order Placed".revenue))"});
+  return workspace;
+}
+
+bool add_segment(workspace::Workspace& workspace, const std::string& name, const std::string& text) {
+  workspace::Workspace larger = workspace;
+  larger.segments.push_back({.name = name, .text = text});
+  auto checked = usable(larger);
+  if (!checked) return false;
+  workspace = std::move(*checked);
+  return true;
+}
+
+workspace::Workspace fixed_workspace(const OracleWorld& world) {
+  workspace::Workspace workspace = empty_workspace(world, false);
+  for (const std::string& text : kTexts) {
+    workspace.segments.push_back({.name = fmt::format("s{}", workspace.segments.size()), .text = text});
+  }
+  add_syncs(workspace);
+  const auto checked = workspace::from_value(workspace::to_value(workspace));
+  EXPECT_TRUE(checked) << checked.error().message;
+  return checked ? *checked : workspace;
+}
+
+workspace::Workspace random_workspace(Random& random, const OracleWorld& world,
+                                      const WorkspaceOptions& wanted) {
+  workspace::Workspace workspace = empty_workspace(world, wanted.holds_back);
+  workspace.segments.push_back({.name = "s0", .text = "vip"});
+  add_syncs(workspace);
+  RandomExprOptions options;
+  options.depth = 3;
+  options.epoch = kStart;
+  options.syncs = {"Winback", "VIP"};
+  options.texts = {vocabulary::kStrings.begin(), vocabulary::kStrings.end()};
+  options.events.assign(vocabulary::kEvents.begin(), vocabulary::kEvents.end());
+  if (wanted.holds_back) std::erase(options.events, kHeldBack);
+  options.number_traits = {"age", "spent"};
+  options.text_properties = {"currency", "tags"};
+  options.text_traits = {"country", "tags", "address.city"};
+  options.segments = {"s0"};
+  options.calendar = options.instants = wanted.fixed_times;
+  // A rank's past cannot be asked for inside an expression, so those without ranks come first and are the
+  // ones spoken of.
+  for (int tries = 0; workspace.segments.size() < 5 && tries < 40; ++tries) {
+    options.ranks = wanted.ranks && workspace.segments.size() >= 3;
+    if (add_segment(workspace, fmt::format("s{}", workspace.segments.size()),
+                    language::print(*random_expr(random, options))) &&
+        !options.ranks && wanted.nested)
+      options.segments.push_back(workspace.segments.back().name);
+  }
+  EXPECT_EQ(workspace.segments.size(), 5u) << "most random expressions should pass the check";
+  return workspace;
+}
+
+Scenario fixed_scenario(Random& random, std::uint64_t seed) {
+  const OracleWorld world = random_world(random, kSmall);
+  workspace::Workspace workspace = fixed_workspace(world);
+  Scenario scenario = with_steps(random, seed, world);
+  scenario.first = std::move(workspace);
+  return scenario;
+}
+
+Scenario random_scenario(Random& random, std::uint64_t seed) {
+  const OracleWorld world = random_world(random, kSmall);
+  const bool holds_back = one_in(random, 3);
+  workspace::Workspace first = random_workspace(random, world, {.holds_back = holds_back});
+  workspace::Workspace second = random_workspace(random, world, {});
+  Scenario scenario = with_steps(random, seed, world);
+  scenario.holds_back = holds_back;
+  scenario.first = std::move(first);
+  scenario.second = std::move(second);
+  scenario.change = random.below(scenario.steps.size() + 1);
+  return scenario;
+}
+
+}  // namespace tailrace::testing
