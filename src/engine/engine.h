@@ -105,9 +105,9 @@ class Engine {
 
   // Errors: corrupt, io (a record that is needed again cannot be read); after one the engine must not go on.
   Result<void> apply(Position position, const RecordView& record, Output& output);
-  // Applies `count` records; what each will touch is fetched into the caches while those before it are applied.
-  // record_at(i) -> Result<Located>, whose bytes must stay until it is applied; applied(i, record) is called
-  // after each.
+  // Applies `count` records; what each will touch is fetched into the caches while those before it are
+  // applied. record_at(i) -> Result<Located>, whose bytes must stay until it is applied; applied(i, record)
+  // is called after each.
   struct Located {
     Position position;
     RecordView record;

@@ -83,14 +83,13 @@ void Deduplication::save(ByteWriter& out) const {
 }
 
 Result<void> Deduplication::restore(ByteReader& in) {
-  for (auto left = TRY(in.get_count(sizeof(Hour))); left > 0; --left)
-    hours_.push_back(TRY(in.get<Hour>()));
+  for (auto left = TRY(in.get_count(sizeof(Hour))); left > 0; --left) hours_.push_back(TRY(in.get<Hour>()));
   for (Shard& shard : shards_) {
     shard.tags = TRY(in.get_array<std::uint32_t>());
     shard.positions = TRY(in.get_array<Position>());
     const std::size_t size = shard.tags.size();
-    shard.count = static_cast<std::uint32_t>(size - static_cast<std::size_t>(
-                                                        std::count(shard.tags.begin(), shard.tags.end(), 0U)));
+    shard.count = static_cast<std::uint32_t>(
+        size - static_cast<std::size_t>(std::count(shard.tags.begin(), shard.tags.end(), 0U)));
     if (size != shard.positions.size() || (size & (size - 1)) != 0 || shard.count * 4ULL > size * 3ULL)
       return fail(Error::Code::corrupt, "a part of the message ids is incomplete");
   }

@@ -190,7 +190,7 @@ void Core::run() {
 
 void Core::apply(const log::CommittedBatch& batch) {
   const auto record_at = [&](std::size_t i) -> Result<engine::Engine::Located> {
-    return engine::Engine::Located{batch.positions[i], TRY(decode_record(batch.record(i)))};
+    return engine::Engine::Located { batch.positions[i], TRY(decode_record(batch.record(i))) };
   };
   const auto after = [&](std::size_t, const RecordView& record) {
     if (!output_.deltas.empty() || !output_.changed_profiles.empty() || !output_.deletions.empty())
