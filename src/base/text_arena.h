@@ -36,7 +36,8 @@ class TextArena {
 
   void save(ByteWriter& out) const {
     out.put(end_);
-    for (const char* chunk : chunks_) out.put_string({chunk, kChunk});
+    for (std::uint64_t begin = 0; begin < end_; begin += kChunk)
+      out.put_string({chunks_[begin / kChunk], std::min<std::uint64_t>(kChunk, end_ - begin)});
   }
   Result<void> restore(ByteReader& in) {
     end_ = TRY(in.get<std::uint64_t>());
@@ -46,10 +47,11 @@ class TextArena {
     std::vector<std::string_view> parts;
     for (std::uint64_t i = 0; i < count; ++i) {
       parts.push_back(TRY(in.get_view()));
-      if (parts.back().size() != kChunk) return fail(Error::Code::corrupt, "a part of the texts is missing");
+      if (parts.back().size() != std::min<std::uint64_t>(kChunk, end_ - i * kChunk))
+        return fail(Error::Code::corrupt, "a part of the texts is missing");
     }
     if (count > 0) append_chunks(count);
-    for (std::uint64_t i = 0; i < count; ++i) std::memcpy(chunks_[i], parts[i].data(), kChunk);
+    for (std::uint64_t i = 0; i < count; ++i) std::memcpy(chunks_[i], parts[i].data(), parts[i].size());
     return {};
   }
 

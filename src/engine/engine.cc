@@ -164,16 +164,16 @@ void Engine::expect(const RecordView& record) {
   Expected& now = before(0);
   now = {};
   const bool by_user = !record.user_id.empty();
-  now.kind = by_user ? IdentifierKind::external_id : IdentifierKind::anonymous_id;
-  now.identifier = by_user ? record.user_id : record.anonymous_id;
+  const std::string_view identifier = by_user ? record.user_id : record.anonymous_id;
   if (record.kind == RecordKind::track) now.event = record.event;
-  if (!now.identifier.empty()) {
-    now.key = profiles_.directory().prefetch(now.kind, now.identifier);
+  if (!identifier.empty()) {
+    now.key = profiles_.directory().prefetch(
+        by_user ? IdentifierKind::external_id : IdentifierKind::anonymous_id, identifier);
     deduplication_.prefetch(message_hash(record.source, record.message_id));
   }
   if (const Expected& one = before(kText); one.key != 0) profiles_.directory().prefetch_text(one.key);
   if (Expected& one = before(kPerson); one.key != 0) {
-    one.person = profiles_.directory().find(one.kind, one.identifier);
+    one.person = profiles_.directory().guess(one.key);
     if (one.person) {
       history_.places().prefetch(*one.person);
       if (live_) live_->tracker->prefetch(*one.person);

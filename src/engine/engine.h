@@ -226,8 +226,6 @@ class Engine {
   Value properties_;  // of the event that is applied; kept for its memory
   // Records of which expect() spoke, the newest last, each at its stage of being fetched.
   struct Expected {
-    IdentifierKind kind = IdentifierKind::external_id;
-    std::string_view identifier;
     std::string_view event;
     std::uint64_t key = 0;
     std::optional<PersonId> person;

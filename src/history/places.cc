@@ -1,5 +1,7 @@
 #include "history/places.h"
 
+#include "base/assert.h"
+
 namespace tailrace::history {
 
 Places::Key Places::take_key() {
@@ -7,6 +9,14 @@ Places::Key Places::take_key() {
   const Key key = free_.back();
   free_.pop_back();
   return key;
+}
+
+void Places::give_back(Key key) {
+  if (key + 1 == limit_) {
+    --limit_;
+  } else {
+    free_.push_back(key);
+  }
 }
 
 void Places::sweep() {
@@ -29,6 +39,7 @@ Sum& Places::sum_of(PersonId person, Key key) {
 
 void Places::save(ByteWriter& out) const {
   out.put(limit_);
+  TR_ASSERT(retired_.empty());
   out.put_array(free_);
   map_.save(out);
 }

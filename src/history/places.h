@@ -34,7 +34,7 @@ class Places {
   // Keys of streams and of columns; what a key stands for is up to who took it.
   using Key = std::uint32_t;
   Key take_key();
-  void give_back(Key key) { free_.push_back(key); }  // without ever having used it
+  void give_back(Key key);  // without ever having used it
   // The key's entries go away with the next sweep(), which looks at everybody.
   void retire(Key key) { retired_.push_back(key); }
   void sweep();

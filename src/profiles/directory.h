@@ -30,6 +30,11 @@ class Directory {
   // later the other.
   std::uint64_t prefetch(IdentifierKind kind, std::string_view value) const;
   void prefetch_text(std::uint64_t key) const;
+  // Whose it most likely is, without looking at the text.
+  std::optional<PersonId> guess(std::uint64_t key) const {
+    const Entry* entry = entries_.find(key);
+    return entry == nullptr || entry->person == kNobody ? std::nullopt : std::optional(entry->person);
+  }
 
   void save(ByteWriter& out) const;
   Result<void> restore(ByteReader& in);

@@ -793,19 +793,28 @@ std::optional<Time> distinct_reaches(const Stream& stream, const Stream::Rows& r
   return std::nullopt;
 }
 
-bool newest_is_decisive(const Stream& stream, const Stream::Rows& rows, const Threshold& threshold, Time t) {
-  const std::size_t count = rows.size();
-  const auto is_inside = [&](std::size_t row) {
-    return !threshold.far || rows.times[row] + *threshold.far > t;
-  };
-  if (count < threshold.times || !is_inside(count - 1)) return false;
-  // One more of the value before it is nothing new.
-  const Cell newest = stream.cell(rows, count - 1, *threshold.distinct);
-  if (!newest.present()) return false;
-  if (count > 1 && is_inside(count - 2) && stream.cell(rows, count - 2, *threshold.distinct) == newest)
-    return false;
-  return distinct_reaches(stream, rows, count, threshold, t) &&
-         !distinct_reaches(stream, rows, count - 1, threshold, t);
+RecentValues::RecentValues(const Stream& stream, const Stream::Rows& rows, Column column, std::uint64_t count,
+                           Time low)
+    : newest_(stream.cell(rows, rows.size() - 1, column)), newest_time_(rows.times.back()) {
+  for (std::size_t row = rows.size() - 1; row-- > 0 && found_ < count && rows.times[row] > low;) {
+    const Cell cell = stream.cell(rows, row, column);
+    const auto end = seen_.begin() + found_;
+    if (!cell.present() ||
+        std::any_of(seen_.begin(), end, [&](const Seen& s) { return s.bits == cell.bits; }))
+      continue;
+    if (cell == newest_) place_of_newest_ = found_;
+    seen_[found_++] = {cell.bits, rows.times[row]};
+  }
+}
+
+bool RecentValues::newest_is_decisive(const Threshold& threshold, Time t) const {
+  const std::size_t wanted = threshold.times;
+  const auto is_inside = [&](Time time) { return !threshold.far || time + *threshold.far > t; };
+  // With the newest, its value moves to the front: those before its place move back by one.
+  if (!newest_.present() || place_of_newest_ < wanted || !is_inside(newest_time_)) return false;
+  const bool without = found_ >= wanted && is_inside(seen_[wanted - 1].last);
+  if (without) return false;
+  return wanted == 1 || (found_ >= wanted - 1 && is_inside(seen_[wanted - 2].last));
 }
 
 Time Node::values(const World& world, PersonId person, Time t, std::vector<Scalar>& values) const {

@@ -4,6 +4,7 @@
 // canonical text).
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -105,9 +106,29 @@ constexpr std::uint64_t kDistinctMax = 64;
 // missing: it is not.
 std::optional<Time> distinct_reaches(const history::Stream& stream, const history::Stream::Rows& rows,
                                      std::size_t count, const Threshold& threshold, Time t);
-// Is such a threshold reached with the newest row, at t, and not without it? No row is later than t.
-bool newest_is_decisive(const history::Stream& stream, const history::Stream::Rows& rows,
-                        const Threshold& threshold, Time t);
+
+// The distinct values of a column by their last events, the most recent first: what many thresholds ask of
+// the same rows is worked out once.
+class RecentValues {
+ public:
+  // Of all rows but the newest: up to `count` values (at most kDistinctMax), of events after `low`.
+  RecentValues(const history::Stream& stream, const history::Stream::Rows& rows, history::Column column,
+               std::uint64_t count, Time low);
+  // Is a threshold reached with the newest row, at t, and not without it? It asks for no more values and
+  // reaches no farther than the constructor was told, and no row is later than t.
+  bool newest_is_decisive(const Threshold& threshold, Time t) const;
+
+ private:
+  struct Seen {
+    std::uint64_t bits;
+    Time last;
+  };
+  std::array<Seen, kDistinctMax> seen_;
+  std::size_t found_ = 0;
+  std::size_t place_of_newest_ = kDistinctMax;  // among them; kDistinctMax: it is another value
+  history::Cell newest_;
+  Time newest_time_;
+};
 
 // How an expression uses a stream.
 struct StreamUse {

@@ -52,8 +52,18 @@ void Tracker::index(Item item, const Dependencies& dependencies) {
       continue;
     }
     for (const Threshold& threshold : use.thresholds) {
-      auto* of_kind = &uses.distincts;
-      if (!threshold.distinct) {
+      std::vector<OfThreshold>* of_kind = nullptr;
+      if (threshold.distinct) {
+        const auto same_column = [&](const auto& other) { return other.column == *threshold.distinct; };
+        auto of_column = std::find_if(uses.distincts.begin(), uses.distincts.end(), same_column);
+        if (of_column == uses.distincts.end()) {
+          of_column =
+              uses.distincts.insert(of_column, {*threshold.distinct, threshold.times, reach(threshold), {}});
+        }
+        of_column->most = std::max(of_column->most, threshold.times);
+        of_column->farthest = std::max(of_column->farthest, reach(threshold));
+        of_kind = &of_column->thresholds;
+      } else {
         const auto same_times = [&](const auto& other) { return other.times == threshold.times; };
         auto times = std::find_if(uses.counts.begin(), uses.counts.end(), same_times);
         if (times == uses.counts.end()) times = uses.counts.insert(times, {threshold.times, {}});
@@ -162,8 +172,16 @@ void Tracker::mark_stream(const Touch& touch, history::StreamId stream, Time t) 
                                  [](Millis age, const auto& other) { return age < reach(other.threshold); });
     for (; next != by_reach.end() && reach(next->threshold) <= without; ++next) mark_all(next->uses);
   }
-  for (const auto& [threshold, users] : uses.distincts) {
-    if (!in_order || newest_is_decisive(events, rows, threshold, t)) mark_all(users);
+  for (const Distincts& of_column : uses.distincts) {
+    if (!in_order) {
+      for (const auto& [threshold, users] : of_column.thresholds) mark_all(users);
+      continue;
+    }
+    const Time low = of_column.farthest == kEver ? kForeverAgo : t - of_column.farthest;
+    const RecentValues values(events, rows, of_column.column, of_column.most, low);
+    for (const auto& [threshold, users] : of_column.thresholds) {
+      if (values.newest_is_decisive(threshold, t)) mark_all(users);
+    }
   }
 }
 

@@ -79,11 +79,18 @@ class Tracker final : public RankView {
     Item item;
     Effect effect;
   };
+  struct OfThreshold {
+    Threshold threshold;
+    std::vector<Use> uses;
+  };
+  // Thresholds on the distinct values of a column.
+  struct Distincts {
+    history::Column column;
+    std::uint64_t most;  // values that one asks for
+    Millis farthest;     // back that one reaches
+    std::vector<OfThreshold> thresholds;
+  };
   struct StreamUses {
-    struct OfThreshold {
-      Threshold threshold;
-      std::vector<Use> uses;
-    };
     // Thresholds of one number of times, by how far they reach: an event can bring those to hold that reach
     // as far as its n-th predecessor and not to the one before, which stand next to each other.
     struct Times {
@@ -91,7 +98,7 @@ class Tracker final : public RankView {
       std::vector<OfThreshold> by_reach;
     };
     std::vector<Times> counts;
-    std::vector<OfThreshold> distincts;
+    std::vector<Distincts> distincts;
     std::vector<Use> others;  // those that see more of the stream than thresholds
   };
   struct Pending {
