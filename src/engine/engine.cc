@@ -87,11 +87,24 @@ class Engine::MessageIds final : public history::MessageIds {
 
 struct Engine::Live {
   Live(workspace::Workspace w, Zone z)
-      : workspace(std::move(w)), taxonomy(workspace.taxonomy), zone(std::move(z)) {}
+      : workspace(std::move(w)),
+        taxonomy(workspace.taxonomy),
+        zone(std::move(z)),
+        events(taxonomy.rule_count()) {}
   workspace::Workspace workspace;
   ingest::Taxonomy taxonomy;
   Zone zone;
   std::unique_ptr<segments::Tracker> tracker;
+  std::vector<std::optional<history::EventId>> events;  // by rule of the taxonomy, once known
+
+  // Missing: no event of that name was admitted yet, nor does a segment ask for it.
+  std::optional<history::EventId> event_of(const ingest::Taxonomy::Named& named,
+                                           const history::History& history) {
+    if (named.rule == ingest::Taxonomy::Named::kNoRule) return history.find_event(named.event);
+    auto& known = events[named.rule];
+    if (!known) known = history.find_event(named.event);
+    return known;
+  }
 };
 
 struct Engine::Question {
@@ -233,23 +246,23 @@ Result<void> Engine::apply_event(Position position, const RecordView& record, Ou
     quarantine_.push_back({position, "no workspace was applied yet: run `tailrace apply`"});
     return {};
   }
-  const ingest::Taxonomy& taxonomy = (next_ ? next_ : live_)->taxonomy;
-  const Value& properties =
-      looked_at(record, history_.find_event(taxonomy.event_of(record)), taxonomy.looks_at(record));
-  const auto verdict = taxonomy.judge(record, properties);
-  if (!verdict.reason.empty()) {
-    quarantine_.push_back({position, verdict.reason});
+  Live& judge = next_ ? *next_ : *live_;
+  const auto named = judge.taxonomy.name(record);
+  auto event = judge.event_of(named, history_);
+  const Value& properties = looked_at(record, event, judge.taxonomy.looks_at(named));
+  if (std::string reason = judge.taxonomy.judge(named, properties); !reason.empty()) {
+    quarantine_.push_back({position, std::move(reason)});
     return {};
   }
   if (seen_before(position, record)) return {};
-  admit(position, record, verdict.event, properties, output);
+  if (!event) event = history_.event(named.event);
+  admit(position, record, *event, properties, output);
   return {};
 }
 
-void Engine::admit(Position position, const RecordView& record, std::string_view event_name,
+void Engine::admit(Position position, const RecordView& record, history::EventId event,
                    const Value& properties, Output& output) {
   const auto effect = profiles_.apply(position, record, Value(), consent_of(record));
-  const history::EventId event = history_.event(event_name);
   touched_.clear();
   history_.insert(event, effect.person, record.time, position, record.message_id, properties, *ids_,
                   &touched_);
@@ -429,11 +442,12 @@ Result<void> Engine::judge_again(Output& output) {
       continue;
     }
     const Value properties = properties_of(again);
-    auto verdict = next_->taxonomy.judge(again, properties);
-    if (!verdict.reason.empty()) {
-      quarantine_.push_back({item.position, std::move(verdict.reason)});
+    const auto named = next_->taxonomy.name(again);
+    std::string reason = next_->taxonomy.judge(named, properties);
+    if (!reason.empty()) {
+      quarantine_.push_back({item.position, std::move(reason)});
     } else if (!seen_before(item.position, again)) {
-      admit(item.position, again, verdict.event, properties, output);
+      admit(item.position, again, history_.event(named.event), properties, output);
     }
   }
   return {};

@@ -193,7 +193,7 @@ class Engine {
   void expect(const RecordView& record);
   const Value& looked_at(const RecordView& record, std::optional<history::EventId> event,
                          std::span<const std::string> judged = {});
-  void admit(Position position, const RecordView& record, std::string_view event, const Value& properties,
+  void admit(Position position, const RecordView& record, history::EventId event, const Value& properties,
              Output& output);
   void note_effect(const profiles::Profiles::Effect& effect, std::span<const history::StreamId> touched,
                    Time event_time, Output& output);

@@ -98,49 +98,43 @@ Taxonomy::Taxonomy(const workspace::Taxonomy& rules)
   }
 }
 
-const Taxonomy::Rule* Taxonomy::find(std::string_view name) const {
+std::size_t Taxonomy::find(std::string_view name) const {
   // Most events come under their own spelling; folding allocates.
-  if (const auto same = by_spelling_.find(name); same != by_spelling_.end()) return &rules_[same->second];
-  auto found = by_name_.find(folded(name));
-  return found == by_name_.end() ? nullptr : &rules_[found->second];
+  if (const auto same = by_spelling_.find(name); same != by_spelling_.end()) return same->second;
+  const auto found = by_name_.find(folded(name));
+  return found == by_name_.end() ? Named::kNoRule : found->second;
 }
 
-std::string_view Taxonomy::name_of(const RecordView& record) {
-  return record.kind == RecordKind::page     ? kPageViewed
-         : record.kind == RecordKind::screen ? kScreenViewed
-                                             : record.event;
+Taxonomy::Named Taxonomy::name(const RecordView& record) const {
+  const std::string_view name = record.kind == RecordKind::page     ? kPageViewed
+                                : record.kind == RecordKind::screen ? kScreenViewed
+                                                                    : record.event;
+  const std::size_t rule = find(name);
+  return {rule, rule == Named::kNoRule ? name : std::string_view(rules_[rule].event)};
 }
 
-std::string_view Taxonomy::event_of(const RecordView& record) const {
-  const Rule* rule = find(name_of(record));
-  return rule == nullptr ? name_of(record) : std::string_view(rule->event);
+std::span<const std::string> Taxonomy::looks_at(const Named& named) const {
+  return named.rule == Named::kNoRule ? std::span<const std::string>() : rules_[named.rule].members;
 }
 
-std::span<const std::string> Taxonomy::looks_at(const RecordView& record) const {
-  const Rule* rule = find(name_of(record));
-  return rule == nullptr ? std::span<const std::string>() : rule->members;
-}
-
-Taxonomy::Verdict Taxonomy::judge(const RecordView& record, const Value& properties) const {
-  const std::string_view name = name_of(record);
-  const Rule* rule = find(name);
-  if (rule == nullptr) {
-    if (admit_unknown_) return {name, ""};
-    return {name, fmt::format("unknown event \"{}\": add it, or make it an alias, in taxonomy.yaml", name)};
+std::string Taxonomy::judge(const Named& named, const Value& properties) const {
+  if (named.rule == Named::kNoRule) {
+    if (admit_unknown_) return {};
+    return fmt::format("unknown event \"{}\": add it, or make it an alias, in taxonomy.yaml", named.event);
   }
-  for (const auto& check : rule->checks) {
+  const Rule& rule = rules_[named.rule];
+  for (const auto& check : rule.checks) {
     const Value* value = properties.kind == Value::Kind::object ? properties.find_path(check.name) : nullptr;
     if (value == nullptr || !value->present()) {
-      if (check.required)
-        return {rule->event, fmt::format("\"{}\" without required property `{}`", rule->event, check.name)};
+      if (check.required) return fmt::format("\"{}\" without required property `{}`", rule.event, check.name);
       continue;
     }
     if (!fits(*value, check.type)) {
-      return {rule->event, fmt::format("\"{}\" with `{}` as {}, where the taxonomy says {}", rule->event,
-                                       check.name, kind_name(value->kind), type_name(check.type))};
+      return fmt::format("\"{}\" with `{}` as {}, where the taxonomy says {}", rule.event, check.name,
+                         kind_name(value->kind), type_name(check.type));
     }
   }
-  return {rule->event, ""};
+  return {};
 }
 
 }  // namespace tailrace::ingest

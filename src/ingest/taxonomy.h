@@ -27,17 +27,20 @@ class Taxonomy {
  public:
   explicit Taxonomy(const workspace::Taxonomy& rules);
 
-  struct Verdict {
-    std::string_view
-        event;  // canonical; lent by the taxonomy, or by the record where unknown events are admitted
-    std::string reason;  // empty: admitted
+  // What an event is called, and by which rule.
+  struct Named {
+    static constexpr std::size_t kNoRule = SIZE_MAX;
+    std::size_t rule = kNoRule;
+    // Canonical; lent by the taxonomy, or by the record where there is no rule.
+    std::string_view event;
   };
   // For track, page and screen records.
-  Verdict judge(const RecordView& record, const Value& properties) const;
-  // What the event is called, by its rule; as it came where there is none.
-  std::string_view event_of(const RecordView& record) const;
+  Named name(const RecordView& record) const;
+  std::size_t rule_count() const { return rules_.size(); }
   // The members of an event's properties, at the top level, that judging it looks at.
-  std::span<const std::string> looks_at(const RecordView& record) const;
+  std::span<const std::string> looks_at(const Named& named) const;
+  // Why it is not admitted; empty: it is.
+  std::string judge(const Named& named, const Value& properties) const;
 
  private:
   struct Rule {
@@ -45,8 +48,7 @@ class Taxonomy {
     std::vector<workspace::PropertyRule> checks;  // those that required or typed
     std::vector<std::string> members;             // in which these look
   };
-  const Rule* find(std::string_view name) const;
-  static std::string_view name_of(const RecordView& record);
+  std::size_t find(std::string_view name) const;
 
   bool admit_unknown_;
   std::vector<Rule> rules_;
