@@ -17,6 +17,11 @@
 #include "workload.h"
 #include "workspace/workspace.h"
 
+// As in the server (src/cli/main.cc).
+extern "C" {
+const char* malloc_conf = "thp:always,metadata_thp:auto";
+}
+
 namespace tailrace::bench {
 namespace {
 

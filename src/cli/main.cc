@@ -16,6 +16,12 @@
 #include "io/system_clock.h"
 #include "model/json.h"
 
+// Read by jemalloc. What is known of people is hundreds of megabytes looked at in no order: with small pages
+// half the time goes into finding where they are.
+extern "C" {
+const char* malloc_conf = "thp:always,metadata_thp:auto";
+}
+
 namespace tailrace::cli {
 namespace {
 

@@ -55,6 +55,7 @@ struct Output {
   std::vector<Delta> deltas;
   std::vector<PersonId> changed_profiles;  // identifiers, contact traits or consent changed
   std::vector<Deletion> deletions;
+  bool empty() const { return deltas.empty() && changed_profiles.empty() && deletions.empty(); }
   void clear() {
     deltas.clear();
     changed_profiles.clear();

@@ -15,6 +15,7 @@ namespace {
 
 // How long deletions wait for others: each walk over the log serves all that came.
 constexpr Millis kRedactAfter{2'000};
+constexpr std::size_t kRouted = 512;
 
 delivery::Delivery::Origin origin_of(std::string_view source) {
   return source.find('#') == std::string_view::npos ? delivery::Delivery::Origin::live
@@ -189,12 +190,17 @@ void Core::run() {
 }
 
 void Core::apply(const log::CommittedBatch& batch) {
+  std::vector<delivery::Delivery::Origin> origins;  // of the records decoded so far
+  origins.reserve(batch.size());
   const auto record_at = [&](std::size_t i) -> Result<engine::Engine::Located> {
-    return engine::Engine::Located { batch.positions[i], TRY(decode_record(batch.record(i))) };
+    const RecordView record = TRY(decode_record(batch.record(i)));
+    origins.push_back(origin_of(record.source));
+    return engine::Engine::Located{batch.positions[i], record};
   };
-  const auto after = [&](std::size_t, const RecordView& record) {
-    if (!output_.deltas.empty() || !output_.changed_profiles.empty() || !output_.deletions.empty())
-      route(origin_of(record.source));
+  // What many records changed is handed on at once: each hand-over wakes a thread.
+  const auto after = [&](std::size_t i, const RecordView&) {
+    const bool go_on = i + 1 < origins.size() && origins[i + 1] == origins[i] && (i + 1) % kRouted != 0;
+    if (!go_on && !output_.empty()) route(origins[i]);
   };
   if (auto applied = store_->engine().apply_all(batch.size(), output_, record_at, after); !applied)
     return fail(applied.error());
