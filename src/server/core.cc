@@ -183,6 +183,7 @@ void Core::run() {
     if (store_->engine().work_pending()) {
       if (auto worked = store_->engine().work(); !worked) fail(worked.error());
     }
+    look_after_snapshot();
     start_delivery();
     if (task) task(store_->engine());
     if (!deletions_.empty() && clock_() >= redact_at_) redact();
@@ -209,11 +210,26 @@ void Core::apply(const log::CommittedBatch& batch) {
   if (records_since_snapshot_ >= options_.snapshot_every_records && deletions_.empty()) save_snapshot();
 }
 
+// In a copy of this process: writing takes seconds where there are tens of millions of events, and records
+// must not wait for it.
 void Core::save_snapshot() {
   if (store_->engine().work_pending()) return;
+  if (snapshot_ != nullptr) return;  // the one before is being written
   records_since_snapshot_ = 0;
-  if (auto saved = store_->save_snapshot(applied_); !saved)
-    spdlog::error("no snapshot: {}", saved.error().message);
+  auto child = io::ChildProcess::start(
+      [store = store_.get(), applied = applied_] { return store->save_snapshot(applied).has_value(); });
+  if (child) {
+    snapshot_ = std::move(*child);
+  } else {
+    spdlog::error("no snapshot: {}", child.error().message);
+  }
+}
+
+void Core::look_after_snapshot() {
+  if (snapshot_ == nullptr || snapshot_->state() == io::ChildProcess::State::running) return;
+  if (snapshot_->state() == io::ChildProcess::State::failed)
+    spdlog::error("no snapshot: its file could not be written (is the disk full?); restarts take longer");
+  snapshot_.reset();
 }
 
 void Core::let_time_pass() {
@@ -333,6 +349,7 @@ void Core::redact() {
     }
     return false;
   };
+  snapshot_.reset();  // one that is being written is from before, too
   auto outcome = commit_->between_commits([&](log::Log& log) -> Result<void> {
     TRY(store_->drop_snapshot());
     const auto reader = TRY(log.read_from(log.begin()));
@@ -394,6 +411,7 @@ Result<void> Core::stop(Millis grace) {
   }
   arrived_.notify_one();
   thread_.join();
+  snapshot_.reset();
   // With a deletion unfinished, the log is replayed at the next start, and the deletion finished.
   if (failed_ || records_since_snapshot_ == 0 || !deletions_.empty()) return {};
   while (store_->engine().work_pending()) TRY(store_->engine().work());

@@ -20,6 +20,7 @@
 
 #include "base/file.h"
 #include "delivery/ledger.h"
+#include "io/child_process.h"
 #include "log/group_commit.h"
 #include "server/courier.h"
 #include "server/store.h"
@@ -101,6 +102,7 @@ class Core final : public delivery::ProfileSource {
   void start_delivery();
   void redact();
   void save_snapshot();
+  void look_after_snapshot();
   void fail(const Error& error);
 
   Options options_;
@@ -116,6 +118,7 @@ class Core final : public delivery::ProfileSource {
   std::vector<engine::Deletion> deletions_;  // whose records are still to become tombstones
   Position applied_;
   std::uint64_t records_since_snapshot_ = 0;
+  std::unique_ptr<io::ChildProcess> snapshot_;  // being written
   std::uint64_t delivered_generation_ = 0;
 
   std::atomic<bool> failed_{false};

@@ -1,9 +1,80 @@
 #include "server/core.h"
 
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <thread>
+
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include "io/posix_disk.h"
+#include "io/system_clock.h"
 
 namespace tailrace::server {
 namespace {
+
+class RunningStore : public ::testing::Test {
+ protected:
+  RunningStore() {
+    std::string name = ::testing::TempDir() + "tailrace-core-XXXXXX";
+    directory_ = mkdtemp(name.data());
+  }
+  ~RunningStore() override { std::filesystem::remove_all(directory_); }
+
+  std::unique_ptr<Core> start() {
+    Core::Options options;
+    options.store.directory = directory_ + "/store";
+    options.snapshot_every_records = 100;
+    auto core = Core::start(*disk_, std::move(options), io::system_now);
+    EXPECT_TRUE(core.has_value());
+    return std::move(*core);
+  }
+  void identify(Core& core, int person) {
+    const std::string id = fmt::format("u{}", person);
+    RecordView record;
+    record.kind = RecordKind::identify;
+    record.source = "app";
+    record.message_id = id;
+    record.user_id = id;
+    record.payload = R"({"plan":"free"})";
+    std::string bytes;
+    ASSERT_TRUE(encode_record(record, bytes));
+    const auto end = static_cast<std::uint32_t>(bytes.size());
+    ASSERT_TRUE(core.submit_and_wait(std::move(bytes), {end}));
+  }
+  std::string snapshot() const { return directory_ + "/store/snapshot"; }
+
+  std::string directory_;
+  std::unique_ptr<Disk> disk_ = io::posix_disk();
+};
+
+TEST_F(RunningStore, writes_snapshots_beside_the_records_that_go_on) {
+  auto core = start();
+  int people = 0;
+  while (!std::filesystem::exists(snapshot()) && people < 100'000) identify(*core, people++);
+  ASSERT_TRUE(std::filesystem::exists(snapshot())) << "after " << people << " records";
+  const auto kept = directory_ + "/kept";
+  std::filesystem::copy_file(snapshot(), kept);
+  ASSERT_TRUE(core->stop({0}));
+  core.reset();
+  // As after a crash: the snapshot that was written meanwhile, and the log.
+  std::filesystem::copy_file(kept, snapshot(), std::filesystem::copy_options::overwrite_existing);
+  core = start();
+  EXPECT_TRUE(core->store().opened().from_snapshot);
+  EXPECT_LT(core->store().opened().replayed, static_cast<std::uint64_t>(people));
+  EXPECT_EQ(core->call([](engine::Engine& engine) { return engine.counts().people; }),
+            static_cast<std::uint64_t>(people));
+}
+
+TEST_F(RunningStore, stops_while_a_snapshot_is_being_written) {
+  auto core = start();
+  for (int person = 0; person < 105; ++person) identify(*core, person);
+  ASSERT_TRUE(core->stop({0}));
+  core = start();
+  EXPECT_TRUE(core->store().opened().from_snapshot);
+  EXPECT_EQ(core->store().opened().replayed, 0u);
+}
 
 workspace::SyncConfig sync_with_holdout(std::uint32_t per_million) {
   workspace::SyncConfig sync;

@@ -28,13 +28,14 @@ Result<std::string> read_whole(Disk& disk, const std::string& path) {
 }
 
 Result<void> write_whole(Disk& disk, const std::string& directory, const std::string& name,
-                         std::string_view bytes) {
+                         std::string_view bytes, std::string_view more = {}) {
   const std::string path = directory + "/" + name;
   const std::string beside = path + ".new";
   if (disk.exists(beside)) TRY(disk.remove(beside));
   {
     const auto file = TRY(disk.open(beside, Disk::Mode::create_or_open));
     TRY(file->write_at(0, bytes));
+    if (!more.empty()) TRY(file->write_at(bytes.size(), more));
     TRY(file->sync());
   }
   TRY(disk.rename(beside, path));
@@ -135,16 +136,14 @@ Result<void> Store::drop_snapshot() {
 
 Result<void> Store::save_snapshot(Position position) {
   const std::string state = engine_.save();
-  std::string bytes(kSnapshotMagic);
-  bytes.reserve(kSnapshotHeader + state.size());
+  std::string header(kSnapshotMagic);
   const auto put = [&](std::uint64_t value) {
-    bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
+    header.append(reinterpret_cast<const char*>(&value), sizeof value);
   };
   put(position.value);
   put(state.size());
   put(hash64(state));
-  bytes += state;
-  return write_whole(disk_, options_.directory, "snapshot", bytes);
+  return write_whole(disk_, options_.directory, "snapshot", header, state);
 }
 
 }  // namespace tailrace::server
