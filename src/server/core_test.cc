@@ -1,9 +1,8 @@
 #include "server/core.h"
 
-#include <chrono>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
-#include <thread>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -27,7 +26,7 @@ class RunningStore : public ::testing::Test {
     options.store.directory = directory_ + "/store";
     options.snapshot_every_records = 100;
     auto core = Core::start(*disk_, std::move(options), io::system_now);
-    EXPECT_TRUE(core.has_value());
+    if (!core) throw std::runtime_error(core.error().message);
     return std::move(*core);
   }
   void identify(Core& core, int person) {
@@ -71,6 +70,7 @@ TEST_F(RunningStore, stops_while_a_snapshot_is_being_written) {
   auto core = start();
   for (int person = 0; person < 105; ++person) identify(*core, person);
   ASSERT_TRUE(core->stop({0}));
+  core.reset();
   core = start();
   EXPECT_TRUE(core->store().opened().from_snapshot);
   EXPECT_EQ(core->store().opened().replayed, 0u);
