@@ -5,11 +5,13 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
+#include "base/growing_array.h"
 #include "base/result.h"
 
 namespace tailrace {
@@ -29,6 +31,10 @@ class ByteWriter {
   }
   template <class T>
   void put_array(const std::vector<T>& values) {
+    put_array(std::span<const T>(values));
+  }
+  template <class T>
+  void put_array(std::span<const T> values) {
     static_assert(std::is_trivially_copyable_v<T>);
     put<std::uint64_t>(values.size());
     if (!values.empty())
@@ -72,6 +78,17 @@ class ByteReader {
     if (count > 0) std::memcpy(static_cast<void*>(values.data()), rest_.data(), count * sizeof(T));
     rest_.remove_prefix(count * sizeof(T));
     return values;
+  }
+  // Appends what put_array wrote to an array that grows.
+  template <class T>
+  Result<void> get_into(GrowingArray<T>& values) {
+    const auto count = TRY(get<std::uint64_t>());
+    if (rest_.size() / sizeof(T) < count) return short_read();
+    const std::size_t before = values.size();
+    values.grow_to(before + count);
+    if (count > 0) std::memcpy(static_cast<void*>(values.data() + before), rest_.data(), count * sizeof(T));
+    rest_.remove_prefix(count * sizeof(T));
+    return {};
   }
   // A count of things that take at least `bytes_each` bytes: bounds what a damaged count can make us
   // allocate.

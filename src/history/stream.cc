@@ -38,7 +38,7 @@ Stream::~Stream() {
 
 Column Stream::add_column() {
   ColumnData column;
-  column.cells.resize(times_.size());
+  column.cells.grow_to(times_.size());
   column.sum_key = places_->take_key();
   columns_.push_back(std::move(column));
   return static_cast<Column>(columns_.size() - 1);
@@ -68,9 +68,9 @@ std::uint32_t Stream::take_range(std::uint32_t size_class) {
   const std::size_t begin = times_.size();
   const std::size_t end = begin + capacity_of(size_class);
   TR_ASSERT(end <= UINT32_MAX);
-  times_.resize(end);
-  positions_.resize(end);
-  for (ColumnData& column : columns_) column.cells.resize(end);
+  times_.grow_to(end);
+  positions_.grow_to(end);
+  for (ColumnData& column : columns_) column.cells.grow_to(end);
   return static_cast<std::uint32_t>(begin);
 }
 
@@ -192,11 +192,11 @@ void Stream::erase(PersonId person) {
 
 void Stream::save(ByteWriter& out) const {
   out.put(key_);
-  out.put_array(times_);
-  out.put_array(positions_);
+  out.put_array(times_.view());
+  out.put_array(positions_.view());
   out.put<std::uint64_t>(columns_.size());
   for (const ColumnData& column : columns_) {
-    out.put_array(column.cells);
+    out.put_array(column.cells.view());
     out.put(column.sum_key);
   }
   for (const auto& ranges : free_ranges_) out.put_array(ranges);
@@ -206,12 +206,12 @@ void Stream::save(ByteWriter& out) const {
 Result<void> Stream::restore(ByteReader& in) {
   places_->give_back(key_);
   key_ = TRY(in.get<Places::Key>());
-  times_ = TRY(in.get_array<Time>());
-  positions_ = TRY(in.get_array<Position>());
-  columns_.clear();
+  TR_ASSERT(times_.size() == 0 && columns_.empty());
+  TRY(in.get_into(times_));
+  TRY(in.get_into(positions_));
   for (auto left = TRY(in.get_count(12)); left > 0; --left) {
     ColumnData column;
-    column.cells = TRY(in.get_array<Cell>());
+    TRY(in.get_into(column.cells));
     column.sum_key = TRY(in.get<Places::Key>());
     columns_.push_back(std::move(column));
   }

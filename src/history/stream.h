@@ -57,8 +57,8 @@ class Stream {
   // How many rows and the newest one's time are known without looking at the columns. nullptr: no rows.
   const Slot* slot(PersonId person) const { return places_->slot(person, key_); }
   Rows rows(const Slot& slot) const {
-    return {.times = std::span(times_).subspan(slot.begin, slot.count),
-            .positions = std::span(positions_).subspan(slot.begin, slot.count),
+    return {.times = times_.view().subspan(slot.begin, slot.count),
+            .positions = positions_.view().subspan(slot.begin, slot.count),
             .offset = slot.begin};
   }
   Cell cell(const Rows& rows, std::size_t row, Column column) const {
@@ -91,7 +91,7 @@ class Stream {
 
  private:
   struct ColumnData {
-    std::vector<Cell> cells;
+    GrowingArray<Cell> cells;
     Places::Key sum_key = 0;
   };
 
@@ -102,8 +102,8 @@ class Stream {
 
   std::shared_ptr<Places> places_;
   Places::Key key_;
-  std::vector<Time> times_;
-  std::vector<Position> positions_;
+  GrowingArray<Time> times_;
+  GrowingArray<Position> positions_;
   std::vector<ColumnData> columns_;
   std::array<std::vector<std::uint32_t>, Slot::kNoRange> free_ranges_;  // by size class
   std::uint64_t row_count_ = 0;
