@@ -40,6 +40,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/assert.h"
+#include "base/thread_name.h"
 
 namespace tailrace::io {
 namespace {
@@ -623,6 +624,7 @@ class AsioHttpServer final : public HttpServer {
     accept();
     for (const auto& loop : loops_) {
       threads_.emplace_back([loop] {
+        name_thread("http-server");
         const auto work = asio::make_work_guard(loop->context);
         loop->tick();
         loop->context.run();

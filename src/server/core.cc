@@ -9,6 +9,9 @@
 #include <spdlog/spdlog.h>
 
 #include "base/hash.h"
+#include "base/thread_name.h"
+#include "io/system_clock.h"
+#include "server/metrics.h"
 
 namespace tailrace::server {
 namespace {
@@ -82,16 +85,17 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
     const Time pinned{raw->pinned_};
     return pinned == kNever ? raw->clock_() : pinned;
   };
-  core->commit_ = std::make_unique<log::GroupCommit>(core->store_->log(), log::GroupCommit::Options{}, stamp,
-                                                     [raw = core.get()](log::CommittedBatch batch) {
-                                                       raw->queued_bytes_ += batch.bytes.size();
-                                                       {
-                                                         const std::lock_guard lock(raw->mutex_);
-                                                         raw->batches_.push_back(std::move(batch));
-                                                         raw->committing_ = false;
-                                                       }
-                                                       raw->arrived_.notify_one();
-                                                     });
+  core->commit_ = std::make_unique<log::GroupCommit>(
+      core->store_->log(), log::GroupCommit::Options{}, stamp, [raw = core.get()](log::CommittedBatch batch) {
+        const std::int64_t committed = io::stopwatch_nanoseconds();
+        raw->queued_bytes_ += batch.bytes.size();
+        {
+          const std::lock_guard lock(raw->mutex_);
+          raw->batches_.push_back({std::move(batch), committed});
+          raw->committing_ = false;
+        }
+        raw->arrived_.notify_one();
+      });
   if (core->options_.deliver) {
     core->courier_ =
         TRY(Courier::start(*core->ledger_, *core, core->clock_, [raw = core.get()](auto entries) {
@@ -107,7 +111,10 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
           });
         }));
   }
-  core->thread_ = std::thread([raw = core.get()] { raw->run(); });
+  core->thread_ = std::thread([raw = core.get()] {
+    name_thread("core");
+    raw->run();
+  });
   return core;
 }
 
@@ -151,7 +158,7 @@ Result<void> Core::wait_until_live() {
 void Core::run() {
   start_delivery();
   while (true) {
-    std::deque<log::CommittedBatch> batches;
+    std::deque<Arrival> batches;
     std::function<void(engine::Engine&)> task;
     {
       std::unique_lock lock(mutex_);
@@ -170,9 +177,9 @@ void Core::run() {
       }
       if (stopping_ && batches.empty() && !task) return;
     }
-    for (const auto& batch : batches) {
-      if (!failed_) apply(batch);
-      queued_bytes_ -= batch.bytes.size();
+    for (const auto& arrival : batches) {
+      if (!failed_) apply(arrival);
+      queued_bytes_ -= arrival.batch.bytes.size();
     }
     if (failed_) {
       if (task) task(store_->engine());
@@ -188,11 +195,14 @@ void Core::run() {
   }
 }
 
-void Core::apply(const log::CommittedBatch& batch) {
+void Core::apply(const Arrival& arrival) {
+  const log::CommittedBatch& batch = arrival.batch;
   const auto record_at = [&](std::size_t i) -> Result<engine::Engine::Located> {
     return engine::Engine::Located { batch.positions[i], TRY(decode_record(batch.record(i))) };
   };
   const auto after = [&](std::size_t, const RecordView& record) {
+    if (!output_.deltas.empty())
+      metrics().apply_lag.observe(io::stopwatch_nanoseconds() - arrival.committed_ns);
     if (!output_.deltas.empty() || !output_.changed_profiles.empty() || !output_.deletions.empty())
       route(origin_of(record.source));
   };
