@@ -7,11 +7,11 @@
 //   perf record -g build/ingest_bench;  perf stat -e instructions:u build/ingest_bench
 #include <cstdlib>
 #include <filesystem>
+#include <semaphore>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include "io/posix_disk.h"
 #include "io/system_clock.h"
@@ -24,6 +24,7 @@ namespace tailrace::bench {
 namespace {
 
 constexpr std::size_t kEvents = 20'000;
+constexpr std::ptrdiff_t kConnections = 64;  // so many requests wait for their answer
 
 std::vector<std::string> make_bodies(std::size_t messages) {
   const Shape shape;
@@ -74,15 +75,16 @@ int run(int count, char** values) {
 
   start = process_cpu_seconds();
   std::size_t committed = 0;
+  std::counting_semaphore<kConnections> unanswered(kConnections);
   {
     log::GroupCommit group(**log, {}, io::system_now,
                            [&](const log::CommittedBatch& batch) { committed += batch.size(); });
     for (std::size_t i = 0; i < requests; ++i) {
       sources::RawRecords records = read(i);
-      while (true) {
-        // A copy, for a refused submission is gone.
-        if (group.submit(records.bytes, records.ends, [](const Result<log::CommittedRange>&) {})) break;
-        ::sched_yield();
+      unanswered.acquire();
+      if (!group.submit(std::move(records.bytes), std::move(records.ends),
+                        [&](const Result<log::CommittedRange>&) { unanswered.release(); })) {
+        std::abort();
       }
     }
     group.stop();

@@ -1,6 +1,7 @@
 #include "base/time.h"
 
 #include <array>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -64,7 +65,36 @@ struct Scanner {
 
 }  // namespace
 
+namespace {
+
+// What nearly every sender writes: "2026-03-01T10:00:00.000Z". Missing: it is something else, or wrong.
+std::optional<Time> parse_usual_time(std::string_view text) {
+  static constexpr std::string_view kShape = "0000-00-00T00:00:00.000Z";
+  if (text.size() != kShape.size()) return std::nullopt;
+  bool usual = true;
+  for (std::size_t i = 0; i < kShape.size(); ++i) {
+    const auto digit = static_cast<unsigned char>(text[i] - '0');
+    usual = usual & (kShape[i] == '0' ? digit < 10 : text[i] == kShape[i]);
+  }
+  if (!usual) return std::nullopt;
+  const auto two = [&](std::size_t at) {
+    return static_cast<unsigned>((text[at] - '0') * 10 + (text[at + 1] - '0'));
+  };
+  const unsigned year = two(0) * 100 + two(2), month = two(5), day = two(8);
+  const unsigned hour = two(11), minute = two(14), second = two(17);
+  const unsigned millis = two(20) * 10 + static_cast<unsigned>(text[22] - '0');
+  if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
+      minute > 59 || second > 59) {
+    return std::nullopt;
+  }
+  const std::int64_t seconds = ((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+  return Time{seconds * 1000 + millis};
+}
+
+}  // namespace
+
 Result<Time> parse_time(std::string_view text) {
+  if (const auto usual = parse_usual_time(text)) return *usual;
   const auto bad = [&] {
     return invalid(fmt::format("`{}` is not a time; write it like 2026-03-01T10:00:00Z or 2026-03-01",
                                text.substr(0, 64)));

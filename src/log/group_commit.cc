@@ -121,6 +121,15 @@ Result<CommittedBatch> GroupCommit::write(const std::vector<Submission>& submiss
   CommittedBatch batch;
   // The log stamps this very time, so that the batch can be stamped without reading it back.
   batch.received_at = std::max(clock_(), log_.last_received_at());
+  std::size_t bytes = 0, records = 0;
+  for (const auto& submission : submissions) {
+    bytes += submission.bytes.size();
+    records += submission.ends.size();
+  }
+  batch.bytes.reserve(bytes);
+  batch.ends.reserve(records);
+  batch.positions.reserve(records);
+  ranges.reserve(submissions.size());
   for (const auto& submission : submissions) {
     std::size_t begin = batch.bytes.size();
     const std::size_t base = begin;

@@ -6,9 +6,15 @@
 // refuse one message of a batch. The grammar here is RFC 8259; the test compares it with simdjson's DOM.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/result.h"
 
@@ -95,6 +101,7 @@ class JsonScanner {
 
  private:
   void skip_space() {
+    if (at_ == end_ || static_cast<unsigned char>(*at_) > ' ') return;
     const char* from = at_;
     while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
     spaces_ += static_cast<std::size_t>(at_ - from);
@@ -119,7 +126,37 @@ class JsonScanner {
     if (!string(key)) return false;
     return take(':') || expected("`:`");
   }
-  bool string(JsonSlice& out);
+  // at_: its opening quote. Most strings are names and short values, which end within one block.
+  bool string(JsonSlice& out) {
+#ifdef __SSE2__
+    const char* first = at_ + 1;
+    if (end_ - first >= kBlockBytes) {
+      const unsigned ends = block_ends(first);
+      if (ends != 0 && first[std::countr_zero(ends)] == '"') {
+        const auto size = static_cast<std::size_t>(std::countr_zero(ends));
+        out = {JsonType::string, false, false, {first, size}};
+        at_ = first + size + 1;
+        return true;
+      }
+    }
+#endif
+    return long_string(out);
+  }
+  bool long_string(JsonSlice& out);
+#ifdef __SSE2__
+  static constexpr std::ptrdiff_t kBlockBytes = 16;
+  // A bit for each of the 16 bytes at `at` that ends a run of plain string characters: a quote, a backslash
+  // or a control character.
+  static unsigned block_ends(const char* at) {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    const __m128i quotes = _mm_cmpeq_epi8(block, _mm_set1_epi8('"'));
+    const __m128i backslashes = _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'));
+    const __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1f)), block);
+    return static_cast<unsigned>(
+        _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, backslashes), controls)));
+  }
+#endif
+  static const char* run_end(const char* at, const char* end);
   bool escape();
   bool hex4(unsigned& unit);
   bool number(JsonSlice& out);
