@@ -1,36 +1,49 @@
 #!/bin/sh
-# Events per second over loopback HTTP, fully durable, into the real `tailrace serve` with 100 segments.
-#   bench/http.sh BUILD-FOLDER [seconds] [connections]
+# What events over loopback HTTP cost the real `tailrace serve`, acknowledged after fsync, by thread and by the work
+# behind it: workspaces of 100 segments, of the seven named, and of none. First as fast as they go, then at half of
+# the rate at which they were applied, for the latencies.
+#   bench/http.sh BUILD-FOLDER [seconds] [connections] ["SEGMENTS..."] ["MESSAGES..."]
 set -eu
 build=$1
 seconds=${2:-10}
 connections=${3:-32}
-folder=$(mktemp -d)
+segment_counts=${4:-100 7 0}
+batch_sizes=${5:-100 1}
+folder=
 server=
-clean() {
+stop() {
   [ -n "$server" ] && kill "$server" 2>/dev/null && wait "$server" 2>/dev/null
-  rm -rf "$folder"
+  server=
+  [ -n "$folder" ] && rm -rf "$folder"
+  folder=
+  return 0
 }
-trap clean EXIT INT TERM
-"$build/http_load" "$folder"
-TAILRACE_WRITE_KEY=bench "$build/tailrace" serve -w "$folder/workspace" --apply --listen 127.0.0.1:0 >"$folder/out" 2>"$folder/err" &
-server=$!
-port=
-: >>"$folder/out"
-tries=0
-while [ -z "$port" ]; do
-  port=$(sed -n 's/^tailrace serves .*:\([0-9]*\)$/\1/p' "$folder/out")
-  tries=$((tries + 1))
-  [ "$tries" -gt 200 ] && { cat "$folder/err" >&2; exit 1; }
-  sleep 0.1
+trap stop EXIT
+trap 'exit 1' INT TERM
+start() { # segments
+  folder=$(mktemp -d)
+  "$build/http_load" workspace "$folder/workspace" "$1"
+  : >"$folder/out"
+  TAILRACE_WRITE_KEY=bench "$build/tailrace" serve -w "$folder/workspace" --apply --listen 127.0.0.1:0 \
+    >"$folder/out" 2>"$folder/err" &
+  server=$!
+  port=
+  tries=0
+  while [ -z "$port" ]; do
+    port=$(sed -n 's/^tailrace serves .*:\([0-9]*\)$/\1/p' "$folder/out")
+    tries=$((tries + 1))
+    [ "$tries" -gt 200 ] && { cat "$folder/err" >&2; exit 1; }
+    sleep 0.1
+  done
+}
+load() { "$build/http_load" run "$port" "$server" --messages "$messages" --connections "$connections" --seconds "$seconds" "$@"; }
+for segments in $segment_counts; do
+  for messages in $batch_sizes; do
+    start "$segments"
+    echo "http, $segments segments, $messages events a request:"
+    load | tee "$folder/full" | grep -v '^  rate:'
+    echo " at half of that rate:"
+    load --rate "$(($(sed -n 's/^  rate: //p' "$folder/full") / 2))" | tee "$folder/half" | grep -v '^  rate:'
+    stop
+  done
 done
-ticks() { awk '{print $14 + $15}' "/proc/$server/stat"; }
-before=$(ticks)
-wrk -t 1 -c "$connections" -d "${seconds}s" -s "$folder/batches.lua" "http://127.0.0.1:$port" | tee "$folder/wrk" | grep '^sent'
-after=$(ticks)
-curl -s "http://127.0.0.1:$port/metrics" | sed -n 's/^tailrace_queued_bytes /http: bytes committed and still to be applied at the end: /p'
-sed -n 's/^sent \([0-9]*\) requests in \([0-9.]*\) s, \([0-9]*\) errors.*/\1 \2 \3/p' "$folder/wrk" |
-  awk -v ticks="$((after - before))" -v rate="$(getconf CLK_TCK)" '{
-    events = ($1 - $3) * 50; cpu = ticks / rate
-    printf "http: %.0f events/s by the clock, durable; %.0f events per second of server CPU; the server used %.2f cores\n", events / $2, events / cpu, cpu / $2
-  }'

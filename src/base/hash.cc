@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#define XXH_INLINE_ALL  // most of what is hashed is shorter than a call is long
 #include <xxhash.h>
 
 #include "base/assert.h"

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "base/thread_name.h"
 
 namespace tailrace::io {
 namespace {
@@ -191,7 +192,10 @@ class Transfer {
 class CurlClient final : public HttpClient {
  public:
   CurlClient(const ClientOptions& options, CURLM* multi) : options_(options), multi_(multi) {
-    thread_ = std::thread([this] { run(); });
+    thread_ = std::thread([this] {
+      name_thread("http-client");
+      run();
+    });
   }
   ~CurlClient() override {
     stopping_.store(true);

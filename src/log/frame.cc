@@ -84,9 +84,15 @@ std::optional<Position> parse_file_name(std::string_view name) {
 
 void append_frame(std::string& out, std::string_view record) {
   const std::size_t offset = out.size();
-  out.append(kFrameHeaderBytes, '\0');
-  out += record;
-  out.append(offset + frame_bytes(record.size()) - out.size(), '\0');
+  const std::size_t bytes = frame_bytes(record.size());
+  // Not the size it is called with: libstdc++ 12 hands over the capacity when it has grown.
+  out.resize_and_overwrite(offset + bytes, [&](char* begin, std::size_t) {
+    char* const at = begin + offset;
+    std::memset(at, 0, kFrameHeaderBytes);
+    std::memset(at + bytes - kAlignment, 0, kAlignment);  // the padding, and what the record covers
+    std::memcpy(at + kFrameHeaderBytes, record.data(), record.size());
+    return offset + bytes;
+  });
 }
 
 void seal_frame(std::string& out, std::size_t offset, Position position, std::uint32_t length,

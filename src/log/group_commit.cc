@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "base/thread_name.h"
 #include "model/record.h"
 
 namespace tailrace::log {
@@ -32,7 +33,10 @@ Result<void> check_records(const std::string& bytes, const std::vector<std::uint
 GroupCommit::GroupCommit(Log& log, Options options, Clock clock, Consumer on_committed)
     : log_(log), options_(options), clock_(std::move(clock)), on_committed_(std::move(on_committed)) {
   TR_ASSERT(options_.max_pending_bytes <= kMaxPendingBytesMax);
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    name_thread("log-writer");
+    run();
+  });
 }
 
 GroupCommit::~GroupCommit() { stop(); }
@@ -100,14 +104,16 @@ void GroupCommit::commit(std::vector<Submission> submissions) {
     const std::scoped_lock lock(mutex_);
     pending_bytes_ -= bytes;
   }
+  // The consumer first: who was called back finds the records there.
+  const bool written = batch.has_value();
+  if (written) on_committed_(std::move(*batch));
   for (std::size_t i = 0; i < submissions.size(); ++i) {
-    if (batch) {
+    if (written) {
       submissions[i].done(ranges[i]);
     } else {
       submissions[i].done(std::unexpected(batch.error()));
     }
   }
-  if (batch) on_committed_(std::move(*batch));
 }
 
 Result<CommittedBatch> GroupCommit::write(const std::vector<Submission>& submissions,
@@ -115,6 +121,15 @@ Result<CommittedBatch> GroupCommit::write(const std::vector<Submission>& submiss
   CommittedBatch batch;
   // The log stamps this very time, so that the batch can be stamped without reading it back.
   batch.received_at = std::max(clock_(), log_.last_received_at());
+  std::size_t bytes = 0, records = 0;
+  for (const auto& submission : submissions) {
+    bytes += submission.bytes.size();
+    records += submission.ends.size();
+  }
+  batch.bytes.reserve(bytes);
+  batch.ends.reserve(records);
+  batch.positions.reserve(records);
+  ranges.reserve(submissions.size());
   for (const auto& submission : submissions) {
     std::size_t begin = batch.bytes.size();
     const std::size_t base = begin;

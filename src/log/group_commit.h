@@ -4,8 +4,8 @@
 //   TRY(group.submit(std::move(bytes), std::move(ends), [](Result<CommittedRange> range) { ... answer ...
 //   }));
 //
-// One thread writes: it appends all that waits, commits once, calls the producers back in order, and hands
-// the batch on. Callbacks and the consumer run on that thread; while they do, nothing is committed, so they
+// One thread writes: it appends all that waits, commits once, hands the batch on, and calls the producers
+// back in order. Callbacks and the consumer run on that thread; while they do, nothing is committed, so they
 // should be short. A consumer that blocks is back-pressure: submissions pile up to the limit and are refused.
 //
 // Everything here is thread-safe. The log must outlive this and belongs to it alone, but for its readers.

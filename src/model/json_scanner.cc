@@ -26,17 +26,6 @@ constexpr std::uint64_t ends_run(std::uint64_t word) {
          repeat(0x80);
 }
 
-const char* run_end(const char* at, const char* end) {
-  static_assert(std::endian::native == std::endian::little);
-  for (; end - at >= 8; at += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, at, sizeof word);
-    if (const std::uint64_t ends = ends_run(word); ends != 0) return at + std::countr_zero(ends) / 8;
-  }
-  while (at != end && *at != '"' && *at != '\\' && static_cast<unsigned char>(*at) >= 0x20) ++at;
-  return at;
-}
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 int hex_value(char c) {
@@ -76,6 +65,22 @@ void append_utf8(std::string& out, unsigned code) {
 
 }  // namespace
 
+const char* JsonScanner::run_end(const char* at, const char* end) {
+  static_assert(std::endian::native == std::endian::little);
+#ifdef __SSE2__
+  for (; end - at >= kBlockBytes; at += kBlockBytes) {
+    if (const unsigned ends = block_ends(at); ends != 0) return at + std::countr_zero(ends);
+  }
+#endif
+  for (; end - at >= 8; at += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, sizeof word);
+    if (const std::uint64_t ends = ends_run(word); ends != 0) return at + std::countr_zero(ends) / 8;
+  }
+  while (at != end && *at != '"' && *at != '\\' && static_cast<unsigned char>(*at) >= 0x20) ++at;
+  return at;
+}
+
 bool JsonScanner::value(JsonSlice& out, int depth) {
   if (depth > kNestingMax) return expected("less nesting: at most 1024 levels");
   if (depth > kJsonDepthMax) found(JsonFlaw::too_deep);
@@ -101,7 +106,13 @@ bool JsonScanner::value(JsonSlice& out, int depth) {
   }
 }
 
-bool JsonScanner::string(JsonSlice& out) {
+void JsonScanner::skip_spaces() {
+  const char* from = at_;
+  while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
+  spaces_ += static_cast<std::size_t>(at_ - from);
+}
+
+bool JsonScanner::any_string(JsonSlice& out) {
   const char* first = ++at_;
   bool escaped = false;
   for (;;) {

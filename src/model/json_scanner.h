@@ -6,9 +6,15 @@
 // refuse one message of a batch. The grammar here is RFC 8259; the test compares it with simdjson's DOM.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/result.h"
 
@@ -94,12 +100,12 @@ class JsonScanner {
   }
 
  private:
-  void skip_space() {
-    const char* from = at_;
-    while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
-    spaces_ += static_cast<std::size_t>(at_ - from);
+  [[gnu::always_inline]] void skip_space() {
+    if (at_ == end_ || static_cast<unsigned char>(*at_) > ' ') return;
+    skip_spaces();
   }
-  bool take(char c) {
+  void skip_spaces();
+  [[gnu::always_inline]] bool take(char c) {
     skip_space();
     if (at_ == end_ || *at_ != c) return false;
     ++at_;
@@ -119,7 +125,37 @@ class JsonScanner {
     if (!string(key)) return false;
     return take(':') || expected("`:`");
   }
-  bool string(JsonSlice& out);
+  // at_: its opening quote. Strings without escapes, which most are, are read here.
+  bool string(JsonSlice& out) {
+#ifdef __SSE2__
+    const char* const first = at_ + 1;
+    for (const char* block = first; end_ - block >= kBlockBytes; block += kBlockBytes) {
+      const unsigned ends = block_ends(block);
+      if (ends == 0) continue;
+      const char* const last = block + std::countr_zero(ends);
+      if (*last != '"') break;
+      out = {JsonType::string, false, false, {first, static_cast<std::size_t>(last - first)}};
+      at_ = last + 1;
+      return true;
+    }
+#endif
+    return any_string(out);
+  }
+  bool any_string(JsonSlice& out);
+#ifdef __SSE2__
+  static constexpr std::ptrdiff_t kBlockBytes = 16;
+  // A bit for each of the 16 bytes at `at` that ends a run of plain string characters: a quote, a backslash
+  // or a control character.
+  static unsigned block_ends(const char* at) {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    const __m128i quotes = _mm_cmpeq_epi8(block, _mm_set1_epi8('"'));
+    const __m128i backslashes = _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'));
+    const __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1f)), block);
+    return static_cast<unsigned>(
+        _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, backslashes), controls)));
+  }
+#endif
+  static const char* run_end(const char* at, const char* end);
   bool escape();
   bool hex4(unsigned& unit);
   bool number(JsonSlice& out);

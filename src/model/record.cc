@@ -24,10 +24,9 @@ constexpr std::size_t kHeaderBytes = kRecordBytesMin;  // kind, received_at
 constexpr std::size_t kTombstoneBytes = 1 + 8;         // flag and hash
 constexpr std::uint8_t kKindMax = static_cast<std::uint8_t>(RecordKind::rejected);
 
-void append_i64(std::string& out, std::int64_t value) {
-  std::array<char, 8> bytes{};
-  std::memcpy(bytes.data(), &value, bytes.size());
-  out.append(bytes.data(), bytes.size());
+char* put_i64(char* at, std::int64_t value) {
+  std::memcpy(at, &value, sizeof value);
+  return at + sizeof value;
 }
 
 std::int64_t load_i64(const char* bytes) {
@@ -36,11 +35,15 @@ std::int64_t load_i64(const char* bytes) {
   return value;
 }
 
-void append_field(std::string& out, std::string_view field) {
+constexpr std::size_t kLengthBytesMax = 5;
+
+// at: room for kLengthBytesMax and the field. Returns what is behind it.
+char* put_field(char* at, std::string_view field) {
   auto length = static_cast<std::uint32_t>(field.size());
-  for (; length >= 0x80; length >>= 7) out += static_cast<char>((length & 0x7f) | 0x80);
-  out += static_cast<char>(length);
-  out += field;
+  for (; length >= 0x80; length >>= 7) *at++ = static_cast<char>((length & 0x7f) | 0x80);
+  *at++ = static_cast<char>(length);
+  if (!field.empty()) std::memcpy(at, field.data(), field.size());
+  return at + field.size();
 }
 
 bool take_field(std::string_view& rest, std::string_view& field) {
@@ -72,12 +75,17 @@ Result<void> encode_record(const RecordView& record, std::string& out) {
                           record.anonymous_id, record.previous_id, sixth,
                           record.payload,      record.context};
   std::size_t bytes = kHeaderBytes + 8;
-  for (const auto field : fields) bytes += field.size() + 5;
+  for (const auto field : fields) bytes += field.size() + kLengthBytesMax;
   if (bytes > kRecordBytesMax) return invalid("a record is longer than 4 MiB; send less in one message");
-  out += static_cast<char>(record.kind);
-  append_i64(out, record.received_at.ms);
-  append_i64(out, record.time.ms);
-  for (const auto field : fields) append_field(out, field);
+  const std::size_t before = out.size();
+  out.resize_and_overwrite(before + bytes, [&](char* begin, std::size_t) {
+    char* at = begin + before;
+    *at++ = static_cast<char>(record.kind);
+    at = put_i64(at, record.received_at.ms);
+    at = put_i64(at, record.time.ms);
+    for (const auto field : fields) at = put_field(at, field);
+    return at - begin;
+  });
   return {};
 }
 
@@ -138,7 +146,8 @@ void make_tombstone(std::string& encoded, std::size_t offset, std::size_t length
     const std::uint64_t message = message_hash(record->source, record->message_id);
     tail += static_cast<char>(created_person);
     tail.append(reinterpret_cast<const char*>(&message), sizeof message);
-    append_field(tail, record->source);
+    std::string source(record->source.size() + kLengthBytesMax, '\0');
+    tail.append(source.data(), put_field(source.data(), record->source));
   }
   TR_ASSERT(kHeaderBytes + tail.size() <= length);
   tail.resize(length - kHeaderBytes, '\0');

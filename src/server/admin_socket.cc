@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/thread_name.h"
 #include "model/json.h"
 
 namespace tailrace::server {
@@ -126,7 +127,10 @@ Result<std::unique_ptr<AdminServer>> AdminServer::start(const std::string& direc
   ::umask(mask);
   if (bound != 0) return failed("be made");
   if (::listen(server->listener_, 16) != 0 || ::pipe2(server->wake_, O_CLOEXEC) != 0) return failed("listen");
-  server->acceptor_ = std::thread([raw = server.get()] { raw->accept_all(); });
+  server->acceptor_ = std::thread([raw = server.get()] {
+    name_thread("admin");
+    raw->accept_all();
+  });
   return server;
 }
 

@@ -9,6 +9,9 @@
 #include <spdlog/spdlog.h>
 
 #include "base/hash.h"
+#include "base/thread_name.h"
+#include "io/system_clock.h"
+#include "server/metrics.h"
 
 namespace tailrace::server {
 namespace {
@@ -83,16 +86,17 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
     const Time pinned{raw->pinned_};
     return pinned == kNever ? raw->clock_() : pinned;
   };
-  core->commit_ = std::make_unique<log::GroupCommit>(core->store_->log(), log::GroupCommit::Options{}, stamp,
-                                                     [raw = core.get()](log::CommittedBatch batch) {
-                                                       raw->queued_bytes_ += batch.bytes.size();
-                                                       {
-                                                         const std::lock_guard lock(raw->mutex_);
-                                                         raw->batches_.push_back(std::move(batch));
-                                                         raw->committing_ = false;
-                                                       }
-                                                       raw->arrived_.notify_one();
-                                                     });
+  core->commit_ = std::make_unique<log::GroupCommit>(
+      core->store_->log(), log::GroupCommit::Options{}, stamp, [raw = core.get()](log::CommittedBatch batch) {
+        const std::int64_t committed = io::stopwatch_nanoseconds();
+        raw->queued_bytes_ += batch.bytes.size();
+        {
+          const std::lock_guard lock(raw->mutex_);
+          raw->batches_.push_back({std::move(batch), committed});
+          raw->committing_ = false;
+        }
+        raw->arrived_.notify_one();
+      });
   if (core->options_.deliver) {
     core->courier_ =
         TRY(Courier::start(*core->ledger_, *core, core->clock_, [raw = core.get()](auto entries) {
@@ -108,7 +112,10 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
           });
         }));
   }
-  core->thread_ = std::thread([raw = core.get()] { raw->run(); });
+  core->thread_ = std::thread([raw = core.get()] {
+    name_thread("core");
+    raw->run();
+  });
   return core;
 }
 
@@ -152,7 +159,7 @@ Result<void> Core::wait_until_live() {
 void Core::run() {
   start_delivery();
   while (true) {
-    std::deque<log::CommittedBatch> batches;
+    std::deque<Arrival> batches;
     std::function<void(engine::Engine&)> task;
     {
       std::unique_lock lock(mutex_);
@@ -171,9 +178,9 @@ void Core::run() {
       }
       if (stopping_ && batches.empty() && !task) return;
     }
-    for (const auto& batch : batches) {
-      if (!failed_) apply(batch);
-      queued_bytes_ -= batch.bytes.size();
+    for (const auto& arrival : batches) {
+      if (!failed_) apply(arrival);
+      queued_bytes_ -= arrival.batch.bytes.size();
     }
     if (failed_) {
       if (task) task(store_->engine());
@@ -190,7 +197,8 @@ void Core::run() {
   }
 }
 
-void Core::apply(const log::CommittedBatch& batch) {
+void Core::apply(const Arrival& arrival) {
+  const log::CommittedBatch& batch = arrival.batch;
   std::vector<delivery::Delivery::Origin> origins;  // of the records decoded so far
   origins.reserve(batch.size());
   const auto record_at = [&](std::size_t i) -> Result<engine::Engine::Located> {
@@ -201,7 +209,10 @@ void Core::apply(const log::CommittedBatch& batch) {
   // What many records changed is handed on at once: each hand-over wakes a thread.
   const auto after = [&](std::size_t i, const RecordView&) {
     const bool go_on = i + 1 < origins.size() && origins[i + 1] == origins[i] && (i + 1) % kRouted != 0;
-    if (!go_on && !output_.empty()) route(origins[i]);
+    if (go_on || output_.empty()) return;
+    if (!output_.deltas.empty())
+      metrics().apply_lag.observe(io::stopwatch_nanoseconds() - arrival.committed_ns);
+    route(origins[i]);
   };
   if (auto applied = store_->engine().apply_all(batch.size(), output_, record_at, after); !applied)
     return fail(applied.error());

@@ -96,7 +96,11 @@ class Core final : public delivery::ProfileSource {
  private:
   Core(Options options, Clock clock);
   void run();
-  void apply(const log::CommittedBatch& batch);
+  struct Arrival {
+    log::CommittedBatch batch;
+    std::int64_t committed_ns;  // io::stopwatch_nanoseconds() when it was on disk
+  };
+  void apply(const Arrival& arrival);
   void let_time_pass();
   void route(delivery::Delivery::Origin origin);
   void start_delivery();
@@ -129,7 +133,7 @@ class Core final : public delivery::ProfileSource {
   std::mutex one_import_;
   std::mutex mutex_;
   std::condition_variable arrived_;
-  std::deque<log::CommittedBatch> batches_;
+  std::deque<Arrival> batches_;
   std::deque<std::function<void(engine::Engine&)>> tasks_;
   bool stopping_ = false;
   std::thread thread_;

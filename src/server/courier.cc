@@ -4,6 +4,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/thread_name.h"
+
 namespace tailrace::server {
 
 Courier::Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, Clock clock,
@@ -18,7 +20,10 @@ Result<std::unique_ptr<Courier>> Courier::start(delivery::Ledger& ledger, delive
                                                 Clock clock, OnEntries on_entries) {
   std::unique_ptr<Courier> courier(new Courier(ledger, profiles, std::move(clock), std::move(on_entries)));
   courier->client_ = TRY(io::HttpClient::start({}));
-  courier->thread_ = std::thread([raw = courier.get()] { raw->run(); });
+  courier->thread_ = std::thread([raw = courier.get()] {
+    name_thread("courier");
+    raw->run();
+  });
   return courier;
 }
 

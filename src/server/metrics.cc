@@ -28,6 +28,20 @@ struct Text {
   }
 };
 
+void write_lag(Text& text, std::string_view name, std::string_view help, const LagHistogram& lag) {
+  text.kind(name, "histogram", help);
+  std::uint64_t sum = 0;
+  for (std::size_t bucket = 0; bucket < LagHistogram::kMicrosecondsMax.size(); ++bucket) {
+    sum += lag.count(bucket);
+    const double end = static_cast<double>(LagHistogram::kMicrosecondsMax[bucket]) / 1e6;
+    text.value(fmt::format("{}_bucket{{le=\"{}\"}}", name, end), sum);
+  }
+  sum += lag.count(LagHistogram::kMicrosecondsMax.size());
+  text.value(fmt::format("{}_bucket{{le=\"+Inf\"}}", name), sum);
+  text.out += fmt::format("{}_sum {}\n", name, static_cast<double>(lag.microseconds()) / 1e6);
+  text.value(fmt::format("{}_count", name), sum);
+}
+
 void write_engine(Text& text, const engine::Engine& engine) {
   const engine::Counts counts = engine.counts();
   text.single("tailrace_records_total", "counter", "Records applied, of every kind.", counts.records);
@@ -94,6 +108,10 @@ void write_metrics(Core& core, std::unique_ptr<io::Responder> responder) {
   text->single("tailrace_messages_rejected_total", "counter", "Messages that could not become a record.",
                counters.messages_rejected.value());
   text->single("tailrace_queued_bytes", "gauge", "Committed but not yet applied.", core.queued_bytes());
+  write_lag(
+      *text, "tailrace_apply_lag_seconds",
+      "From a record being on disk, just before it is acknowledged, to the changes of segments it caused.",
+      counters.apply_lag);
   auto shared = std::make_shared<std::unique_ptr<io::Responder>>(std::move(responder));
   const auto respond = [text, shared] {
     (*shared)->respond({.status = 200,

@@ -33,7 +33,30 @@ class Counter {
   std::array<Cell, kCells> cells_;
 };
 
+// How long something took, in the buckets of a Prometheus histogram. One thread observes.
+class LagHistogram {
+ public:
+  // Ends of the buckets, inclusive; one more has no end.
+  static constexpr std::array<std::uint64_t, 20> kMicrosecondsMax{
+      50,    100,   200,   300,    500,    750,    1'000,   1'500,   2'000,     3'000,
+      4'000, 5'000, 7'500, 10'000, 20'000, 50'000, 100'000, 300'000, 1'000'000, 10'000'000};
+  void observe(std::int64_t nanoseconds) {
+    const auto microseconds = static_cast<std::uint64_t>(nanoseconds < 0 ? 0 : nanoseconds) / 1000;
+    std::size_t bucket = 0;
+    while (bucket < kMicrosecondsMax.size() && microseconds > kMicrosecondsMax[bucket]) ++bucket;
+    counts_[bucket].fetch_add(1, std::memory_order_relaxed);
+    microseconds_.fetch_add(microseconds, std::memory_order_relaxed);
+  }
+  std::uint64_t count(std::size_t bucket) const { return counts_[bucket].load(std::memory_order_relaxed); }
+  std::uint64_t microseconds() const { return microseconds_.load(std::memory_order_relaxed); }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, kMicrosecondsMax.size() + 1> counts_{};
+  std::atomic<std::uint64_t> microseconds_{0};
+};
+
 struct Metrics {
+  LagHistogram apply_lag;
   Counter http_requests, http_unauthorised, http_refused, http_throttled;
   Counter messages, messages_rejected;
 };

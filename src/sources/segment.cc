@@ -44,30 +44,38 @@ struct Envelope {
   JsonSlice sent_at, context;
 };
 
+// text == word, without a call for the few bytes.
+template <std::size_t Size>
+bool is(std::string_view text, const char (&word)[Size]) {
+  return text.size() == Size - 1 && std::memcmp(text.data(), word, Size - 1) == 0;
+}
+
 // The members we know, by the length of their name first: this is asked for every member of every message.
 JsonSlice Message::* known_member(std::string_view key) {
   switch (key.size()) {
     case 4:
-      return key == "type" ? &Message::type : key == "name" ? &Message::name : nullptr;
+      return is(key, "type") ? &Message::type : is(key, "name") ? &Message::name : nullptr;
     case 5:
-      return key == "event" ? &Message::event : nullptr;
+      return is(key, "event") ? &Message::event : nullptr;
     case 6:
-      return key == "userId"   ? &Message::user_id
-             : key == "traits" ? &Message::traits
-             : key == "sentAt" ? &Message::sent_at
-                               : nullptr;
+      return is(key, "userId")   ? &Message::user_id
+             : is(key, "traits") ? &Message::traits
+             : is(key, "sentAt") ? &Message::sent_at
+                                 : nullptr;
     case 7:
-      return key == "context" ? &Message::context : key == "groupId" ? &Message::group_id : nullptr;
+      return is(key, "context") ? &Message::context : is(key, "groupId") ? &Message::group_id : nullptr;
     case 9:
-      return key == "messageId" ? &Message::message_id : key == "timestamp" ? &Message::timestamp : nullptr;
+      return is(key, "messageId")   ? &Message::message_id
+             : is(key, "timestamp") ? &Message::timestamp
+                                    : nullptr;
     case 10:
-      return key == "properties"   ? &Message::properties
-             : key == "previousId" ? &Message::previous_id
-                                   : nullptr;
+      return is(key, "properties")   ? &Message::properties
+             : is(key, "previousId") ? &Message::previous_id
+                                     : nullptr;
     case 11:
-      return key == "anonymousId" ? &Message::anonymous_id : nullptr;
+      return is(key, "anonymousId") ? &Message::anonymous_id : nullptr;
     case 17:
-      return key == "originalTimestamp" ? &Message::original_timestamp : nullptr;
+      return is(key, "originalTimestamp") ? &Message::original_timestamp : nullptr;
     default:
       return nullptr;
   }
@@ -87,7 +95,7 @@ bool read_traits(JsonScanner& scanner, JsonSlice& traits, bool& hold_contact) {
   std::string scratch;
   return scanner.members(traits, [&](const JsonSlice& key) {
     const std::string_view name = plain_key(key, scratch);
-    const bool contact = name == "email" || name == "phone";
+    const bool contact = is(name, "email") || is(name, "phone");
     JsonSlice value;
     if (!scanner.value(value, 1)) return false;
     if (contact &&
@@ -103,7 +111,7 @@ bool read_context(JsonScanner& scanner, Message& message) {
   message.context_traits = {};
   std::string scratch;
   return scanner.members(message.context, [&](const JsonSlice& key) {
-    if (plain_key(key, scratch) == "traits") {
+    if (is(plain_key(key, scratch), "traits")) {
       return read_traits(scanner, message.context_traits, message.context_traits_hold_contact);
     }
     JsonSlice ignored;
@@ -182,14 +190,12 @@ Result<void> read_batch(JsonScanner& scanner, const SegmentLimits& limits, std::
   return {};
 }
 
-Result<std::vector<Message>> scan(std::string_view body, const SegmentRequest& request,
-                                  const SegmentLimits& limits, Envelope& envelope) {
+Result<void> scan(std::string_view body, const SegmentRequest& request, const SegmentLimits& limits,
+                  std::vector<Message>& messages, Envelope& envelope) {
   if (!simdjson::validate_utf8(body)) return invalid("not valid JSON: it must be UTF-8 text");
   JsonScanner scanner(body);
   if (scanner.peek() != '{') return invalid("the body must be a JSON object");
-  std::vector<Message> messages;
   if (request.call == SegmentCall::batch) {
-    messages.reserve(64);
     TRY(read_batch(scanner, limits, messages, envelope));
   } else if (!read_message(scanner, messages.emplace_back())) {
     return invalid(scanner.error());
@@ -198,7 +204,7 @@ Result<std::vector<Message>> scan(std::string_view body, const SegmentRequest& r
     scanner.expected("the end");
     return invalid(scanner.error());
   }
-  return messages;
+  return {};
 }
 
 std::string_view name_of(JsonType type) {
@@ -274,11 +280,10 @@ std::string_view cut(std::string_view text, std::size_t bytes_max) {
 class Encoder {
  public:
   Encoder(const SegmentRequest& request, const SegmentLimits& limits, const Envelope& envelope,
-          std::size_t body_bytes)
-      : request_(request), limits_(limits), envelope_(envelope) {
+          std::size_t body_bytes, std::size_t messages)
+      : request_(request), limits_(limits), envelope_(envelope), body_bytes_(body_bytes) {
     out_.bytes.reserve(body_bytes + 256);
-    // All the text that is unescaped fits, so views into it stay good.
-    unescaped_.reserve(body_bytes);
+    out_.ends.reserve(messages);
     if (envelope.sent_at.type == JsonType::string && !envelope.sent_at.escaped) {
       if (const auto time = parse_time(envelope.sent_at.text)) batch_sent_at_ = *time;
     }
@@ -316,6 +321,8 @@ class Encoder {
 
   std::string_view text_of(const JsonSlice& slice) {
     if (!slice.escaped) return slice.text;
+    // All the text that is unescaped fits, so views into it stay good.
+    unescaped_.reserve(body_bytes_);
     const std::size_t begin = unescaped_.size();
     append_unescaped(unescaped_, slice.text);
     return std::string_view(unescaped_).substr(begin);
@@ -548,6 +555,7 @@ class Encoder {
   const SegmentRequest& request_;
   const SegmentLimits& limits_;
   const Envelope& envelope_;
+  const std::size_t body_bytes_;
   std::optional<Time> batch_sent_at_;
   std::vector<Member> batch_context_;
   RawRecords out_;
@@ -608,8 +616,11 @@ std::optional<SegmentCall> segment_call(std::string_view path) {
 Result<RawRecords> read_segment(std::string_view body, const SegmentRequest& request,
                                 const SegmentLimits& limits) {
   Envelope envelope;
-  const std::vector<Message> messages = TRY(scan(body, request, limits, envelope));
-  Encoder encoder(request, limits, envelope, body.size());
+  // Kept from body to body: a batch takes more than an allocator hands out cheaply.
+  thread_local std::vector<Message> messages;
+  messages.clear();
+  TRY(scan(body, request, limits, messages, envelope));
+  Encoder encoder(request, limits, envelope, body.size(), messages.size());
   for (const Message& message : messages) encoder.add(message);
   return encoder.take();
 }

@@ -158,6 +158,7 @@ class Serving(unittest.TestCase):
         self.assertIn("tailrace_events_total 1\n", text)
         self.assertIn('tailrace_segment_members{segment="Purchasers 30d"} 1', text)
         self.assertIn("tailrace_sync_desired{", text)
+        self.assertIn('tailrace_apply_lag_seconds_bucket{le="+Inf"} 1\n', text)
 
     def test_identifiers_and_secrets_do_not_reach_the_log(self):
         scene = self.scene
