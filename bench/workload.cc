@@ -466,6 +466,8 @@ std::string workspace_json(std::span<const SegmentText> segments) {
   return to_json(workspace::to_value(loaded.workspace));
 }
 
+std::uint64_t random_at(std::uint64_t n) { return mix((n + 1) * kGolden); }
+
 double process_cpu_seconds() { return seconds_of(CLOCK_PROCESS_CPUTIME_ID); }
 double thread_cpu_seconds() { return seconds_of(CLOCK_THREAD_CPUTIME_ID); }
 double wall_seconds() { return seconds_of(CLOCK_MONOTONIC); }

@@ -116,6 +116,9 @@ constexpr std::array<Expected, 7> kExpected{{{18'783, 939'026'836},
                                              {6'323, 316'573'051},
                                              {2'411, 121'018'629}}};
 
+// The n-th of a fixed row of random numbers.
+std::uint64_t random_at(std::uint64_t n);
+
 // CPU seconds this process has used, and those of the calling thread. On a shared machine they say more than
 // the clock.
 double process_cpu_seconds();
