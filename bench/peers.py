@@ -110,13 +110,14 @@ def collect(results):
 def table(results, settings):
     scratch, fresh = collect(results)
     out = [f"Seven segments over {settings.events:,} events of {settings.people:,} people; milliseconds, smaller is better", ""]
-    out.append(f"{'from nothing':<34}" + "".join(f"{s:>8}" for s in SEGMENTS) + f"{'all':>9}{'CPU':>9}{'all : ours':>12}")
-    ours = next((figure["all"] for label, figure in scratch if label.startswith("Tailrace")), None)
+    out.append(f"{'from nothing':<34}" + "".join(f"{s:>8}" for s in SEGMENTS) + f"{'all':>9}{'CPU':>9}{'all : ours':>12}{'CPU : ours':>12}")
+    ours = next((figure for label, figure in scratch if label.startswith("Tailrace")), None)
     for label, figure in scratch:
         cpu = figure.get("cpu")
         out.append(f"{label:<34}" + "".join(f"{figure[s]:8.2f}" for s in SEGMENTS) + f"{figure['all']:9.2f}"
                    + (f"{cpu:9.2f}" if cpu is not None else f"{'':>9}")
-                   + (f"{figure['all'] / ours:11.2f}x" if ours else ""))
+                   + (f"{figure['all'] / ours['all']:11.2f}x" if ours else "")
+                   + (f"{cpu / ours['cpu']:11.2f}x" if ours and cpu is not None else ""))
     out += ["", f"{f'kept fresh, batches of {settings.batch:,}':<34}{'p50 ms':>10}{'max ms':>10}{'events/s':>14}"
             f"{'per CPU s':>14}{'p50 : ours':>12}{'ours : events/s':>17}"]
     ours = next((figure for label, figure in fresh if label == "Tailrace"), None)
