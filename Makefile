@@ -1,6 +1,6 @@
 # The one door. `make demo` and `make test` install what they need first.
 .DEFAULT_GOAL := build
-.PHONY: build demo test fmt tidy bench fuzz docs clean deps deps-tests
+.PHONY: build demo test fmt tidy bench bench-peers bench-plots fuzz docs clean deps deps-tests deps-bench
 
 JOBS ?= $(shell nproc)
 
@@ -8,6 +8,8 @@ deps:
 	@tools/install-dependencies
 deps-tests:
 	@tools/install-dependencies --tests
+deps-bench:
+	@tools/install-dependencies --bench
 
 # build/tailrace, the one binary.
 build: deps
@@ -22,11 +24,27 @@ demo: build
 test: deps-tests build
 	@tools/run-tests
 
-# The figures of docs/performance.md, as a table with their marks. Takes several minutes and 8 GB of memory.
-bench: deps-tests
-	@cmake -S . -B build -G Ninja -DTAILRACE_BENCH=ON >/dev/null
-	@cmake --build build -j $(JOBS) --target tailrace apply_bench store_bench http_load
-	@bench/run.sh build
+# The benchmarks' programs. `make bench BUILD=folder` for another one than build/.
+BUILD ?= build
+define build-bench
+	@cmake -S . -B $(BUILD) -G Ninja -DTAILRACE_BENCH=ON >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS) --target tailrace bench_programs
+endef
+
+# The figures of docs/performance.md, as a table with their marks. Takes some minutes and 8 GB of memory.
+bench: deps-bench
+	$(build-bench)
+	@bench/run.sh $(BUILD)
+
+# The seven segments in Tailrace, plain C++, DuckDB and ClickHouse, in one run. Installs the two with npm, below $(BUILD).
+bench-peers: deps-bench
+	$(build-bench)
+	@python3 bench/peers.py $(BUILD) $(PEERS)
+
+# How cost grows: measures, and rewrites docs/performance/. Takes a quarter of an hour.
+bench-plots: deps-bench
+	$(build-bench)
+	@python3 bench/scaling.py $(BUILD) docs/performance
 
 fmt:
 	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i

@@ -11,8 +11,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "harness.h"
 #include "io/posix_disk.h"
-#include "model/json.h"
 #include "server/store.h"
 #include "workload.h"
 #include "workspace/workspace.h"
@@ -27,15 +27,6 @@ constexpr std::string_view kWithout = R"(performed "Product Viewed" at least 3 t
 // The most frequent event, so that entries and exits are many.
 constexpr std::string_view kReplayed =
     R"(performed "Product Viewed" at least 2 times within 24h and not performed "Order Placed" within 24h)";
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) {
-    fmt::print(stderr, "{}\n", result.error().message);
-    std::exit(1);
-  }
-  if constexpr (!std::is_void_v<T>) return std::move(*result);
-}
 
 class Timed {
  public:
@@ -129,15 +120,9 @@ class Bench {
   }
 
   void apply_workspace(std::string_view extra) {
-    const std::string folder = directory_ + "/workspace";
-    write_workspace(folder, 100, extra);
-    const auto loaded = workspace::load(folder);
-    if (!loaded.ok()) {
-      for (const auto& problem : loaded.problems)
-        fmt::print(stderr, "{}\n", workspace::render(folder, problem));
-      std::exit(1);
-    }
-    const std::string json = to_json(workspace::to_value(loaded.workspace));
+    std::vector<SegmentText> segments = segment_texts();
+    if (!extra.empty()) segments.push_back({"extra", std::string(extra)});
+    const std::string json = workspace_json(segments);
     RecordView record;
     record.kind = RecordKind::workspace;
     record.payload = json;

@@ -15,7 +15,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "model/json.h"
 #include "model/record.h"
+#include "workspace/workspace.h"
 
 namespace tailrace::bench {
 namespace {
@@ -77,22 +79,24 @@ std::string message_id(const Shape& shape, const ShopEvent& event) {
   return fmt::format("m-{:016x}", mix(shape.seed * kGolden ^ (event.serial + 1)));
 }
 
+std::uint64_t hash_of(const Shape& shape, std::uint32_t person) {
+  return mix(shape.seed * kGolden + person + 1);
+}
+
 struct Traits {
   Time created;
   std::uint64_t id;
   std::string json;
 };
 Traits traits_of(const Shape& shape, std::uint32_t person) {
-  const std::uint64_t hash = mix(shape.seed * kGolden + person + 1);
-  const auto tier = u32((hash >> 8) % 100);
-  const std::string_view name = tier < 50 ? "low" : tier < 85 ? "mid" : "high";
+  const std::uint64_t hash = hash_of(shape, person);
   const Time created = start() - Millis{static_cast<std::int64_t>((hash >> 20) % (900ull * 86'400'000ull))};
   return {
       created, mix(hash + 7),
       fmt::format(
           R"({{"email":"u{}@example.com","phone":"+1{}","country":"{}","created_at":"{}","margin_tier":"{}"}})",
           person, 2'000'000'000ull + mix(hash) % 7'999'999'999ull, kCountries[hash & 15],
-          format_time(created), name)};
+          format_time(created), margin_tier(shape, person))};
 }
 
 double seconds_of(clockid_t clock) {
@@ -102,6 +106,11 @@ double seconds_of(clockid_t clock) {
 }
 
 }  // namespace
+
+std::string_view margin_tier(const Shape& shape, std::uint32_t person) {
+  const auto tier = (hash_of(shape, person) >> 8) % 100;
+  return tier < 50 ? "low" : tier < 85 ? "mid" : "high";
+}
 
 Shop::Shop(const Shape& shape) : shape_(shape), state_(mix(shape.seed + 12345)) {
   const auto people = static_cast<double>(shape.people);
@@ -260,6 +269,9 @@ ShopEvent Shop::next() {
   } else {
     browse(event, bits, draw);
   }
+  if (shape_.hot_events > 0 && mix(event.serial + kGolden) % shape_.events < shape_.hot_events) {
+    event.person = kHotPerson;
+  }
   return event;
 }
 
@@ -312,11 +324,20 @@ void append_track(const Shape& shape, const ShopEvent& event, Time received_at, 
 
 namespace {
 
-// The 93 beside the seven: forms a marketing team writes, spread evenly over the event names.
+// Beside the seven: forms a marketing team writes, spread evenly over the event names. Those after the first
+// hundred differ from them in their windows and numbers.
 std::string generated_segment(std::size_t i) {
   static constexpr std::array<std::string_view, 6> kWindows{"30m", "6h", "24h", "3d", "14d", "45d"};
+  static constexpr std::array<std::size_t, 6> kWindowMinutes{30, 360, 1440, 4320, 20'160, 64'800};
+  const std::size_t round = i < 100 ? 0 : i / 8;
   const auto event = [&](std::size_t shift) { return kEvents[(i * 5 + shift) % 11]; };
-  const auto window = [&](std::size_t shift) { return kWindows[(i + shift) % kWindows.size()]; };
+  const auto window = [&](std::size_t shift) {
+    const std::size_t at = (i + shift) % kWindows.size();
+    return round == 0 ? std::string(kWindows[at]) : fmt::format("{}m", kWindowMinutes[at] + round);
+  };
+  const auto days = [&](std::size_t count) {
+    return round == 0 ? fmt::format("{}d", count) : fmt::format("{}m", count * 1440 + round);
+  };
   switch (i % 8) {
     case 0:
       return fmt::format(R"(performed "{}" at least {} times within {})", event(0), 2 + i % 4, window(0));
@@ -325,14 +346,14 @@ std::string generated_segment(std::size_t i) {
                          event(3), window(2));
     case 2:
       return fmt::format(
-          R"(last("{}") between 2h and {}d ago and not performed "Order Placed" since last "{}")", event(0),
-          1 + i % 9, event(0));
+          R"(last("{}") between 2h and {} ago and not performed "Order Placed" since last "{}")", event(0),
+          days(1 + i % 9), event(0));
     case 3:
-      return fmt::format(R"(count("{}") >= {} and country = "{}")", event(0), 3 + i % 20,
+      return fmt::format(R"(count("{}") >= {} and country = "{}")", event(0), 3 + i % 20 + round,
                          kCountries[i % kCountries.size()]);
     case 4:
-      return fmt::format(R"(performed "Order Placed" where category = "{}" within {}d)",
-                         kCategories[i % kCategories.size()], 10 + i % 60);
+      return fmt::format(R"(performed "Order Placed" where category = "{}" within {})",
+                         kCategories[i % kCategories.size()], days(10 + i % 60));
     case 5:
       return fmt::format(R"(performed "{}" within {} and margin_tier = "high")", event(0), window(3));
     case 6:
@@ -340,12 +361,35 @@ std::string generated_segment(std::size_t i) {
                          50 * (1 + i % 10), event(0), window(4));
     default:
       return fmt::format(
-          R"(distinct("Product Viewed".category within {}d) >= {} and not performed "Order Placed" within {})",
-          1 + i % 5, 2 + i % 3, window(2));
+          R"(distinct("Product Viewed".category within {}) >= {} and not performed "Order Placed" within {})",
+          days(1 + i % 5), 2 + i % 3, window(2));
   }
 }
 
-constexpr std::array<std::string_view, 7> kNamed{
+// Every length of time in the text, in minutes, at least one.
+std::string scale_windows(std::string_view text, std::uint64_t percent) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i;
+    std::uint64_t number = 0;
+    while (end < text.size() && text[end] >= '0' && text[end] <= '9') {
+      number = number * 10 + static_cast<std::uint64_t>(text[end++] - '0');
+    }
+    const char unit = end > i && end < text.size() ? text[end] : ' ';
+    const std::uint64_t minutes = unit == 'm' ? 1 : unit == 'h' ? 60 : unit == 'd' ? 1440 : 0;
+    if (minutes > 0) {
+      out += fmt::format("{}m", std::max<std::uint64_t>(1, number * minutes * percent / 100));
+      i = end + 1;
+    } else {
+      end = std::max(end, i + 1);
+      out += text.substr(i, end - i);
+      i = end;
+    }
+  }
+  return out;
+}
+
+constexpr std::array<std::string_view, kNamedSegments> kNamed{
     R"(performed "Product Viewed" at least 2 times within 7d and not performed "Order Placed" within 24h)",
     R"(performed "Cart Started" within 6h not followed by "Order Placed" within 2h)",
     R"(performed "Order Placed" within 30m)",
@@ -369,7 +413,17 @@ std::string segment_yaml(std::string_view name, std::string_view who) {
 
 }  // namespace
 
-void write_workspace(const std::string& folder, std::size_t segments, std::string_view extra_segment) {
+std::vector<SegmentText> segment_texts(std::size_t count, std::uint64_t window_percent) {
+  std::vector<SegmentText> result;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::string who = i < kNamed.size() ? std::string(kNamed[i]) : generated_segment(i);
+    if (window_percent != 100) who = scale_windows(who, window_percent);
+    result.push_back({fmt::format("s{}", i + 1), std::move(who)});
+  }
+  return result;
+}
+
+void write_workspace(const std::string& folder, std::span<const SegmentText> segments) {
   std::filesystem::create_directories(folder + "/segments");
   write_file(folder + "/tailrace.yaml",
              "name: bench\ngolden_id: external_id\ntime_zone: UTC\nwrite_keys:\n  - name: web\n    env: "
@@ -385,14 +439,34 @@ void write_workspace(const std::string& folder, std::size_t segments, std::strin
       "traits:\n  email: string\n  phone: string\n  country: string\n  created_at: time\n  margin_tier: "
       "string\n";
   write_file(folder + "/taxonomy.yaml", taxonomy);
-  std::string text;
-  for (std::size_t i = 0; i < segments; ++i) {
-    text += segment_yaml(fmt::format("s{}", i + 1),
-                         i < kNamed.size() ? std::string(kNamed[i]) : generated_segment(i));
+  // In files of a size that a person could still read.
+  for (std::size_t begin = 0; begin < segments.size(); begin += 1000) {
+    std::string text;
+    for (const SegmentText& segment :
+         segments.subspan(begin, std::min<std::size_t>(1000, segments.size() - begin)))
+      text += segment_yaml(segment.name, segment.who);
+    write_file(fmt::format("{}/segments/bench-{}.yaml", folder, begin / 1000), text);
   }
-  if (!extra_segment.empty()) text += segment_yaml("extra", extra_segment);
-  write_file(folder + "/segments/bench.yaml", text);
 }
+
+void write_workspace(const std::string& folder, std::size_t segments) {
+  write_workspace(folder, segment_texts(segments));
+}
+
+std::string workspace_json(std::span<const SegmentText> segments) {
+  const std::string folder =
+      fmt::format("{}/tailrace-bench-{}", std::filesystem::temp_directory_path().string(), ::getpid());
+  write_workspace(folder, segments);
+  const auto loaded = workspace::load(folder);
+  for (const auto& problem : loaded.problems) {
+    if (!loaded.ok()) fmt::print(stderr, "{}\n", workspace::render(folder, problem));
+  }
+  std::filesystem::remove_all(folder);
+  if (!loaded.ok()) std::exit(1);
+  return to_json(workspace::to_value(loaded.workspace));
+}
+
+std::uint64_t random_at(std::uint64_t n) { return mix((n + 1) * kGolden); }
 
 double process_cpu_seconds() { return seconds_of(CLOCK_PROCESS_CPUTIME_ID); }
 double thread_cpu_seconds() { return seconds_of(CLOCK_THREAD_CPUTIME_ID); }

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +22,9 @@ struct Shape {
   std::uint64_t people = 100'000;
   std::uint64_t events = 10'000'000;
   std::uint64_t seed = 1;
+  std::uint64_t hot_events = 0;  // about so many of the events are of one person, kHotPerson
 };
+constexpr std::uint32_t kHotPerson = 7;
 
 constexpr Time kEnd{1'767'225'600'000};  // all events are before this
 constexpr Millis kSpan = kDay * 180;
@@ -84,10 +87,22 @@ std::string track_json(const Shape& shape, const ShopEvent& event, Time timestam
 void append_identify(const Shape& shape, std::uint32_t person, std::string& out);
 void append_track(const Shape& shape, const ShopEvent& event, Time received_at, std::string& out);
 
-// Writes tailrace.yaml, taxonomy.yaml and segments into a folder. `segments`: how many, the seven named
-// first.
-void write_workspace(const std::string& folder, std::size_t segments = 100,
-                     std::string_view extra_segment = {});
+// As people.csv has it: "low", "mid" or "high".
+std::string_view margin_tier(const Shape& shape, std::uint32_t person);
+
+struct SegmentText {
+  std::string name;
+  std::string who;
+};
+constexpr std::size_t kNamedSegments = 7;
+// The seven named ones, s1 to s7, then generated ones; no two are alike. All their windows are so many
+// percent as long as they would be.
+std::vector<SegmentText> segment_texts(std::size_t count = 100, std::uint64_t window_percent = 100);
+// Writes tailrace.yaml, taxonomy.yaml and segments into a folder.
+void write_workspace(const std::string& folder, std::span<const SegmentText> segments);
+void write_workspace(const std::string& folder, std::size_t segments = 100);
+// The same as the payload of a workspace record. Ends the program when it is not valid.
+std::string workspace_json(std::span<const SegmentText> segments);
 
 // At kEnd, with the standard shape: how many are in segment s1..s7, and the sum of their ids.
 struct Expected {
@@ -100,6 +115,9 @@ constexpr std::array<Expected, 7> kExpected{{{18'783, 939'026'836},
                                              {2'144, 107'090'418},
                                              {6'323, 316'573'051},
                                              {2'411, 121'018'629}}};
+
+// The n-th of a fixed row of random numbers.
+std::uint64_t random_at(std::uint64_t n);
 
 // CPU seconds this process has used, and those of the calling thread. On a shared machine they say more than
 // the clock.

@@ -1,0 +1,125 @@
+// What the programs that run an engine in one process share: records that stand encoded in memory, and the
+// engine over them.
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "engine/engine.h"
+#include "workload.h"
+
+namespace tailrace::bench {
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) {
+    fmt::print(stderr, "{}\n", result.error().message);
+    std::exit(1);
+  }
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+class InMemory final : public engine::Records {
+ public:
+  Result<RecordView> record(Position position, std::string&) override { return at(position.value); }
+  RecordView at(std::size_t index) const {
+    const std::size_t begin = index == 0 ? 0 : ends_[index - 1];
+    auto record = decode_record(std::string_view(bytes_).substr(begin, ends_[index] - begin));
+    if (!record) std::abort();
+    return *record;
+  }
+  std::string& bytes() { return bytes_; }
+  std::size_t seal() {
+    ends_.push_back(bytes_.size());
+    return ends_.size() - 1;
+  }
+  std::size_t size() const { return ends_.size(); }
+
+ private:
+  std::string bytes_;
+  std::vector<std::size_t> ends_;
+};
+
+// The clock and this thread's CPU time since it was made.
+class Stopwatch {
+ public:
+  double wall_ms() const { return (wall_seconds() - wall_) * 1e3; }
+  double cpu_ms() const { return (thread_cpu_seconds() - cpu_) * 1e3; }
+
+ private:
+  double wall_ = wall_seconds();
+  double cpu_ = thread_cpu_seconds();
+};
+
+// An engine with its records.
+class InProcess {
+ public:
+  engine::Engine& engine() { return engine_; }
+  InMemory& records() { return records_; }
+
+  // Makes a workspace live, at once.
+  void apply_workspace(std::string_view json) {
+    RecordView record;
+    record.kind = RecordKind::workspace;
+    record.received_at = std::max(kEnd - kSpan, engine_.now());
+    record.payload = json;
+    must(encode_record(record, records_.bytes()));
+    engine::Output output;
+    const std::size_t place = records_.seal();
+    must(engine_.apply(Position(place), records_.at(place), output));
+    while (engine_.work_pending()) must(engine_.work());
+    for (const auto& held : engine_.quarantine()) {
+      if (held.position != Position(place)) continue;
+      fmt::print(stderr, "{}\n", held.reason);
+      std::exit(1);
+    }
+  }
+  // Applies the records from `first` to the last; returns the entries and exits.
+  std::uint64_t apply_from(std::size_t first) {
+    std::uint64_t deltas = 0;
+    must(engine_.apply_all(
+        records_.size() - first, output_,
+        [&](std::size_t i) -> Result<engine::Engine::Located> {
+          return engine::Engine::Located{Position(first + i), records_.at(first + i)};
+        },
+        [&](std::size_t, const RecordView&) {
+          deltas += output_.deltas.size();
+          output_.clear();
+        }));
+    return deltas;
+  }
+  void append_people(const Shape& shape) {
+    for (std::uint32_t person = 0; person < shape.people; ++person) {
+      append_identify(shape, person, records_.bytes());
+      records_.seal();
+    }
+  }
+  void append_event(const Shape& shape, const ShopEvent& event) {
+    append_track(shape, event, event.time + Millis{100}, records_.bytes());
+    records_.seal();
+  }
+
+ private:
+  InMemory records_;
+  engine::Engine engine_{records_};
+  engine::Output output_;
+};
+
+// How many are in a segment, and the sum of their numbers in the workload, which are their ids: identify
+// records come in their order.
+struct Members {
+  std::uint64_t count = 0;
+  std::uint64_t sum = 0;
+};
+inline Members members_of(const std::vector<PersonId>& people) {
+  Members found{people.size(), 0};
+  for (const PersonId person : people) found.sum += person.value;
+  return found;
+}
+
+}  // namespace tailrace::bench
