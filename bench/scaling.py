@@ -2,10 +2,12 @@
 """How cost grows: with events, people, segments, window length and one person's share; and the cold time with events.
 
   bench/scaling.py BUILD-FOLDER OUT-FOLDER [--only events,people,segments,windows,hot,cold] [--repeat 1] [--plot]
+                   [--largest N]
 
 Runs apply_bench and seven_bench at several sizes, writes OUT-FOLDER/scaling.csv (a line a run) and a picture for
 each question, OUT-FOLDER/*.svg. --plot: draws again what the table has, without measuring; --only: measures these
-and keeps the other lines. Costs are CPU time, medians of --repeat runs. About a quarter of an hour, 6 GB of memory.
+and keeps the other lines; --largest: no run of more events. Costs are CPU time, medians of --repeat runs. About a
+quarter of an hour on a quiet machine, 6 GB of memory.
 """
 
 import argparse
@@ -106,8 +108,9 @@ def escape(text):
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def plot(path, title, x_label, y_label, lines):
-    """lines: {label: [(x, y)]}, all above zero."""
+def plot(path, title, x_label, y_label, lines, proportional_from=None):
+    """lines: {label: [(x, y)]}, all above zero. proportional_from: a dashed line through the first line's point there, that
+    grows as x does."""
     lines = {label: sorted(points) for label, points in lines.items() if points}
     if not lines:
         return
@@ -143,6 +146,13 @@ def plot(path, title, x_label, y_label, lines):
     out.append(f'<text x="{(LEFT + right) / 2:.1f}" y="{HEIGHT - 16}" text-anchor="middle">{escape(x_label)}</text>')
     middle = (TOP + bottom) / 2
     out.append(f'<text x="18" y="{middle:.1f}" text-anchor="middle" transform="rotate(-90 18 {middle:.1f})">{escape(y_label)}</text>')
+    anchor = next(((x, y) for x, y in next(iter(lines.values())) if x == proportional_from), None)
+    if anchor:
+        first = max(x_low, anchor[0] * y_low / anchor[1])
+        last = min(x_high, anchor[0] * y_high / anchor[1])
+        (x1, y1), (x2, y2) = ((x_at(x), y_at(x * anchor[1] / anchor[0])) for x in (first, last))
+        out.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="#9ca3af" stroke-dasharray="4 4"/>')
+        out.append(f'<text x="{LEFT + 10}" y="{TOP + 12}" fill="#6b7280">dashed: in proportion</text>')
     ends = []  # where each line's label stands, none on another
     for i, (label, points) in enumerate(lines.items()):
         colour = COLOURS[i % len(COLOURS)]
@@ -175,12 +185,13 @@ def draw(rows, folder):
             ("windows", "Cost of an event by the length of windows", "length of all windows, % (1 million events, 100 segments)"),
             ("hot", "Cost of an event when one person has many", "events of one person, of 1 million (100 segments)")]:
         plot(os.path.join(folder, f"{question}.svg"), title, x_label, cost,
-             {"all events": points(question, "ns_per_event", 1e-3), "the last tenth": points(question, "last_tenth_ns", 1e-3)})
+             {"all events": points(question, "ns_per_event", 1e-3), "the last tenth": points(question, "last_tenth_ns", 1e-3)},
+             300 if question == "segments" else None)
     plot(os.path.join(folder, "entries.svg"), "Entries and exits an event causes", "length of all windows, %",
          "entries and exits per event", {"of 100 segments": points("windows", "entries_per_event")})
     plot(os.path.join(folder, "cold.svg"), "A new segment becomes live", "events in the history, a hundred a person",
          "milliseconds of CPU", {name: points(f"cold {name}", "cold_ms") for name in
-                                 ["all", *(f"s{i}" for i in range(1, 8))]})
+                                 ["all", *(f"s{i}" for i in range(1, 8))]}, 1_000_000)
 
 
 def main():
@@ -189,6 +200,7 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--only", default=",".join([*VARIED, "cold"]))
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--largest", type=int, default=10_000_000)
     parser.add_argument("--plot", action="store_true")
     settings = parser.parse_args()
     wanted = set(settings.only.split(","))
@@ -208,13 +220,18 @@ def main():
     if not settings.plot:
         rows = [row for row in rows if row["question"].split(" ")[0] not in wanted]
         for question, sizes in apply_sizes().items():
+            sizes = [{**STANDARD, **size} for size in sizes]
             for size in sizes if question in wanted else []:
-                found = measure_apply(settings.build, question, {**STANDARD, **size}, settings.repeat)
+                if size["events"] > settings.largest:
+                    continue
+                found = measure_apply(settings.build, question, size, settings.repeat)
                 if found:
                     rows.append(found)
                     print(f"{question:<10}{found['size']:>12,}{found['ns_per_event']:>10,} ns an event, the last tenth "
                           f"{found['last_tenth_ns']:,}; {found['entries_per_event']} entries and exits", flush=True)
         for events in COLD_EVENTS if "cold" in wanted else []:
+            if events > settings.largest:
+                continue
             found = measure_cold(settings.build, events, settings.repeat)
             rows += found
             print(f"{'cold':<10}{events:>12,}  " + "  ".join(f"{r['question'][5:]} {r['cold_ms']:g} ms" for r in found), flush=True)
