@@ -59,6 +59,22 @@ TEST(Time, reads_and_prints_iso_8601) {
   EXPECT_EQ(parse_time("1970-01-01")->ms, 0);
 }
 
+TEST(Time, reads_the_usual_form_as_any_other) {
+  // A fourth place behind the point is cut off, and makes the form an unusual one.
+  const std::string usual = "2024-02-29T23:59:58.123Z";
+  for (std::size_t at = 0; at + 1 < usual.size(); ++at) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string text = usual;
+      text[at] = static_cast<char>(byte);
+      std::string longer = text;
+      longer.insert(longer.size() - 1, "0");
+      const auto time = parse_time(text), expected = parse_time(longer);
+      EXPECT_EQ(time.has_value(), expected.has_value()) << text;
+      EXPECT_EQ(time.value_or(Time{}), expected.value_or(Time{})) << text;
+    }
+  }
+}
+
 TEST(Time, refuses_what_cannot_be) {
   for (const auto* text :
        {"", "2026", "2026-13-01", "2026-02-29", "40000-01-01T00:00:00Z", "0000-01-01", "2026-03-01T24:00:00Z",

@@ -32,10 +32,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/field.hpp>
 #include <boost/beast/http/status.hpp>
-#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/verb.hpp>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -54,6 +54,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kSpareBytes = 64;
 constexpr std::size_t kReadBytes = 8 * 1024;
+// A connection keeps at most so much memory of a body for the next one.
+constexpr std::size_t kKeptBodyBytes = 4 * 1024;
 // A body grows by at most this much before its bytes have come, so that a Content-Length alone costs no
 // memory.
 constexpr std::size_t kBodyStepBytes = 256 * 1024;
@@ -105,7 +107,90 @@ class Census {
   std::condition_variable empty_;
 };
 
+std::string_view text(boost::core::string_view view) { return {view.data(), view.size()}; }
+
+// Beast's parser, writing into the request that is handed on, without a message of its own in between.
+class RequestParser final : public http::basic_parser<true> {
+ public:
+  explicit RequestParser(HttpRequest& request) : request_(&request) {}
+
+  // Of the header; the first of a name counts.
+  int version = 0;
+  bool head = false;
+  std::size_t hosts = 0;
+  std::size_t codings = 0;
+  bool coding_is_chunked = false;
+  bool expects_continue = false;
+
+ private:
+  void on_request_impl(http::verb method, boost::core::string_view method_name,
+                       boost::core::string_view target, int its_version, error_code&) override {
+    version = its_version;
+    head = method == http::verb::head;
+    request_->method = method_name;
+    request_->url = target;
+  }
+  void on_response_impl(int, boost::core::string_view, int, error_code&) override {}
+  void on_field_impl(http::field name, boost::core::string_view name_text, boost::core::string_view value,
+                     error_code&) override {
+    if (header_done_) return;  // a trailer
+    if (name == http::field::host) {
+      ++hosts;
+    } else if (name == http::field::transfer_encoding) {
+      if (codings++ == 0) coding_is_chunked = equal_ignoring_case(text(value), "chunked");
+    } else if (name == http::field::expect && !expect_seen_) {
+      expect_seen_ = true;
+      expects_continue = equal_ignoring_case(text(value), "100-continue");
+    }
+    request_->headers.emplace_back(text(name_text), text(value));
+  }
+  void on_header_impl(error_code&) override { header_done_ = true; }
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
+  std::size_t on_body_impl(boost::core::string_view body, error_code&) override {
+    request_->body.append(body.data(), body.size());
+    return body.size();
+  }
+  void on_chunk_header_impl(std::uint64_t, boost::core::string_view, error_code&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, boost::core::string_view body, error_code&) override {
+    request_->body.append(body.data(), body.size());
+    return body.size();
+  }
+  void on_finish_impl(error_code&) override {}
+
+  HttpRequest* request_;
+  bool header_done_ = false;
+  bool expect_seen_ = false;
+};
+
 class Session;
+
+// The head but for the Connection header and the empty line.
+void append_head(std::string& out, const HttpResponse& response, std::size_t body_bytes,
+                 std::string_view date) {
+  fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status,
+                 text(http::obsolete_reason(static_cast<http::status>(response.status))), date);
+  for (const auto& [name, value] : response.headers) {
+    if (equal_ignoring_case(name, "Content-Length") || equal_ignoring_case(name, "Connection") ||
+        equal_ignoring_case(name, "Transfer-Encoding") || equal_ignoring_case(name, "Date")) {
+      continue;  // these are the connection's business
+    }
+    append_header_text(out, name);
+    out += ": ";
+    append_header_text(out, value);
+    out += "\r\n";
+  }
+  if (!body_forbidden(response.status)) {
+    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", body_bytes);
+  }
+}
+
+// The answer to a request: one made for it, or a fixed one.
+struct Answer {
+  std::weak_ptr<Session> session;
+  std::uint64_t serial = 0;
+  HttpResponse response;
+  const HttpResponse* fixed = nullptr;
+};
 
 // Outlives the server while a Responder is kept, so that a late answer finds a closed door and not a hole.
 class Loop : public std::enable_shared_from_this<Loop> {
@@ -123,9 +208,12 @@ class Loop : public std::enable_shared_from_this<Loop> {
     const std::lock_guard lock(mutex);
     if (!ended) asio::post(context, std::move(work));
   }
+  // The same for an answer. Those that come before the loop gets to them cost it one wake-up.
+  void give(Answer answer);
   void end() {
     const std::lock_guard lock(mutex);
     ended = true;
+    answers_.clear();
   }
 
   void open(tcp::socket socket, bool refuse);
@@ -133,6 +221,8 @@ class Loop : public std::enable_shared_from_this<Loop> {
   void close_all();
   void tick();
   std::string_view date();
+  // Head and body, on a connection that stays open.
+  const std::string& fixed_text(const HttpResponse& response);
 
   asio::io_context context{1};
   const Limits limits;
@@ -145,8 +235,15 @@ class Loop : public std::enable_shared_from_this<Loop> {
   asio::steady_timer ticker;
   std::time_t date_second_ = 0;
   std::string date_;
+  struct FixedText {
+    const HttpResponse* response;
+    std::string text;
+  };
+  std::vector<FixedText> fixed_texts_;  // of date_second_
+  void deliver_answers();
   std::mutex mutex;
-  bool ended = false;  // guarded by mutex
+  bool ended = false;            // guarded by mutex
+  std::vector<Answer> answers_;  // guarded by mutex
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -161,10 +258,14 @@ class Session : public std::enable_shared_from_this<Session> {
     write(std::move(response));
   }
 
-  // The answer to request number `serial`; a second one, or one that comes too late, is ignored.
-  void answer(std::uint64_t serial, HttpResponse response) {
-    if (phase_ != Phase::handling || serial != serial_) return;
-    write(std::move(response));
+  // A second answer to a request, or one that comes too late, is ignored.
+  void answer(Answer& answer) {
+    if (phase_ != Phase::handling || answer.serial != serial_) return;
+    if (answer.fixed == nullptr) {
+      write(std::move(answer.response));
+    } else {
+      write_fixed(*answer.fixed);
+    }
   }
 
   void hang_up(std::uint64_t serial) {
@@ -200,18 +301,16 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   enum class Phase : std::uint8_t { idle, reading, handling, writing, lingering, closed };
-  using HeaderParser = http::request_parser<http::empty_body>;
-  using ChunkedParser = http::request_parser<http::string_body>;
-
   void set_deadline(Millis from_now) { deadline_ = Clock::now() + to_chrono(from_now); }
 
   void next_request() {
-    header_.emplace();
-    header_->header_limit(loop_.limits.header_bytes_max);
+    parser_.emplace(request_);
+    parser_->header_limit(loop_.limits.header_bytes_max);
     // Beast would refuse by its own limit of 1 MB; ours is judged with the header, for an answer of our own.
-    header_->body_limit(boost::none);
-    chunked_.reset();
-    request_ = {};
+    parser_->body_limit(boost::none);
+    request_.headers.clear();
+    request_.body.clear();
+    if (request_.body.capacity() > kKeptBodyBytes) request_.body.shrink_to_fit();
     if (buffer_.size() > 0) {
       begin_reading();
       parse_header();
@@ -250,14 +349,14 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void parse_header() {
     error_code error;
-    buffer_.consume(header_->put(buffer_.data(), error));
+    buffer_.consume(parser_->put(buffer_.data(), error));
     if (error == http::error::need_more) {
       read_header();
     } else if (error == http::error::header_limit) {
       refuse_request(431, "the request header is too large");
     } else if (error == http::error::bad_version) {
       refuse_request(505, "speak HTTP/1.1");
-    } else if (error || !header_->is_header_done()) {
+    } else if (error || !parser_->is_header_done()) {
       refuse_request(400, "this is not an HTTP/1.1 request");
     } else {
       judge_header();
@@ -265,35 +364,31 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void judge_header() {
-    const auto& header = header_->get();
-    if (header.version() != 10 && header.version() != 11) {
+    if (parser_->version != 10 && parser_->version != 11) {
       refuse_request(505, "speak HTTP/1.1");
       return;
     }
-    if (header.version() == 11 && header.count(http::field::host) != 1) {
+    if (parser_->version == 11 && parser_->hosts != 1) {
       refuse_request(400, "send one Host header");
       return;
     }
     // Any other coding would leave the end of the body, and so the begin of the next request, to guesswork.
-    const auto codings = header.count(http::field::transfer_encoding);
-    if (codings > 1 ||
-        (codings == 1 && !equal_ignoring_case(text(header[http::field::transfer_encoding]), "chunked"))) {
+    if (parser_->codings > 1 || (parser_->codings == 1 && !parser_->coding_is_chunked)) {
       refuse_request(501, "the only Transfer-Encoding understood is chunked");
       return;
     }
-    if (header_->content_length().value_or(0) > loop_.limits.body_bytes_max) {
+    if (parser_->content_length().value_or(0) > loop_.limits.body_bytes_max) {
       refuse_request(413, "the request body is too large");
       return;
     }
     take_header();
-    if (header_->chunked()) {
-      chunked_.emplace(std::move(*header_));
-      chunked_->eager(true);
-      chunked_->body_limit(loop_.limits.body_bytes_max);
+    if (parser_->chunked()) {
+      parser_->eager(true);
+      parser_->body_limit(loop_.limits.body_bytes_max);
       invite_body([this] { parse_chunked(); });
       return;
     }
-    body_bytes_ = static_cast<std::size_t>(header_->content_length().value_or(0));
+    body_bytes_ = static_cast<std::size_t>(parser_->content_length().value_or(0));
     request_.body.reserve(body_bytes_ + kSpareBytes);
     const std::size_t here = std::min(body_bytes_, buffer_.size());
     request_.body.assign(static_cast<const char*>(buffer_.data().data()), here);
@@ -305,17 +400,11 @@ class Session : public std::enable_shared_from_this<Session> {
     }
   }
 
-  static std::string_view text(boost::core::string_view view) { return {view.data(), view.size()}; }
-
   void take_header() {
-    const auto& header = header_->get();
-    request_.method = header.method_string();
-    request_.url = header.target();
-    for (const auto& field : header) request_.headers.emplace_back(field.name_string(), field.value());
-    head_ = header.method() == http::verb::head;
-    http_1_0_ = header.version() == 10;
-    close_after_ = !header.keep_alive();
-    expects_continue_ = !http_1_0_ && equal_ignoring_case(text(header[http::field::expect]), "100-continue");
+    head_ = parser_->head;
+    http_1_0_ = parser_->version == 10;
+    close_after_ = !parser_->keep_alive();
+    expects_continue_ = !http_1_0_ && parser_->expects_continue;
   }
 
   // Tells a client that waits for it to go on and send the body.
@@ -360,15 +449,14 @@ class Session : public std::enable_shared_from_this<Session> {
   void parse_chunked() {
     error_code error;
     // The parser takes one step at a time and asks for more when a step needs more bytes than there are.
-    while (!error && !chunked_->is_done() && buffer_.size() > 0) {
-      buffer_.consume(chunked_->put(buffer_.data(), error));
+    while (!error && !parser_->is_done() && buffer_.size() > 0) {
+      buffer_.consume(parser_->put(buffer_.data(), error));
     }
     if (error == http::error::body_limit) {
       refuse_request(413, "the request body is too large");
     } else if (error && error != http::error::need_more) {
       refuse_request(400, "the chunked request body is malformed");
-    } else if (chunked_->is_done()) {
-      request_.body = std::move(chunked_->get().body());
+    } else if (parser_->is_done()) {
       handle();
     } else if (buffer_.size() > loop_.limits.header_bytes_max) {
       // Only a chunk's size line or the trailer is held back unparsed.
@@ -399,13 +487,33 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void write(HttpResponse response) {
+    begin_writing();
+    response_body_ = std::move(response.body);
+    response_head_.clear();
+    write_head(response_head_, response, response_body_.size());
+    std::array<asio::const_buffer, 2> buffers{asio::buffer(response_head_), asio::buffer(response_body_)};
+    if (head_ || body_forbidden(response.status)) buffers[1] = {};
+    send(buffers);
+  }
+
+  void write_fixed(const HttpResponse& response) {
+    if (head_ || http_1_0_ || close_after_ || loop_.draining) {
+      write(response);
+      return;
+    }
+    begin_writing();
+    response_head_ = loop_.fixed_text(response);
+    send(asio::buffer(response_head_));
+  }
+
+  void begin_writing() {
     phase_ = Phase::writing;
     set_deadline(loop_.limits.idle_timeout);
     close_after_ = close_after_ || loop_.draining;
-    response_body_ = std::move(response.body);
-    write_head(response);
-    std::array<asio::const_buffer, 2> buffers{asio::buffer(response_head_), asio::buffer(response_body_)};
-    if (head_ || body_forbidden(response.status)) buffers[1] = {};
+  }
+
+  template <class Buffers>
+  void send(const Buffers& buffers) {
     asio::async_write(socket_, buffers, [self = shared_from_this()](error_code error, std::size_t) {
       if (self->phase_ != Phase::writing) return;
       if (error) {
@@ -418,24 +526,8 @@ class Session : public std::enable_shared_from_this<Session> {
     });
   }
 
-  void write_head(const HttpResponse& response) {
-    std::string& out = response_head_;
-    out.clear();
-    fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status,
-                   text(http::obsolete_reason(static_cast<http::status>(response.status))), loop_.date());
-    for (const auto& [name, value] : response.headers) {
-      if (equal_ignoring_case(name, "Content-Length") || equal_ignoring_case(name, "Connection") ||
-          equal_ignoring_case(name, "Transfer-Encoding") || equal_ignoring_case(name, "Date")) {
-        continue;  // these are the connection's business
-      }
-      append_header_text(out, name);
-      out += ": ";
-      append_header_text(out, value);
-      out += "\r\n";
-    }
-    if (!body_forbidden(response.status)) {
-      fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", response_body_.size());
-    }
+  void write_head(std::string& out, const HttpResponse& response, std::size_t body_bytes) {
+    append_head(out, response, body_bytes, loop_.date());
     if (close_after_) {
       out += "Connection: close\r\n";
     } else if (http_1_0_) {
@@ -477,9 +569,8 @@ class Session : public std::enable_shared_from_this<Session> {
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_{};
   beast::flat_buffer buffer_;
-  std::optional<HeaderParser> header_;
-  std::optional<ChunkedParser> chunked_;
   HttpRequest request_;
+  std::optional<RequestParser> parser_;  // writes into request_
   std::size_t body_bytes_ = 0;
   std::uint64_t serial_ = 0;
   bool head_ = false;
@@ -501,15 +592,8 @@ class SessionResponder final : public Responder {
     if (!answered_) respond(error_response(500, "the request was not answered"));
   }
 
-  void respond(HttpResponse response) override {
-    TR_ASSERT(!answered_);
-    answered_ = true;
-    // The session is looked up on its own thread: the last reference to a socket must not be dropped
-    // elsewhere.
-    loop_->run([session = session_, serial = serial_, response = std::move(response)]() mutable {
-      if (const auto alive = session.lock()) alive->answer(serial, std::move(response));
-    });
-  }
+  void respond(HttpResponse response) override { give({session_, serial_, std::move(response)}); }
+  void respond_fixed(const HttpResponse& response) override { give({session_, serial_, {}, &response}); }
 
   void hang_up() override {
     TR_ASSERT(!answered_);
@@ -520,6 +604,12 @@ class SessionResponder final : public Responder {
   }
 
  private:
+  void give(Answer answer) {
+    TR_ASSERT(!answered_);
+    answered_ = true;
+    loop_->give(std::move(answer));
+  }
+
   std::shared_ptr<Loop> loop_;
   std::weak_ptr<Session> session_;
   std::uint64_t serial_;
@@ -540,6 +630,41 @@ void Session::handle() {
   } catch (const std::exception& error) {
     spdlog::error("an HTTP handler threw: {}", error.what());  // its Responder has answered 500 by now
   }
+}
+
+void Loop::give(Answer answer) {
+  // The session is looked up on its own thread: the last reference to a socket must not be dropped elsewhere.
+  if (context.get_executor().running_in_this_thread()) {
+    if (const auto alive = answer.session.lock()) alive->answer(answer);
+    return;
+  }
+  const std::lock_guard lock(mutex);
+  if (ended) return;
+  answers_.push_back(std::move(answer));
+  if (answers_.size() == 1) asio::post(context, [this] { deliver_answers(); });
+}
+
+void Loop::deliver_answers() {
+  std::vector<Answer> answers;
+  {
+    const std::lock_guard lock(mutex);
+    answers.swap(answers_);
+  }
+  for (Answer& answer : answers) {
+    if (const auto alive = answer.session.lock()) alive->answer(answer);
+  }
+}
+
+const std::string& Loop::fixed_text(const HttpResponse& response) {
+  const std::string_view now = date();
+  for (const FixedText& known : fixed_texts_) {
+    if (known.response == &response) return known.text;
+  }
+  FixedText& made = fixed_texts_.emplace_back(&response);
+  append_head(made.text, response, response.body.size(), now);
+  made.text += "\r\n";
+  if (!body_forbidden(response.status)) made.text += response.body;
+  return made.text;
 }
 
 void Loop::open(tcp::socket socket, bool refuse) {
@@ -583,6 +708,7 @@ std::string_view Loop::date() {
   const std::time_t now = std::time(nullptr);
   if (now != date_second_) {
     date_second_ = now;
+    fixed_texts_.clear();
     std::tm parts{};
     gmtime_r(&now, &parts);
     std::array<char, 40> text{};

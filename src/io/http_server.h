@@ -36,6 +36,9 @@ class Responder {
   // Content-Length, Connection, Transfer-Encoding and Date are set by the server, whatever the response says.
   // Destroying a Responder that has not answered answers 500; an answer after stop() goes nowhere.
   virtual void respond(HttpResponse response) = 0;
+  // The same for an answer that is given often: `response` lives as long as the process, and its text is made
+  // once a second.
+  virtual void respond_fixed(const HttpResponse& response) = 0;
   // Closes the connection without an answer, as a platform does that dies. Instead of respond().
   virtual void hang_up() = 0;
 };
