@@ -106,7 +106,13 @@ bool JsonScanner::value(JsonSlice& out, int depth) {
   }
 }
 
-bool JsonScanner::long_string(JsonSlice& out) {
+void JsonScanner::skip_spaces() {
+  const char* from = at_;
+  while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
+  spaces_ += static_cast<std::size_t>(at_ - from);
+}
+
+bool JsonScanner::any_string(JsonSlice& out) {
   const char* first = ++at_;
   bool escaped = false;
   for (;;) {

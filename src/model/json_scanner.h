@@ -100,13 +100,12 @@ class JsonScanner {
   }
 
  private:
-  void skip_space() {
+  [[gnu::always_inline]] void skip_space() {
     if (at_ == end_ || static_cast<unsigned char>(*at_) > ' ') return;
-    const char* from = at_;
-    while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
-    spaces_ += static_cast<std::size_t>(at_ - from);
+    skip_spaces();
   }
-  bool take(char c) {
+  void skip_spaces();
+  [[gnu::always_inline]] bool take(char c) {
     skip_space();
     if (at_ == end_ || *at_ != c) return false;
     ++at_;
@@ -126,23 +125,23 @@ class JsonScanner {
     if (!string(key)) return false;
     return take(':') || expected("`:`");
   }
-  // at_: its opening quote. Most strings are names and short values, which end within one block.
+  // at_: its opening quote. Strings without escapes, which most are, are read here.
   bool string(JsonSlice& out) {
 #ifdef __SSE2__
-    const char* first = at_ + 1;
-    if (end_ - first >= kBlockBytes) {
-      const unsigned ends = block_ends(first);
-      if (ends != 0 && first[std::countr_zero(ends)] == '"') {
-        const auto size = static_cast<std::size_t>(std::countr_zero(ends));
-        out = {JsonType::string, false, false, {first, size}};
-        at_ = first + size + 1;
-        return true;
-      }
+    const char* const first = at_ + 1;
+    for (const char* block = first; end_ - block >= kBlockBytes; block += kBlockBytes) {
+      const unsigned ends = block_ends(block);
+      if (ends == 0) continue;
+      const char* const last = block + std::countr_zero(ends);
+      if (*last != '"') break;
+      out = {JsonType::string, false, false, {first, static_cast<std::size_t>(last - first)}};
+      at_ = last + 1;
+      return true;
     }
 #endif
-    return long_string(out);
+    return any_string(out);
   }
-  bool long_string(JsonSlice& out);
+  bool any_string(JsonSlice& out);
 #ifdef __SSE2__
   static constexpr std::ptrdiff_t kBlockBytes = 16;
   // A bit for each of the 16 bytes at `at` that ends a run of plain string characters: a quote, a backslash
