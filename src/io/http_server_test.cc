@@ -101,6 +101,36 @@ TEST(HttpServer, gives_the_handler_the_request_as_it_came) {
   EXPECT_EQ(seen.body, "body");
 }
 
+TEST(HttpServer, gives_a_fixed_answer_as_any_other) {
+  static const HttpResponse fixed{200, {{"X-Answer", "yes"}}, "taken"};
+  Keeper keeper;
+  const auto server =
+      serve([&, later = keeper.handler()](HttpRequest& request, std::unique_ptr<Responder> responder) {
+        if (request.url == "/later") return later(request, std::move(responder));
+        if (request.url == "/made") return responder->respond(fixed);
+        responder->respond_fixed(fixed);
+      });
+  TestSocket socket = TestSocket::connect(server->port());
+  const auto without_date = [](Message message) {
+    const std::size_t date = message.head.find("Date: ");
+    return message.head.erase(date, message.head.find("\r\n", date) - date) + message.body;
+  };
+  const std::string made = without_date(ask(socket, "GET /made HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_EQ(without_date(ask(socket, kGet)), made);
+  for (int i = 0; i < 3; ++i) {
+    socket.send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    keeper.take()->respond_fixed(fixed);
+    EXPECT_EQ(without_date(socket.read_message()), made);
+  }
+  EXPECT_TRUE(ask(*server, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").has("Connection: keep-alive"));
+  EXPECT_TRUE(
+      ask(*server, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").has("Connection: close"));
+  TestSocket head = TestSocket::connect(server->port());
+  head.send("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(head.read_to_end(),
+              testing::AllOf(HasSubstr("Content-Length: 5\r\n"), testing::EndsWith("\r\n\r\n")));
+}
+
 TEST(HttpServer, leaves_zeroed_room_after_every_body) {
   std::vector<std::string> bodies;
   bool roomy = true;

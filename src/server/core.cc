@@ -262,7 +262,8 @@ void Core::route(delivery::Delivery::Origin origin) {
         changes.emplace_back(*sync, delta);
     }
     if (!changes.empty()) courier_->change(std::move(changes), origin);
-    if (!output_.changed_profiles.empty()) courier_->profiles_changed(std::move(output_.changed_profiles));
+    if (!output_.changed_profiles.empty() && !engine.workspace()->syncs.empty())
+      courier_->profiles_changed(std::move(output_.changed_profiles));
   }
   if (deletions_.empty() && !output_.deletions.empty()) redact_at_ = clock_() + kRedactAfter;
   deletions_.insert(deletions_.end(), output_.deletions.begin(), output_.deletions.end());
