@@ -59,7 +59,8 @@ def install(peer, folder):
         say(f"{NAMES[peer]}: left out, it could not be installed in {INSTALL_SECONDS_MAX} s")
         return False
     if run.returncode != 0:
-        say(f"{NAMES[peer]}: left out, it could not be installed: {run.stderr.strip().splitlines()[-1:]}")
+        reason = (run.stderr.strip().splitlines() or ["no reason given"])[-1]
+        say(f"{NAMES[peer]}: left out, it could not be installed: {reason}")
     return run.returncode == 0
 
 
@@ -185,7 +186,7 @@ def main():
     same = compare(results)
     versions = [f"{NAMES[name]} {line['version'].lstrip('v')}" for name, lines in results.items() for line in lines
                 if line["what"] == "version"]
-    print(f"Members: {'the same in all' if same else 'NOT the same'}. {', '.join(versions)}")
+    print(". ".join([f"Members: {'the same in all' if same else 'NOT the same'}", *versions]))
     if settings.json:
         with open(settings.json, "w", encoding="utf-8") as file:
             json.dump({"settings": vars(settings), "results": results}, file, indent=1)
