@@ -59,7 +59,8 @@ def install(peer, folder):
         say(f"{NAMES[peer]}: left out, it could not be installed in {INSTALL_SECONDS_MAX} s")
         return False
     if run.returncode != 0:
-        say(f"{NAMES[peer]}: left out, it could not be installed: {(run.stderr.strip().splitlines() or ["no reason given"])[-1]}")
+        reason = (run.stderr.strip().splitlines() or ["no reason given"])[-1]
+        say(f"{NAMES[peer]}: left out, it could not be installed: {reason}")
     return run.returncode == 0
 
 
