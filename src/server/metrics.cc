@@ -108,10 +108,6 @@ void write_metrics(Core& core, std::unique_ptr<io::Responder> responder) {
   text->single("tailrace_messages_rejected_total", "counter", "Messages that could not become a record.",
                counters.messages_rejected.value());
   text->single("tailrace_queued_bytes", "gauge", "Committed but not yet applied.", core.queued_bytes());
-  write_lag(
-      *text, "tailrace_apply_lag_seconds",
-      "From a record being on disk, just before it is acknowledged, to the changes of segments it caused.",
-      counters.apply_lag);
   auto shared = std::make_shared<std::unique_ptr<io::Responder>>(std::move(responder));
   const auto respond = [text, shared] {
     (*shared)->respond({.status = 200,
@@ -119,6 +115,11 @@ void write_metrics(Core& core, std::unique_ptr<io::Responder> responder) {
                         .body = std::move(text->out)});
   };
   core.post([text, respond, courier = core.courier()](engine::Engine& engine) {
+    // Here, so that it is of the same moment: all that was committed before this was asked has been applied.
+    write_lag(
+        *text, "tailrace_apply_lag_seconds",
+        "From a record being on disk, just before it is acknowledged, to the changes of segments it caused.",
+        metrics().apply_lag);
     write_engine(*text, engine);
     if (courier == nullptr) return respond();
     courier->post([text, respond](delivery::Delivery* delivery) {
