@@ -332,8 +332,6 @@ class Counting final : public Condition {
 
   // What it asks, if it asks no more.
   const std::optional<Threshold>& threshold() const { return threshold_; }
-  bool reached() const { return reach_.reached; }  // or its contrary
-  StreamId stream() const { return stream_; }
 
   Truth truth(const World& world, PersonId person, Time t) const override {
     const Stream& stream = world.history.at(stream_);
@@ -399,29 +397,23 @@ class Counting final : public Condition {
   bool since_last_ = false;  // at least once, or never, since the last event of another name
 };
 
-// and, or. One operand that decides is enough for as long as it does. Thresholds, the most frequent of
-// operands, are looked at here and now rather than through the node.
+// and, or. One operand that decides is enough for as long as it does. Counts, the most frequent of operands,
+// and contraries of counts are called by their own type.
 class Junction final : public Condition {
  public:
   Junction(bool all, const std::vector<std::shared_ptr<const Condition>>& operands) : all_(all) {
     for (const auto& operand : operands) {
-      Part part{.condition = operand, .threshold = {}, .stream = {}, .reached = true};
       const auto* negation = dynamic_cast<const Negation*>(operand.get());
-      if (const auto* counting =
-              dynamic_cast<const Counting*>(negation ? &negation->operand() : operand.get());
-          counting != nullptr && counting->threshold()) {
-        part.threshold = counting->threshold();
-        part.stream = counting->stream();
-        part.reached = counting->reached() != (negation != nullptr);
-      }
-      parts_.push_back(std::move(part));
+      const Condition* inner = negation == nullptr ? operand.get() : &negation->operand();
+      parts_.push_back({.condition = operand,
+                        .counting = dynamic_cast<const Counting*>(inner),
+                        .negated = negation != nullptr});
     }
   }
   Truth truth(const World& world, PersonId person, Time t) const override {
     Time undecided_until = kNever;
     for (const Part& part : parts_) {
-      const Truth found =
-          part.threshold ? at_threshold(world, part, person, t) : part.condition->truth(world, person, t);
+      const Truth found = part.truth(world, person, t);
       if (found.value != all_) return found;
       undecided_until = earlier(undecided_until, found.until);
     }
@@ -431,17 +423,15 @@ class Junction final : public Condition {
  private:
   struct Part {
     std::shared_ptr<const Condition> condition;
-    std::optional<Threshold> threshold;  // if it is no more than that
-    StreamId stream;
-    bool reached = true;
+    const Counting* counting;  // what the condition is, or denies; nullptr: something else
+    bool negated;
+
+    Truth truth(const World& world, PersonId person, Time t) const {
+      if (counting == nullptr) return condition->truth(world, person, t);
+      const Truth found = counting->truth(world, person, t);
+      return {found.value != negated, found.until};
+    }
   };
-  static Truth at_threshold(const World& world, const Part& part, PersonId person, Time t) {
-    const Stream& stream = world.history.at(part.stream);
-    const history::Slot* slot = stream.slot(person);
-    if (slot != nullptr && slot->last > t) return part.condition->truth(world, person, t);
-    const auto reached = stream_reaches(stream, slot, *part.threshold, t);
-    return reached ? Truth{part.reached, *reached} : Truth{!part.reached, kNever};
-  }
 
   bool all_;
   std::vector<Part> parts_;
@@ -461,7 +451,7 @@ class DistinctReaching final : public Condition {
     if (slot == nullptr) return {!reached_, kNever};
     if (slot->last > t) return general_->truth(world, person, t);
     const Stream::Rows rows = stream.rows(*slot);
-    const auto reached = distinct_reaches(stream, rows, rows.size(), threshold_, t);
+    const auto reached = reached_until(stream, rows, t);
     return reached ? Truth{reached_, *reached} : Truth{!reached_, kNever};
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
@@ -469,6 +459,22 @@ class DistinctReaching final : public Condition {
   }
 
  private:
+  // Missing: it is not reached.
+  std::optional<Time> reached_until(const Stream& stream, const Stream::Rows& rows, Time t) const {
+    std::array<std::uint64_t, kDistinctMax> seen;
+    std::size_t found = 0;
+    for (std::size_t row = rows.size(); row-- > 0;) {
+      const Time leaves = threshold_.far ? rows.times[row] + *threshold_.far : kNever;
+      if (leaves <= t) break;
+      const Cell cell = stream.cell(rows, row, *threshold_.distinct);
+      if (!cell.present() || std::find(seen.begin(), seen.begin() + found, cell.bits) != seen.begin() + found)
+        continue;
+      seen[found++] = cell.bits;
+      if (found == threshold_.times) return leaves;
+    }
+    return std::nullopt;
+  }
+
   StreamId stream_;
   Threshold threshold_;
   bool reached_;
@@ -776,22 +782,6 @@ void add_once(std::vector<T>& values, const T& value) {
 }
 
 }  // namespace
-
-std::optional<Time> distinct_reaches(const Stream& stream, const Stream::Rows& rows, std::size_t count,
-                                     const Threshold& threshold, Time t) {
-  std::array<std::uint64_t, kDistinctMax> seen;
-  std::size_t found = 0;
-  for (std::size_t row = count; row-- > 0;) {
-    const Time leaves = threshold.far ? rows.times[row] + *threshold.far : kNever;
-    if (leaves <= t) break;
-    const Cell cell = stream.cell(rows, row, *threshold.distinct);
-    if (!cell.present() || std::find(seen.begin(), seen.begin() + found, cell.bits) != seen.begin() + found)
-      continue;
-    seen[found++] = cell.bits;
-    if (found == threshold.times) return leaves;
-  }
-  return std::nullopt;
-}
 
 RecentValues::RecentValues(const Stream& stream, const Stream::Rows& rows, Column column, std::uint64_t count,
                            Time low)

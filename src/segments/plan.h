@@ -102,11 +102,6 @@ struct Threshold {
 };
 constexpr std::uint64_t kDistinctMax = 64;
 
-// Of the first `count` rows, none later than t: until when a threshold on distinct values stays reached;
-// missing: it is not.
-std::optional<Time> distinct_reaches(const history::Stream& stream, const history::Stream::Rows& rows,
-                                     std::size_t count, const Threshold& threshold, Time t);
-
 // The distinct values of a column by their last events, the most recent first: what many thresholds ask of
 // the same rows is worked out once.
 class RecentValues {
