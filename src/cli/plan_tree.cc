@@ -19,24 +19,6 @@ std::string name_of(const StreamView& stream) {
   return stream.where.empty() ? event : fmt::format("{} where {}", event, stream.where);
 }
 
-std::string title_of(const PartView& part) {
-  switch (part.form) {
-    case Form::all_of:
-      return "and";
-    case Form::any_of:
-      return "or";
-    case Form::negation:
-      return "not";
-    case Form::condition:
-    case Form::definition:
-    case Form::attribute:
-    case Form::segment:
-    case Form::rank:
-      return part.text;
-  }
-  return part.text;
-}
-
 std::string form_of(Form form) {
   switch (form) {
     case Form::condition:
@@ -57,6 +39,12 @@ std::string form_of(Form form) {
       return "rank";
   }
   return "";
+}
+
+std::string title_of(const PartView& part) {
+  const bool is_operator =
+      part.form == Form::all_of || part.form == Form::any_of || part.form == Form::negation;
+  return is_operator ? form_of(part.form) : part.text;
 }
 
 // One place behind the point below ten, none above.

@@ -457,10 +457,7 @@ Result<void> Engine::work() {
   TR_ASSERT(work_pending());
   std::string bytes;
   for (std::size_t left = slice_.rows; left > 0 && backfill_done_ < backfill_.size(); --left) {
-    const auto& row = backfill_[backfill_done_++];
-    const RecordView record = TRY(records_.record(row.position, bytes));
-    const std::string message_id(record.message_id);  // reading another record may overwrite it
-    history_.backfill(row, message_id, looked_at(record, row.event), *ids_);
+    TRY(backfill(backfill_[backfill_done_++], bytes));
   }
   if (backfill_done_ < backfill_.size()) return {};
   if (!backfill_.empty()) backfill_ = {};
@@ -528,13 +525,16 @@ Counts Engine::counts() const {
   return counts;
 }
 
+Result<void> Engine::backfill(const history::History::BackfillRow& row, std::string& bytes) {
+  const RecordView record = TRY(records_.record(row.position, bytes));
+  const std::string message_id(record.message_id);  // reading another record may overwrite it
+  history_.backfill(row, message_id, looked_at(record, row.event), *ids_);
+  return {};
+}
+
 Result<void> Engine::backfill_all() {
   std::string bytes;
-  for (const auto& row : history_.take_backfill()) {
-    const RecordView record = TRY(records_.record(row.position, bytes));
-    const std::string message_id(record.message_id);
-    history_.backfill(row, message_id, looked_at(record, row.event), *ids_);
-  }
+  for (const auto& row : history_.take_backfill()) TRY(backfill(row, bytes));
   history_.finish_backfill();
   return {};
 }

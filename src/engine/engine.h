@@ -205,6 +205,7 @@ class Engine {
   template <class Ask>
   auto ask(const workspace::Workspace& in, const language::ExprPtr& expr, Time from, Time to, Ask answer)
       -> Result<decltype(answer(std::declval<Question&>()))>;
+  Result<void> backfill(const history::History::BackfillRow& row, std::string& bytes);
   Result<void> backfill_all();
 
   Records& records_;
