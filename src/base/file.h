@@ -30,6 +30,12 @@ class File {
   virtual Result<std::uint64_t> size() const = 0;
 };
 
+// Held while it exists, and ended by the system when its process ends.
+class DiskLock {
+ public:
+  virtual ~DiskLock() = default;
+};
+
 class Disk {
  public:
   enum class Mode { read, create_or_open };  // created files have mode 0600
@@ -43,6 +49,8 @@ class Disk {
   virtual Result<void> remove(const std::string& path) = 0;
   virtual Result<void> sync_directory(const std::string& path) = 0;
   virtual bool exists(const std::string& path) = 0;
+  // Creates the file where there is none. Errors: conflict (another process, or this one, holds it); io.
+  virtual Result<std::unique_ptr<DiskLock>> lock(const std::string& path) = 0;
 };
 
 }  // namespace tailrace

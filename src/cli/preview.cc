@@ -181,7 +181,8 @@ class Printer {
 
 Result<void> preview(const Run& run) {
   const auto workspace = TRY(applied_workspace(run.core));
-  const auto connections = TRY(server::Core::connect(workspace, run.path(run.command.workspace)));
+  const auto connections =
+      TRY(server::connect(workspace, server::secrets_of(run.path(run.command.workspace))));
   const auto found = std::find_if(
       connections.begin(), connections.end(),
       [&](const delivery::Connection& connection) { return connection.sync.name == run.command.sync; });

@@ -38,7 +38,7 @@ Result<void> serve(const Command& command, server::Console& console) {
   const std::string data = command.data.empty() ? command.workspace + "/.tailrace" : command.data;
   auto keys = TRY(server::read_write_keys(folder, command.workspace));
   // Before anything is opened: with a credential missing, nothing is applied.
-  TRY(server::Core::connect(folder, command.workspace));
+  TRY(server::connect(folder, server::secrets_of(command.workspace)));
 
   const auto disk = io::posix_disk();
   auto core = TRY(server::Core::start(*disk,

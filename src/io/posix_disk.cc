@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -166,6 +167,14 @@ Result<void> sync_path(const std::string& path) {
   return {};
 }
 
+class PosixLock final : public DiskLock {
+ public:
+  explicit PosixLock(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
+
+ private:
+  Descriptor descriptor_;
+};
+
 class PosixDisk final : public Disk {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, Mode mode) override {
@@ -221,6 +230,17 @@ class PosixDisk final : public Disk {
   Result<void> sync_directory(const std::string& path) override { return sync_path(path); }
 
   bool exists(const std::string& path) override { return ::access(path.c_str(), F_OK) == 0; }
+
+  Result<std::unique_ptr<DiskLock>> lock(const std::string& path) override {
+    Descriptor descriptor(
+        uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode); }));
+    if (descriptor.number() < 0) return system_error("open", path, errno);
+    if (uninterrupted([&] { return ::flock(descriptor.number(), LOCK_EX | LOCK_NB); }) != 0) {
+      if (errno != EWOULDBLOCK) return system_error("lock", path, errno);
+      return fail(Error::Code::conflict, fmt::format("{} is held by another process", path));
+    }
+    return std::make_unique<PosixLock>(std::move(descriptor));
+  }
 };
 
 }  // namespace

@@ -19,11 +19,10 @@
 #include <vector>
 
 #include "base/file.h"
-#include "delivery/ledger.h"
 #include "io/child_process.h"
 #include "log/group_commit.h"
 #include "server/courier.h"
-#include "server/store.h"
+#include "server/pipeline.h"
 
 namespace tailrace::server {
 
@@ -68,19 +67,14 @@ class Core final : public delivery::ProfileSource {
   // Waits until a workspace that was applied is live.
   Result<void> wait_until_live();
 
-  // The last applied workspace becomes what delivery works on; fails where a credential is missing. Called at
-  // start and when a workspace becomes live.
-  static Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& workspace,
-                                                           const std::string& secrets_folder);
-
   Courier* courier() { return courier_.get(); }
   // Reads the ledger on the thread that owns it. Not from the core thread.
   template <class Work>
   auto with_ledger(Work work) {
-    if (courier_ == nullptr) return work(*ledger_);
-    return courier_->call([&](delivery::Delivery*) { return work(*ledger_); });
+    if (courier_ == nullptr) return work(pipeline_->ledger());
+    return courier_->call([&](delivery::Delivery*) { return work(pipeline_->ledger()); });
   }
-  Store& store() { return *store_; }
+  Store& store() { return pipeline_->store(); }
   Time now() const { return clock_(); }
   // True once the engine met an error it cannot go on from (the store's disk fails); nothing is accepted any
   // more.
@@ -101,9 +95,6 @@ class Core final : public delivery::ProfileSource {
     std::int64_t committed_ns;  // io::stopwatch_nanoseconds() when it was on disk
   };
   void apply(const Arrival& arrival);
-  void let_time_pass();
-  void route(delivery::Delivery::Origin origin);
-  void start_delivery();
   void redact();
   void save_snapshot();
   void look_after_snapshot();
@@ -111,19 +102,10 @@ class Core final : public delivery::ProfileSource {
 
   Options options_;
   Clock clock_;
-  std::unique_ptr<Store> store_;
-  std::unique_ptr<delivery::Ledger> ledger_;
+  std::unique_ptr<Pipeline> pipeline_;  // of the core thread, but for the ledger
   std::unique_ptr<log::GroupCommit> commit_;
   std::unique_ptr<Courier> courier_;
-
-  // Of the core thread.
-  engine::Output output_;
-  Time redact_at_ = kForeverAgo;             // not before: several deletions are one walk over the log
-  std::vector<engine::Deletion> deletions_;  // whose records are still to become tombstones
-  Position applied_;
-  std::uint64_t records_since_snapshot_ = 0;
   std::unique_ptr<io::ChildProcess> snapshot_;  // being written
-  std::uint64_t delivered_generation_ = 0;
 
   std::atomic<bool> failed_{false};
   std::atomic<bool> committing_{false};  // a stamp was given to records that have not reached the mailbox
@@ -138,12 +120,5 @@ class Core final : public delivery::ProfileSource {
   bool stopping_ = false;
   std::thread thread_;
 };
-
-// A secret by its reference; file paths are relative to `folder`. Errors name the reference, never the value.
-Result<std::string> resolve_secret(const workspace::SecretReference& reference, const std::string& folder);
-
-// Is this person held out of the sync's audience? A keyed hash of (salt, person): the same answer at every
-// replay.
-bool held_out(const workspace::SyncConfig& sync, PersonId person);
 
 }  // namespace tailrace::server

@@ -11,13 +11,12 @@
 #include <thread>
 #include <vector>
 
-#include "base/random.h"
-#include "delivery/delivery.h"
 #include "io/http_client.h"
+#include "server/dispatch.h"
 
 namespace tailrace::server {
 
-class Courier {
+class Courier final : public Outlet {
  public:
   using Clock = std::function<Time()>;
   // Acknowledged entries, for `entered sync`; called on the courier's thread.
@@ -25,17 +24,12 @@ class Courier {
 
   static Result<std::unique_ptr<Courier>> start(delivery::Ledger& ledger, delivery::ProfileSource& profiles,
                                                 Clock clock, OnEntries on_entries);
-  ~Courier();  // stops
+  ~Courier() override;  // stops
 
-  // A workspace became live: its connections, and for each the whole desired set. What is in flight for the
-  // one before is answered first. Anything posted later applies to the new one.
-  struct Configuration {
-    std::vector<delivery::Connection> connections;
-    std::vector<std::vector<PersonId>> desired;
-  };
-  void configure(Configuration configuration);
-  void change(std::vector<std::pair<SyncId, Delta>> changes, delivery::Delivery::Origin origin);
-  void profiles_changed(std::vector<PersonId> people);
+  // What is in flight for the workspace before is answered first; what is posted later waits for that.
+  void configure(Configuration configuration) override;
+  void change(std::vector<std::pair<SyncId, Delta>> changes, delivery::Delivery::Origin origin) override;
+  void profiles_changed(std::vector<PersonId> people) override;
 
   // Runs work on the courier's thread, later. The delivery is nullptr before the first workspace.
   void post(std::function<void(delivery::Delivery*)> work);
@@ -56,23 +50,17 @@ class Courier {
  private:
   Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, Clock clock, OnEntries on_entries);
   void run();
-  void send_due(Time now);
-  void reconfigure();
+  void post_to_thread(std::function<void()> work);
+  void send_due();
 
-  delivery::Ledger& ledger_;
-  delivery::ProfileSource& profiles_;
   Clock clock_;
   OnEntries on_entries_;
-  Random random_;
   std::unique_ptr<io::HttpClient> client_;
-  std::unique_ptr<delivery::Delivery> delivery_;
-  std::unique_ptr<Configuration> waiting_configuration_;
-  std::size_t in_flight_ = 0;  // of the courier's thread
+  Dispatch dispatch_;  // of the courier's thread
 
   std::mutex mutex_;
   std::condition_variable arrived_;
-  std::deque<std::function<void(delivery::Delivery*)>> mailbox_;
-  std::deque<std::function<void(delivery::Delivery*)>> replies_;  // taken before the mailbox
+  std::deque<std::function<void()>> mailbox_;
   bool stopping_ = false;
   Time stop_by_;
   std::thread thread_;

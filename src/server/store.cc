@@ -1,12 +1,6 @@
 #include "server/store.h"
 
-#include <cerrno>
-#include <cstring>
-
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/hash.h"
@@ -46,10 +40,6 @@ Result<void> write_whole(Disk& disk, const std::string& directory, const std::st
 
 Store::Store(Disk& disk, Options options) : disk_(disk), options_(std::move(options)), engine_(*this) {}
 
-Store::~Store() {
-  if (lock_ >= 0) ::close(lock_);
-}
-
 Result<std::unique_ptr<Store>> Store::open(Disk& disk, const Options& options) {
   std::unique_ptr<Store> store(new Store(disk, options));
   TRY(disk.make_directories(options.directory));
@@ -61,14 +51,14 @@ Result<std::unique_ptr<Store>> Store::open(Disk& disk, const Options& options) {
 }
 
 Result<void> Store::lock() {
-  const std::string path = options_.directory + "/lock";
-  lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock_ < 0) return fail(Error::Code::io, fmt::format("cannot open {}: {}", path, std::strerror(errno)));
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    return fail(Error::Code::conflict,
-                fmt::format("the store {} is in use by another tailrace process", options_.directory));
+  auto lock = disk_.lock(options_.directory + "/lock");
+  if (lock) {
+    lock_ = std::move(*lock);
+    return {};
   }
-  return {};
+  if (lock.error().code != Error::Code::conflict) return std::unexpected(lock.error());
+  return fail(Error::Code::conflict,
+              fmt::format("the store {} is in use by another tailrace process", options_.directory));
 }
 
 Result<void> Store::check_format() {

@@ -36,7 +36,6 @@ class Store final : public engine::Records {
   };
   // Errors: conflict (another process owns it), unsupported (written by a newer version), corrupt, io.
   static Result<std::unique_ptr<Store>> open(Disk& disk, const Options& options);
-  ~Store() override;
 
   log::Log& log() { return *log_; }
   engine::Engine& engine() { return engine_; }
@@ -61,7 +60,7 @@ class Store final : public engine::Records {
 
   Disk& disk_;
   Options options_;
-  int lock_ = -1;
+  std::unique_ptr<DiskLock> lock_;
   std::unique_ptr<log::Log> log_;
   engine::Engine engine_;
   Opened opened_;

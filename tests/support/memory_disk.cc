@@ -145,6 +145,23 @@ class MemoryFile final : public File {
   std::uint64_t crashes_;
 };
 
+class MemoryLock final : public DiskLock {
+ public:
+  MemoryLock(MemoryDisk& disk, std::string path, std::uint64_t number)
+      : disk_(disk), path_(std::move(path)), number_(number) {}
+  ~MemoryLock() override {
+    const std::scoped_lock lock(disk_.mutex_);
+    // After a crash it is nobody's, or somebody else's.
+    const auto held = disk_.locks_.find(path_);
+    if (held != disk_.locks_.end() && held->second == number_) disk_.locks_.erase(held);
+  }
+
+ private:
+  MemoryDisk& disk_;
+  std::string path_;
+  std::uint64_t number_;
+};
+
 MemoryDisk::MemoryDisk() = default;
 MemoryDisk::~MemoryDisk() = default;
 
@@ -215,6 +232,14 @@ bool MemoryDisk::exists(const std::string& path) {
   return names_.contains(path) || directories_.contains(path);
 }
 
+Result<std::unique_ptr<DiskLock>> MemoryDisk::lock(const std::string& path) {
+  const std::scoped_lock lock(mutex_);
+  if (has_stopped()) return fail(Error::Code::io, path + ": the machine has stopped");
+  const auto [held, taken] = locks_.try_emplace(path, last_lock_ + 1);
+  if (!taken) return fail(Error::Code::conflict, path + " is held by another process");
+  return std::make_unique<MemoryLock>(*this, path, ++last_lock_);
+}
+
 void MemoryDisk::fail_operation(std::uint64_t n) {
   const std::scoped_lock lock(mutex_);
   failing_operation_ = operations_ + n;
@@ -254,6 +279,7 @@ void MemoryDisk::crash(Survives survives, std::uint64_t seed) {
   failing_operation_.reset();
   last_operation_.reset();
   capacity_.reset();
+  locks_.clear();
   ++crashes_;
 }
 

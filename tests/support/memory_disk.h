@@ -43,6 +43,7 @@ class MemoryDisk final : public Disk {
   Result<void> remove(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
   bool exists(const std::string& path) override;
+  Result<std::unique_ptr<DiskLock>> lock(const std::string& path) override;  // no operation
 
   // n = 1: the next one. Every call of Disk and File is an operation, but for exists and size.
   void fail_operation(std::uint64_t n);
@@ -61,6 +62,7 @@ class MemoryDisk final : public Disk {
 
  private:
   friend class MemoryFile;
+  friend class MemoryLock;
   struct Inode {
     std::string current;               // as read
     std::string durable;               // as after a power cut that keeps nothing else
@@ -84,6 +86,8 @@ class MemoryDisk final : public Disk {
   Names durable_names_;
   std::vector<NameChange> unsynced_names_;
   std::set<std::string> directories_;
+  std::map<std::string, std::uint64_t> locks_;  // by path: the number of the one who holds it
+  std::uint64_t last_lock_ = 0;
   std::uint64_t operations_ = 0;
   std::uint64_t syncs_ = 0;
   std::optional<std::uint64_t> failing_operation_;

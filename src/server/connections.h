@@ -1,0 +1,32 @@
+// From the applied workspace to what delivery works on: each sync with its destination, merged settings and
+// resolved credentials, and whom its holdout leaves out.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+#include "base/result.h"
+#include "delivery/delivery.h"
+#include "workspace/workspace.h"
+
+namespace tailrace::server {
+
+// The value of a credential by its reference. Errors name the reference, never the value.
+using Secrets = std::function<Result<std::string>(const workspace::SecretReference&)>;
+
+// From the environment and from files; paths are relative to `folder`.
+Result<std::string> resolve_secret(const workspace::SecretReference& reference, const std::string& folder);
+Secrets secrets_of(std::string folder);
+
+// connections[i] is the sync SyncId{i}. Errors: invalid_argument (an unknown destination; all credentials
+// that are missing).
+Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& workspace,
+                                                  const Secrets& secrets);
+
+// Is this person held out of the sync's audience? A keyed hash of (salt, person): the same answer at every
+// replay.
+bool held_out(const workspace::SyncConfig& sync, PersonId person);
+
+}  // namespace tailrace::server

@@ -1,0 +1,166 @@
+#include "server/pipeline.h"
+
+#include <spdlog/spdlog.h>
+
+namespace tailrace::server {
+namespace {
+
+constexpr Millis kRedactAfter{2'000};
+constexpr std::size_t kRouted = 512;
+
+delivery::Delivery::Origin origin_of(std::string_view source) {
+  return source.find('#') == std::string_view::npos ? delivery::Delivery::Origin::live
+                                                    : delivery::Delivery::Origin::backfill;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Pipeline>> Pipeline::open(std::unique_ptr<Store> store,
+                                                 std::unique_ptr<delivery::Ledger> ledger, Time now) {
+  std::unique_ptr<Pipeline> pipeline(new Pipeline(std::move(store), std::move(ledger)));
+  pipeline->applied_ = pipeline->store_->log().end();
+  pipeline->records_since_snapshot_ = pipeline->store_->opened().replayed;
+  pipeline->deletions_ = pipeline->store_->take_deletions();
+  engine::Engine& engine = pipeline->engine();
+  if (engine.workspace() == nullptr) return pipeline;
+  engine::Output unused;  // delivery is given the whole sets
+  for (const auto& sync : engine.workspace()->syncs) {
+    TRY(pipeline->ledger_->for_each_entry(
+        sync.name, [&](PersonId person, Time at) { engine.enter_sync(sync.name, person, at, unused); }));
+  }
+  engine.advance(now, unused);
+  return pipeline;
+}
+
+void Pipeline::deliver_to(Outlet& outlet, Secrets secrets) {
+  outlet_ = &outlet;
+  secrets_ = std::move(secrets);
+}
+
+Result<void> Pipeline::apply(const log::CommittedBatch& batch, Time now,
+                             const std::function<void()>& changed) {
+  std::vector<delivery::Delivery::Origin> origins;  // of the records decoded so far
+  origins.reserve(batch.size());
+  const auto record_at = [&](std::size_t i) -> Result<engine::Engine::Located> {
+    const RecordView record = TRY(decode_record(batch.record(i)));
+    origins.push_back(origin_of(record.source));
+    return engine::Engine::Located{batch.positions[i], record};
+  };
+  // What many records changed is handed on at once: each hand-over wakes a thread.
+  const auto after = [&](std::size_t i, const RecordView&) {
+    const bool go_on = i + 1 < origins.size() && origins[i + 1] == origins[i] && (i + 1) % kRouted != 0;
+    if (go_on || output_.empty()) return;
+    if (changed && !output_.deltas.empty()) changed();
+    route(origins[i], now);
+  };
+  if (auto applied = engine().apply_all(batch.size(), output_, record_at, after); !applied) {
+    output_.clear();
+    return applied;
+  }
+  applied_ = batch.next;
+  records_since_snapshot_ += batch.size();
+  return {};
+}
+
+void Pipeline::let_time_pass(Time now) {
+  engine().advance(now, output_);
+  route(delivery::Delivery::Origin::live, now);
+}
+
+Result<void> Pipeline::work() { return engine().work(); }
+
+void Pipeline::enter(const std::vector<delivery::Delivery::Entry>& entries, Time now) {
+  if (engine().workspace() == nullptr) return;
+  for (const auto& entry : entries) {
+    const auto& syncs = engine().workspace()->syncs;
+    if (entry.sync.value < syncs.size())
+      engine().enter_sync(syncs[entry.sync.value].name, entry.person, entry.at, output_);
+  }
+  route(delivery::Delivery::Origin::live, now);
+}
+
+void Pipeline::route(delivery::Delivery::Origin origin, Time now) {
+  if (outlet_ != nullptr && delivered_generation_ == engine().generation() &&
+      engine().workspace() != nullptr) {
+    const auto& syncs = engine().workspace()->syncs;
+    std::vector<std::pair<SyncId, Delta>> changes;
+    for (const Delta& delta : output_.deltas) {
+      const auto sync = engine().sync_of(delta.segment);
+      if (sync && !held_out(syncs[sync->value], delta.person)) changes.emplace_back(*sync, delta);
+    }
+    if (!changes.empty()) outlet_->change(std::move(changes), origin);
+    if (!output_.changed_profiles.empty() && !syncs.empty())
+      outlet_->profiles_changed(std::move(output_.changed_profiles));
+  }
+  if (deletions_.empty() && !output_.deletions.empty()) redact_at_ = now + kRedactAfter;
+  deletions_.insert(deletions_.end(), output_.deletions.begin(), output_.deletions.end());
+  output_.clear();
+}
+
+void Pipeline::start_delivery() {
+  if (outlet_ == nullptr || engine().workspace() == nullptr || delivered_generation_ == engine().generation())
+    return;
+  delivered_generation_ = engine().generation();
+  auto connections = connect(*engine().workspace(), secrets_);
+  if (!connections) {
+    spdlog::error("delivery stopped: {}", connections.error().message);
+    return;
+  }
+  Outlet::Configuration configuration;
+  for (std::uint32_t sync = 0; sync < connections->size(); ++sync) {
+    auto people = engine().members(engine().audience(SyncId(sync)));
+    std::erase_if(people, [&](PersonId person) { return held_out((*connections)[sync].sync, person); });
+    configuration.desired.push_back(std::move(people));
+  }
+  configuration.connections = std::move(*connections);
+  outlet_->configure(std::move(configuration));
+}
+
+bool Pipeline::is_theirs(const RecordView& record, Position position) const {
+  for (const auto& deletion : deletions_) {
+    if (position > deletion.until) continue;
+    for (const Identifier& identifier : deletion.identifiers) {
+      const bool by_id =
+          identifier.kind == IdentifierKind::external_id || identifier.kind == IdentifierKind::anonymous_id;
+      const bool named = identifier.value == record.user_id || identifier.value == record.anonymous_id ||
+                         identifier.value == record.previous_id;
+      const bool anonymous = record.user_id.empty() && record.anonymous_id.empty();
+      if ((by_id && named) || (anonymous && record.payload.find(identifier.value) != std::string_view::npos))
+        return true;
+    }
+  }
+  return false;
+}
+
+Result<void> Pipeline::redact(log::Log& log, Time now) {
+  redact_at_ = now + kMinute;
+  TRY(store_->drop_snapshot());
+  std::vector<Position> positions;
+  std::vector<Position> creators;
+  const auto reader = TRY(log.read_from(log.begin()));
+  log::Frame frame;
+  while (TRY(reader->next(frame))) {
+    const RecordView record = TRY(decode_record(frame.record));
+    if (record.kind != RecordKind::workspace && record.kind != RecordKind::tombstone &&
+        is_theirs(record, frame.position)) {
+      positions.push_back(frame.position);
+    }
+  }
+  for (const auto& deletion : deletions_) {
+    creators.insert(creators.end(), deletion.created_by.begin(), deletion.created_by.end());
+  }
+  // A record that made the person known is theirs, whatever it says.
+  positions.insert(positions.end(), creators.begin(), creators.end());
+  TRY(log.redact(std::move(positions), std::move(creators)));
+  deletions_.clear();
+  return {};
+}
+
+std::vector<PersonProfile> Pipeline::profiles(std::span<const PersonId> people) {
+  std::vector<PersonProfile> result;
+  result.reserve(people.size());
+  for (const PersonId person : people) result.push_back(engine().profile(person));
+  return result;
+}
+
+}  // namespace tailrace::server
