@@ -256,6 +256,19 @@ class Body final : public Delivery {
       run.plan.load(person, membership);
       may_stand = may_stand || !membership.uploaded.empty();
     }));
+    const std::string& destination = run.connection.sync.destination;
+    if (!run.state.destination.empty() && run.state.destination != destination) {
+      if (may_stand) {
+        run.blocked = fmt::format(
+            "its people stand in audience {} of destination \"{}\", but the workspace names destination "
+            "\"{}\"; name the former again, or give the sync a new name to fill the latter from the start",
+            run.state.audience_id, run.state.destination, destination);
+        return {};
+      }
+      run.state.audience_id.clear();  // nobody stands there
+      run.state.measured.reset();
+    }
+    run.state.destination = destination;  // written with the first intent
     const std::string& configured = run.connection.sync.audience_id;
     if (configured.empty() || configured == run.state.audience_id) return {};
     if (may_stand && !run.state.audience_id.empty()) {

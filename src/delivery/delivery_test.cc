@@ -284,6 +284,25 @@ TEST_F(DeliveryTest, entries_are_acknowledged_additions) {
   EXPECT_THAT(delivery->take_entries(), IsEmpty());
 }
 
+TEST_F(DeliveryTest, a_sync_moved_to_another_destination_is_stopped_while_people_stand_at_the_first) {
+  start();
+  enter(kAda);
+  run();
+  const std::string first = connections[0].sync.destination;
+  connections[0].sync.destination = "another";
+  start({kAda, kBob});
+  EXPECT_THAT(poll(kMinute), IsEmpty());
+  EXPECT_THAT(status().state, HasSubstr("of destination \"" + first + "\""));
+  // Once everybody has left, nothing stands in the way.
+  connections[0].sync.destination = first;
+  start();
+  run();
+  connections[0].sync.destination = "another";
+  start({kBob});
+  run();
+  EXPECT_EQ(state_of(kBob), State::member);
+}
+
 TEST_F(DeliveryTest, a_sync_moved_to_another_audience_is_stopped_with_the_mend) {
   start();
   enter(kAda);

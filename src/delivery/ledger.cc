@@ -6,7 +6,7 @@
 //              | "m" name person                        value: membership
 //              | "h" name kind value-text person        value: empty; the person holds that identifier
 //              | "e" name person time                   value: empty; an acknowledged addition
-//   version    = u32, now 1
+//   version    = u32, now 2
 //   name       = text                                   the sync's name
 //   person     = u32
 //   time       = u64
@@ -15,11 +15,13 @@
 //                text reason, u32 count, that many identifiers
 //   identifier = u8 kind, u8 hashed, u16 normalisation version, text value
 //   state      = text audience id, u64 sent, u64 accepted, u64 rejected, u64 next batch id,
-//                time last success, text stopped reason, u8 is measured, measurement, time measured
+//                time last success, text stopped reason, u8 is measured, measurement, time measured,
+//                text destination (absent in what format 1 wrote)
 //   measurement= u8 has size, u64 size, u8 has rate, u64 rate (bits of a double), text detail
 //
 // A value with bytes missing, left over or out of range is corrupt. A change of this grammar raises the
-// version; a version we do not know is refused before anything else is read.
+// version; a version we do not know is refused before anything else is read. An older one is read as it is,
+// and named anew: what is written from then on is of the new format.
 #include "delivery/ledger.h"
 
 #include <bit>
@@ -37,7 +39,7 @@ namespace {
 
 using destinations::UploadIdentifier;
 
-constexpr std::uint32_t kFormatVersion = 1;
+constexpr std::uint32_t kFormatVersion = 2;
 constexpr std::string_view kVersionKey = "version";
 constexpr std::size_t kCacheBytes = 64u << 20;
 constexpr std::uint64_t kSignBit = 1ull << 63;
@@ -155,6 +157,7 @@ std::string encode_state(const SyncState& state) {
   put(out, std::bit_cast<std::uint64_t>(measured.match_rate.value_or(0)));
   put_text(out, measured.detail);
   put_time(out, state.measured_at);
+  put_text(out, state.destination);
   return out;
 }
 
@@ -179,6 +182,7 @@ std::optional<SyncState> decode_state(std::string_view bytes) {
   measured.detail = reader.text();
   if (is_measured) state.measured = std::move(measured);
   state.measured_at = reader.time();
+  if (!reader.failed() && reader.left() > 0) state.destination = reader.text();
   if (!reader.ok()) return std::nullopt;
   return state;
 }
@@ -238,6 +242,7 @@ class RocksLedger final : public Ledger {
     const auto version = reader.number<std::uint32_t>();
     if (!reader.ok()) return fail(Error::Code::corrupt, "delivery ledger " + directory_ + ": bad version");
     if (version == kFormatVersion) return {};
+    if (version < kFormatVersion && version > 0) return name_format();
     return fail(Error::Code::unsupported,
                 fmt::format("the delivery ledger {} has format {}, this tailrace reads format {}; use the "
                             "version of tailrace that wrote it, or a newer one",
@@ -359,6 +364,9 @@ class RocksLedger final : public Ledger {
     any->SeekToFirst();
     if (any->Valid())
       return fail(Error::Code::corrupt, "delivery ledger " + directory_ + ": it names no format version");
+    return name_format();
+  }
+  Result<void> name_format() {
     rocksdb::WriteBatch batch;
     std::string version;
     put(version, kFormatVersion);
@@ -417,7 +425,7 @@ class RocksLedger final : public Ledger {
   std::unique_ptr<rocksdb::DB> db_;
 };
 
-rocksdb::Options store_options() {
+rocksdb::Options store_options(rocksdb::Env* environment) {
   rocksdb::BlockBasedTableOptions table;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.block_cache = rocksdb::NewLRUCache(kCacheBytes);
@@ -426,6 +434,11 @@ rocksdb::Options store_options() {
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   options.info_log_level = rocksdb::WARN_LEVEL;
   options.keep_log_file_num = 2;
+  // Nobody reads its statistics. With these off it has no threads but for compaction.
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.max_file_opening_threads = 1;
+  if (environment != nullptr) options.env = environment;
   return options;
 }
 
@@ -442,10 +455,10 @@ Result<void> make_directory(const std::string& directory) {
 
 }  // namespace
 
-Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& directory) {
-  TRY(make_directory(directory));
+Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& directory, rocksdb::Env* environment) {
+  if (environment == nullptr) TRY(make_directory(directory));
   rocksdb::DB* opened = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(store_options(), directory, &opened);
+  const rocksdb::Status status = rocksdb::DB::Open(store_options(environment), directory, &opened);
   if (status.IsIOError() && status.ToString().find("/LOCK") != std::string::npos) {
     return fail(
         Error::Code::conflict,

@@ -20,6 +20,10 @@
 #include "base/time.h"
 #include "destinations/destination.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace tailrace::delivery {
 
 struct Membership {
@@ -44,7 +48,8 @@ struct Membership {
 // A sync's standing, one record: audience id, counters, last success, failure.
 struct SyncState {
   std::string audience_id;
-  std::uint64_t sent = 0;  // records put into requests, resends counted once
+  std::string destination;  // whose audience that is, by its name in the workspace; "" before format 2
+  std::uint64_t sent = 0;   // records put into requests, resends counted once
   std::uint64_t accepted = 0;
   std::uint64_t rejected = 0;
   std::uint64_t next_batch_id = 1;
@@ -65,7 +70,9 @@ class Ledger {
  public:
   // Creates the directory (mode 0700) where there is none. Errors: io, corrupt, unsupported (a store from a
   // newer version), conflict (another process has it open).
-  static Result<std::unique_ptr<Ledger>> open(const std::string& directory);
+  // environment: whose disk, clock and threads RocksDB uses, lent; nullptr: the system's.
+  static Result<std::unique_ptr<Ledger>> open(const std::string& directory,
+                                              rocksdb::Env* environment = nullptr);
   virtual ~Ledger() = default;
 
   virtual Result<std::optional<Membership>> find(const std::string& sync, PersonId person) = 0;

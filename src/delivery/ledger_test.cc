@@ -49,6 +49,15 @@ class LedgerTest : public testing::Test {
     ASSERT_TRUE(db->Put({}, key, value).ok());
     delete db;
   }
+  // As stored; the ledger must be closed.
+  std::string raw(const std::string& key) {
+    rocksdb::DB* db = nullptr;
+    EXPECT_TRUE(rocksdb::DB::Open({}, directory.path(), &db).ok());
+    std::string value;
+    EXPECT_TRUE(db->Get({}, key, &value).ok());
+    delete db;
+    return value;
+  }
   std::vector<PersonId> holders(std::string value) { return *ledger->holders("s", phone(std::move(value))); }
   std::string entries() {
     std::string text;
@@ -147,11 +156,30 @@ TEST_F(LedgerTest, find_many_answers_in_order) {
 }
 
 TEST_F(LedgerTest, a_store_from_a_newer_version_is_refused_with_the_mend) {
-  overwrite("version", std::string("\0\0\0\2", 4));
+  overwrite("version", std::string("\0\0\0\3", 4));
   const auto opened = Ledger::open(directory.path());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Error::Code::unsupported);
   EXPECT_NE(opened.error().message.find("newer"), std::string::npos);
+}
+
+TEST_F(LedgerTest, what_format_1_wrote_is_read_and_the_store_becomes_format_2) {
+  SyncState state;
+  state.audience_id = "aud-1";
+  state.sent = 7;
+  ASSERT_TRUE(ledger->write_state("s", state));
+  ledger.reset();
+  const std::string key("s\0\0\0\1s", 6);
+  std::string bytes = raw(key);
+  bytes.resize(bytes.size() - 4);  // the destination's length: nothing follows it
+  overwrite(key, bytes);
+  overwrite("version", std::string("\0\0\0\1", 4));
+  ledger = *Ledger::open(directory.path());
+  EXPECT_EQ(ledger->state("s")->audience_id, "aud-1");
+  EXPECT_EQ(ledger->state("s")->sent, 7u);
+  EXPECT_EQ(ledger->state("s")->destination, "");
+  ledger.reset();
+  EXPECT_EQ(raw("version"), std::string("\0\0\0\2", 4));
 }
 
 TEST_F(LedgerTest, a_second_owner_is_refused) {

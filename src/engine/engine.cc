@@ -72,17 +72,28 @@ segments::References references_of(const workspace::Workspace& workspace) {
 class Engine::MessageIds final : public history::MessageIds {
  public:
   explicit MessageIds(Records& records) : records_(records) {}
+  // The record was read and applied once; if it cannot be read now, the disk is failing under us, and what
+  // follows may be in a wrong order.
   std::string_view message_id(Position position) override {
-    // The record was read and applied once; if it cannot be read now, the disk is failing under us and going
-    // on would put events in a wrong order.
-    const auto record = records_.record(position, bytes_);
-    TR_ASSERT(record.has_value());
-    return record->message_id;
+    const auto record = this->record(position, bytes_);
+    return record ? record->message_id : "";
+  }
+  std::optional<RecordView> record(Position position, std::string& bytes) {
+    const auto record = records_.record(position, bytes);
+    if (record) return *record;
+    if (!failure_) failure_ = record.error();
+    return std::nullopt;
+  }
+  // The first failure.
+  Result<void> check() const {
+    if (failure_) return std::unexpected(*failure_);
+    return {};
   }
 
  private:
   Records& records_;
   std::string bytes_;
+  std::optional<Error> failure_;
 };
 
 struct Engine::Live {
@@ -135,6 +146,13 @@ segments::World Engine::world(const Zone& zone, bool consent_unknown) const {
 }
 
 Result<void> Engine::apply(Position position, const RecordView& record, Output& output) {
+  TRY(apply_record(position, record, output));
+  return sound();
+}
+
+Result<void> Engine::sound() const { return ids_->check(); }
+
+Result<void> Engine::apply_record(Position position, const RecordView& record, Output& output) {
   advance(record.received_at, output);
   ++counts_.records;
   if (record.source.find('#') != std::string_view::npos) ++imports_[std::string(record.source)];
@@ -216,9 +234,8 @@ bool Engine::seen_before(Position position, const RecordView& record) {
   };
   const auto compare = [&](Position earlier) {
     std::string bytes;
-    const auto other = records_.record(earlier, bytes);
-    TR_ASSERT(other.has_value());
-    if (!is_same(*other)) return Earlier::other;
+    const auto other = ids_->record(earlier, bytes);
+    if (!other || !is_same(*other)) return Earlier::other;
     return record.received_at - other->received_at < deduplication_.window() ? Earlier::same
                                                                              : Earlier::same_long_ago;
   };
@@ -465,7 +482,7 @@ Result<void> Engine::work() {
   history_.finish_backfill();
   next_->tracker->fill(slice_.people, now_);
   if (next_->tracker->filled()) finish_work();
-  return {};
+  return sound();
 }
 
 void Engine::finish_work() {
@@ -566,7 +583,9 @@ auto Engine::ask(const workspace::Workspace& in, const language::ExprPtr& expr, 
   const segments::RankHistory ranks(seen, compiler.ranks(), from, to);
   seen.ranks = &ranks;
   Question question{std::move(*condition), expr, compiler, seen};
-  return answer(question);
+  auto answered = answer(question);
+  TRY(sound());
+  return answered;
 }
 
 Result<std::vector<PersonId>> Engine::members_at(const workspace::Workspace& in,

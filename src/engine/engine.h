@@ -116,6 +116,9 @@ class Engine {
   template <class RecordAt, class Applied>
   Result<void> apply_all(std::size_t count, Output& output, RecordAt record_at, Applied applied);
   void advance(Time t, Output& output);
+  // Error: io, corrupt (a record that was needed again could not be read, by advance() or a question): the
+  // engine must not go on, and what it said since is not to be believed.
+  Result<void> sound() const;
   Time next_change();
   Time now() const { return now_; }
 
@@ -186,6 +189,7 @@ class Engine {
   struct Question;  // an expression compiled for once
   class MessageIds;
 
+  Result<void> apply_record(Position position, const RecordView& record, Output& output);
   void apply_person(Position position, const RecordView& record, Output& output);
   Result<void> apply_event(Position position, const RecordView& record, Output& output);
   Result<void> apply_workspace(Position position, const RecordView& record, Output& output);

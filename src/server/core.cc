@@ -123,8 +123,10 @@ void Core::run() {
     }
     // Not beyond the stamp of records that are on their way: what fires before them and what after is decided
     // by their stamp. So the clock is read first.
-    if (const Time now = clock_(); batches.empty() && !committing_) pipeline_->let_time_pass(now);
-    if (pipeline_->engine().work_pending()) {
+    if (const Time now = clock_(); batches.empty() && !committing_) {
+      if (auto passed = pipeline_->let_time_pass(now); !passed) fail(passed.error());
+    }
+    if (!failed_ && pipeline_->engine().work_pending()) {
       if (auto worked = pipeline_->work(); !worked) fail(worked.error());
     }
     look_after_snapshot();

@@ -62,9 +62,11 @@ Result<void> Pipeline::apply(const log::CommittedBatch& batch, Time now,
   return {};
 }
 
-void Pipeline::let_time_pass(Time now) {
+Result<void> Pipeline::let_time_pass(Time now) {
   engine().advance(now, output_);
+  TRY(engine().sound());
   route(delivery::Delivery::Origin::live, now);
+  return {};
 }
 
 Result<void> Pipeline::work() { return engine().work(); }

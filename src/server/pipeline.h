@@ -34,7 +34,7 @@ class Pipeline final : public delivery::ProfileSource {
   // Records in the order of the log, each once. `changed` is called before changes of segments are handed on.
   // Errors: of the engine, after which it must not go on.
   Result<void> apply(const log::CommittedBatch& batch, Time now, const std::function<void()>& changed = {});
-  void let_time_pass(Time now);
+  Result<void> let_time_pass(Time now);  // errors: of the engine
   // A slice of the back-fill of a new workspace. Errors: of the engine.
   Result<void> work();
   // Hands over a workspace that became live since the last call.

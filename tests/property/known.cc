@@ -50,6 +50,12 @@ OracleWorld Known::world() const {
   return world;
 }
 
+PersonId Known::survivor(PersonId person) const {
+  for (auto into = merged_.find(person); into != merged_.end(); into = merged_.find(person))
+    person = into->second;
+  return person;
+}
+
 std::string Known::names_of(PersonId person) const {
   std::string names;
   for (const auto& [name, id] : ids_) {
@@ -87,6 +93,7 @@ void Known::join(const std::string& who, const std::string& into) {
   append(to.rest.consents, from.rest.consents);
   for (const auto& [sync, entries] : from.rest.sync_entries) append(to.rest.sync_entries[sync], entries);
   people_.erase(gone);
+  merged_[gone] = survivor;
   for (auto& [name, id] : ids_) {
     if (id == gone) id = survivor;
   }

@@ -23,6 +23,8 @@ class Known {
   std::size_t waiting() const { return waiting_.size(); }
 
   OracleWorld world() const;
+  // Whom a merged person has become.
+  PersonId survivor(PersonId person) const;
   // Every name the person is known under: "anon-1 u1".
   std::string names_of(PersonId person) const;
 
@@ -39,6 +41,7 @@ class Known {
 
   std::map<PersonId, Person> people_;
   std::map<std::string, PersonId> ids_;
+  std::map<PersonId, PersonId> merged_;
   std::uint32_t created_ = 0;
   std::size_t sequence_ = 0;
   bool held_back_ = false;

@@ -25,23 +25,7 @@ std::optional<workspace::Workspace> usable(const workspace::Workspace& workspace
   return std::move(*checked);
 }
 
-Play::Play() : engine_(std::make_unique<engine::Engine>(records_, kSmallSlices)) {}
-
-void Play::take_up(const workspace::Workspace& workspace, Time at) {
-  const std::string payload = to_json(workspace::to_value(workspace));
-  const auto refused = engine_->quarantine().size();
-  apply({.kind = RecordKind::workspace, .received_at = at, .payload = payload});
-  if (engine_->quarantine().size() > refused)
-    throw Finding{"taking up a workspace", "success", engine_->quarantine().back().reason};
-}
-
-void Play::receive(const Input& input, Time received_at) {
-  if (input.kind == Input::Kind::sync_entry) {
-    advance(received_at);  // an entry is no record, so it does not move the clock by itself
-    if (const auto person = engine_->find_person(input.who))
-      engine_->enter_sync(input.name, *person, input.time, output_);
-    return;
-  }
+void with_record(const Input& input, Time received_at, const std::function<void(const RecordView&)>& use) {
   const std::string source = "app " + input.who;  // message ids are unique within their source
   RecordView record{.kind = RecordKind::identify,
                     .received_at = received_at,
@@ -81,7 +65,27 @@ void Play::receive(const Input& input, Time received_at) {
   }
   const std::string text = to_json(payload);
   record.payload = text;
-  apply(record);
+  use(record);
+}
+
+Play::Play() : engine_(std::make_unique<engine::Engine>(records_, kSmallSlices)) {}
+
+void Play::take_up(const workspace::Workspace& workspace, Time at) {
+  const std::string payload = to_json(workspace::to_value(workspace));
+  const auto refused = engine_->quarantine().size();
+  apply({.kind = RecordKind::workspace, .received_at = at, .payload = payload});
+  if (engine_->quarantine().size() > refused)
+    throw Finding{"taking up a workspace", "success", engine_->quarantine().back().reason};
+}
+
+void Play::receive(const Input& input, Time received_at) {
+  if (input.kind == Input::Kind::sync_entry) {
+    advance(received_at);  // an entry is no record, so it does not move the clock by itself
+    if (const auto person = engine_->find_person(input.who))
+      engine_->enter_sync(input.name, *person, input.time, output_);
+    return;
+  }
+  with_record(input, received_at, [&](const RecordView& record) { apply(record); });
 }
 
 void Play::apply(const RecordView& record) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -22,6 +23,9 @@ using Changes = std::vector<std::tuple<Time, PersonId, std::uint32_t, bool>>;  /
 
 // Checked, and such as an engine takes up; nothing if it is not.
 std::optional<workspace::Workspace> usable(const workspace::Workspace& workspace);
+
+// The record an input becomes; not of sync_entry, which is none. The view is valid during `use`.
+void with_record(const Input& input, Time received_at, const std::function<void(const RecordView&)>& use);
 
 class Play {
  public:

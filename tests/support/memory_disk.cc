@@ -260,6 +260,11 @@ std::uint64_t MemoryDisk::syncs() const {
   return syncs_;
 }
 
+std::uint64_t MemoryDisk::crashes() const {
+  const std::scoped_lock lock(mutex_);
+  return crashes_;
+}
+
 void MemoryDisk::crash(Survives survives, std::uint64_t seed) {
   const std::scoped_lock lock(mutex_);
   Random random(seed);

@@ -50,6 +50,7 @@ class MemoryDisk final : public Disk {
   void stop_after(std::uint64_t n);
   std::uint64_t operations() const;  // until now
   std::uint64_t syncs() const;       // of files
+  std::uint64_t crashes() const;
 
   // Also ends fail_operation, stop_after and the capacity.
   void crash(Survives survives, std::uint64_t seed = 0);

@@ -1,0 +1,485 @@
+#include "sim/simulation.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "model/json.h"
+#include "property/known.h"
+#include "property/play.h"
+#include "property/random_scenario.h"
+#include "sim/machine.h"
+#include "sim/network.h"
+#include "sim/story.h"
+#include "support/oracle.h"
+
+namespace tailrace::testing {
+namespace {
+
+constexpr std::size_t kQuietStepsMax = 200'000;
+
+class Simulation {
+ public:
+  explicit Simulation(const SimulationOptions& options)
+      : options_(options),
+        random_(options.seed),
+        story_(random_story(random_)),
+        network_(random_.next()),
+        machine_(disk_, clock_) {}
+
+  Outcome run() {
+    now_ = story_.workspaces.front().first;
+    started_at_ = now_;
+    set_clock();
+    for (std::size_t i = 0; i < story_.workspaces.size(); ++i)
+      waiting_.emplace(story_.workspaces[i].first, Message{.workspace = i});
+    for (const Input& input : story_.inputs)
+      waiting_.emplace(std::max(input.received_at, now_ + kSecond), Message{.input = input.serial});
+    plan_faults();
+    boot_at_ = now_;
+    while (now_ < story_.end) go_on();
+    come_to_rest();
+    if (outcome_.problems.empty()) judge();
+    outcome_.simulated = now_ - started_at_;
+    outcome_.inputs = story_.inputs.size();
+    outcome_.requests = network_.requests();
+    outcome_.lost_messages = network_.lost();
+    outcome_.snapshots = machine_.snapshots();
+    outcome_.redactions = machine_.redactions();
+    return std::move(outcome_);
+  }
+
+ private:
+  // What somebody sends until it is acknowledged: an input, or a workspace.
+  struct Message {
+    std::optional<std::size_t> input;
+    std::optional<std::size_t> workspace;
+  };
+  enum class Fault : unsigned char {
+    power_cut,
+    killed,
+    stops_soon,
+    failing_operation,
+    full_disk,
+    clock_step,
+    storm,
+    calm,
+    damaged_snapshot
+  };
+
+  // --- time
+
+  void set_clock() { clock_ = now_ + clock_offset_; }
+
+  void go_on() {
+    Time next =
+        std::min({story_.end, network_.next_at(), boot_at_, faults_.empty() ? kNever : faults_.begin()->first,
+                  waiting_.empty() ? kNever : waiting_.begin()->first});
+    if (machine_.running()) next = std::min(next, std::max(now_, machine_.next_step_at() - clock_offset_));
+    now_ = std::max(now_, next);
+    set_clock();
+    if (!faults_.empty() && faults_.begin()->first <= now_) {
+      const Fault fault = faults_.begin()->second;
+      faults_.erase(faults_.begin());
+      meet(fault);
+    } else if (boot_at_ <= now_) {
+      boot();
+    } else if (network_.next_at() <= now_) {
+      if (auto reply = network_.step(); reply && machine_.running()) {
+        note("answer {} {}", reply->send_id,
+             reply->response ? fmt::to_string(reply->response->status) : reply->response.error().message);
+        machine_.on_reply(reply->send_id, std::move(reply->response));
+      }
+    } else if (!waiting_.empty() && waiting_.begin()->first <= now_) {
+      const Message message = waiting_.begin()->second;
+      waiting_.erase(waiting_.begin());
+      send(message);
+    }
+    if (machine_.running()) step();
+  }
+
+  void step() {
+    auto sends = machine_.step();
+    if (!sends) return fell_over(sends.error());
+    for (delivery::Send& send : *sends) {
+      note("request {} {} {:x}", send.id, send.request.url, hash64(send.request.body));
+      network_.send(std::move(send), now_);
+    }
+  }
+
+  template <class... Arguments>
+  void note(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+    const std::string line =
+        fmt::format("{} {}", format_time(now_), fmt::format(format, std::forward<Arguments>(arguments)...));
+    outcome_.digest = hash64(line, outcome_.digest);
+    if (options_.trace) std::puts(line.c_str());
+  }
+  template <class... Arguments>
+  void complain(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+    outcome_.problems.push_back(fmt::format(format, std::forward<Arguments>(arguments)...));
+    note("problem: {}", outcome_.problems.back());
+  }
+
+  // --- what people send
+
+  void send(const Message& message) {
+    if (!machine_.running()) return send_again(message);
+    Result<void> sent;
+    if (message.workspace) {
+      const std::string payload = to_json(workspace::to_value(story_.workspaces[*message.workspace].second));
+      const std::string id = fmt::format("workspace-{}", *message.workspace);
+      sent = machine_.submit(
+          {{.kind = RecordKind::workspace, .time = clock_, .message_id = id, .payload = payload}});
+    } else {
+      with_record(story_.inputs[*message.input], clock_,
+                  [&](const RecordView& record) { sent = machine_.submit({record}); });
+    }
+    if (!sent) {
+      send_again(message);
+      return fell_over(sent.error());
+    }
+    note("acknowledged {}", name_of(message));
+    arrived(message);
+    acknowledged_.insert(name_of(message));
+    // A client that did not hear the answer sends again.
+    if (options_.faults && message.input && random_.below(10) == 0) send_again(message);
+  }
+  void send_again(const Message& message) {
+    waiting_.emplace(now_ + kSecond * static_cast<std::int64_t>(1 + random_.below(60)), message);
+  }
+  std::string name_of(const Message& message) const {
+    return message.workspace ? fmt::format("workspace-{}", *message.workspace)
+                             : fmt::format("input-{}", *message.input);
+  }
+  // It stands in the log, for the first time or again.
+  void arrived(const Message& message) {
+    if (!arrived_.insert(name_of(message)).second) {
+      if (message.workspace) live_workspace_ = *message.workspace;
+      return;
+    }
+    if (message.workspace) {
+      live_workspace_ = *message.workspace;
+    } else {
+      known_.apply(story_.inputs[*message.input]);
+    }
+    log_end_ = machine_.running() ? machine_.pipeline().applied() : log_end_;
+  }
+
+  // --- the machine's life
+
+  void boot() {
+    boot_at_ = kNever;
+    ++outcome_.boots;
+    const auto booted = machine_.boot(random_.next());
+    note("boot {}", booted ? "" : booted.error().message);
+    if (!booted) {
+      // The disk may have been told to fail: somebody looks after it and starts again.
+      if (++failed_boots_ > 50) {
+        complain("does not start: {}", booted.error().message);
+        now_ = story_.end;
+      }
+      boot_at_ = now_ + kMinute;
+      return;
+    }
+    failed_boots_ = 0;
+    read_log();
+  }
+  void fell_over(const Error& error) {
+    note("fell over: {}", error.message);
+    ++outcome_.disk_errors;
+    // Where the disk stopped the machine, what was not synced is gone with it.
+    turn_off(stopping_ ? MemoryDisk::Survives::some : MemoryDisk::Survives::everything);
+  }
+  void turn_off(MemoryDisk::Survives survives) {
+    stopping_ = false;
+    machine_.power_off(survives, random_.next());
+    network_.hang_up();
+    boot_at_ = now_ + Millis{static_cast<std::int64_t>(100 + random_.below(5 * 60 * 1000))};
+  }
+
+  // What was sent and not acknowledged may stand in the log all the same.
+  void read_log() {
+    log::Log& log = machine_.pipeline().store().log();
+    std::string bytes;
+    const auto reader = log.read_from(log.begin());
+    TR_ASSERT(reader.has_value());
+    log::Frame frame;
+    std::set<std::string> present;
+    std::uint64_t tombstones = 0;
+    while (true) {
+      const auto more = (*reader)->next(frame);
+      if (!more) return complain("the log cannot be read: {}", more.error().message);
+      if (!*more) break;
+      const auto record = decode_record(frame.record);
+      TR_ASSERT(record.has_value());
+      if (record->kind == RecordKind::tombstone) {
+        ++tombstones;
+        continue;
+      }
+      const auto message = message_of(*record);
+      if (!message) return complain("the log holds a record that nobody sent");
+      present.insert(name_of(*message));
+      if (!arrived_.contains(name_of(*message))) arrived(*message);
+    }
+    if (tombstones > 0) return;  // which they were cannot be told
+    for (const std::string& name : acknowledged_) {
+      if (!present.contains(name)) complain("{} was acknowledged and is lost", name);
+    }
+  }
+  std::optional<Message> message_of(const RecordView& record) {
+    if (record.kind == RecordKind::workspace) {
+      for (std::size_t i = 0; i < story_.workspaces.size(); ++i) {
+        if (record.message_id == fmt::format("workspace-{}", i)) return Message{.workspace = i};
+      }
+      return std::nullopt;
+    }
+    if (by_record_.empty()) {
+      for (const Input& input : story_.inputs)
+        by_record_[{"app " + input.who, input.message_id}] = input.serial;
+    }
+    const auto found = by_record_.find({std::string(record.source), std::string(record.message_id)});
+    if (found == by_record_.end()) return std::nullopt;
+    return Message{.input = found->second};
+  }
+
+  // --- faults
+
+  void plan_faults() {
+    if (!options_.faults) return;
+    const auto span = static_cast<std::uint64_t>((story_.end - now_).count);
+    constexpr std::pair<Fault, std::uint64_t> kCounts[] = {
+        {Fault::power_cut, 5},       {Fault::killed, 4},
+        {Fault::stops_soon, 6},      {Fault::failing_operation, 4},
+        {Fault::full_disk, 2},       {Fault::clock_step, 4},
+        {Fault::storm, 5},           {Fault::calm, 5},
+        {Fault::damaged_snapshot, 2}};
+    for (const auto& [fault, most] : kCounts) {
+      for (std::uint64_t count = random_.below(most + 1); count > 0; --count)
+        faults_.emplace(now_ + Millis{static_cast<std::int64_t>(random_.below(span))}, fault);
+    }
+    // Most happens while people send, so faults that are near it are worth more than others.
+    for (const Input& input : story_.inputs) {
+      if (random_.below(8) == 0)
+        faults_.emplace(std::max(now_, input.received_at - Millis{1}),
+                        random_.below(2) == 0 ? Fault::stops_soon : Fault::failing_operation);
+    }
+  }
+
+  void meet(Fault fault) {
+    switch (fault) {
+      case Fault::power_cut:
+        note("power cut");
+        if (!machine_.running()) return;
+        ++outcome_.power_cuts;
+        return turn_off(random_.below(3) == 0 ? MemoryDisk::Survives::nothing : MemoryDisk::Survives::some);
+      case Fault::killed:
+        note("killed");
+        if (machine_.running()) turn_off(MemoryDisk::Survives::everything);
+        return;
+      case Fault::stops_soon: {
+        const std::uint64_t operations = 1 + random_.below(30);
+        note("the disk stops after {} operations", operations);
+        ++outcome_.power_cuts;
+        stopping_ = true;
+        disk_.stop_after(operations);
+        return;
+      }
+      case Fault::failing_operation:
+        note("a disk operation will fail");
+        disk_.fail_operation(1 + random_.below(30));
+        return;
+      case Fault::full_disk:
+        note("the disk is full");
+        disk_.set_capacity(0);
+        return;
+      case Fault::clock_step:
+        clock_offset_ = Millis{static_cast<std::int64_t>(random_.below(2 * 3'600'000)) - 3'600'000};
+        note("the clock steps to {} ms", clock_offset_.count);
+        return set_clock();
+      case Fault::storm: {
+        const auto up_to = [&](std::uint64_t most) {
+          return static_cast<std::uint32_t>(random_.below(most));
+        };
+        note("storm");
+        return network_.set_weather({up_to(300), up_to(300), up_to(200), up_to(400), up_to(300), up_to(100)},
+                                    now_);
+      }
+      case Fault::calm:
+        note("calm");
+        return network_.set_weather({}, now_);
+      case Fault::damaged_snapshot: {
+        const std::string path = std::string(Machine::kStore) + "/snapshot";
+        if (machine_.running() || !disk_.exists(path)) return;
+        note("a bit of the snapshot flips");
+        return disk_.flip_bit(path, random_.below(disk_.contents(path).size() * 8));
+      }
+    }
+  }
+
+  // --- the end
+
+  // No more faults; everything sent is acknowledged, everything pending delivered.
+  void come_to_rest() {
+    faults_.clear();
+    network_.set_weather({}, now_);
+    note("rest");
+    clock_offset_ = {};
+    set_clock();
+    if (machine_.running()) turn_off(MemoryDisk::Survives::everything);
+    boot_at_ = now_;
+    story_.end = kNever;
+    for (std::size_t steps = 0; steps < kQuietStepsMax; ++steps) {
+      if (at_rest()) return;
+      if (!outcome_.problems.empty()) return;
+      go_on();
+    }
+    complain("never comes to rest: {}", machine_.running() ? describe_syncs() : "off");
+  }
+  bool at_rest() {
+    if (!machine_.running() || !waiting_.empty() || network_.next_at() != kNever) return false;
+    return !machine_.engine().work_pending() && machine_.delivery() != nullptr &&
+           machine_.delivery()->idle() && !any_stopped() && !machine_.pipeline().redaction_pending();
+  }
+  bool any_stopped() {
+    return std::ranges::any_of(machine_.delivery()->status(),
+                               [](const auto& status) { return status.state.starts_with("stopped"); });
+  }
+  std::string describe_syncs() {
+    std::string text;
+    if (machine_.delivery() == nullptr) return "no delivery";
+    for (const auto& status : machine_.delivery()->status())
+      text += fmt::format("[{}: {}, {} pending] ", status.sync, status.state, status.pending);
+    return text;
+  }
+
+  // --- the judge
+
+  const workspace::Workspace& workspace() const { return story_.workspaces[live_workspace_].second; }
+
+  Oracle oracle() {
+    OracleWorld world = known_.world();
+    world.time_zone = workspace().time_zone;
+    world.consent_unknown = workspace().consent_unknown;
+    for (const auto& one : workspace().definitions) world.definitions[one.name] = one.expr;
+    for (const auto& one : workspace().attributes) world.attributes[one.name] = one.expr;
+    for (const auto& one : workspace().segments) world.segments[one.name] = one.expr;
+    for (const auto& sync : workspace().syncs) {
+      const auto read = machine_.pipeline().ledger().for_each_entry(sync.name, [&](PersonId person, Time at) {
+        const PersonId survivor = known_.survivor(person);
+        for (OraclePerson& one : world.people) {
+          if (one.id == survivor) one.sync_entries[sync.name].push_back(at);
+        }
+      });
+      TR_ASSERT(read.has_value());
+    }
+    for (OraclePerson& one : world.people) {
+      for (auto& [sync, entries] : one.sync_entries) std::ranges::sort(entries);
+    }
+    people_ = world.people;
+    return Oracle(std::move(world));
+  }
+
+  void judge() {
+    Oracle judge = oracle();
+    const Time at = machine_.engine().now();
+    note("judged at {}", format_time(at));
+    for (std::uint32_t i = 0; i < workspace().segments.size(); ++i) {
+      const auto& segment = workspace().segments[i];
+      const auto expected = judge.members(*segment.expr, at);
+      const auto got = machine_.engine().members(SegmentId(i));
+      if (got != expected)
+        complain("segment {} ({}) holds {} people, {} expected", segment.name, segment.text, got.size(),
+                 expected.size());
+    }
+    for (const auto& sync : workspace().syncs) judge_sync(judge, sync, at);
+  }
+
+  void judge_sync(Oracle& judge, const workspace::SyncConfig& sync, Time at) {
+    const std::string platform = sync.destination == "Meta" ? "meta" : "google";
+    const auto members = [&](const std::string& segment) {
+      const auto people = judge.members(*workspace().find_segment(segment)->expr, at);
+      return std::set<PersonId>(people.begin(), people.end());
+    };
+    std::set<PersonId> desired = members(sync.segment);
+    for (const std::string& excluded : sync.exclusions) {
+      for (const PersonId person : members(excluded)) desired.erase(person);
+    }
+    std::set<std::string> expected;
+    for (const OraclePerson& person : people_) {
+      if (!desired.contains(person.id) || !consents(person, sync, at) || server::held_out(sync, person.id))
+        continue;
+      for (const auto kind : sync.identifiers) {
+        const std::string name(to_string(kind));
+        const std::string text = uploaded_text(platform, name, contact_of(person, name, at));
+        if (!text.empty()) expected.insert(fmt::format("{}:{}", name, sha256_hex(text)));
+      }
+    }
+    const auto state = machine_.pipeline().ledger().state(sync.name);
+    TR_ASSERT(state.has_value());
+    std::set<std::string> standing;
+    if (!state->audience_id.empty()) standing = network_.audience(platform, state->audience_id, now_);
+    if (standing == expected) return;
+    complain("sync {} on {} holds {} identifiers, {} expected; {}", sync.name, platform, standing.size(),
+             expected.size(), describe_syncs());
+  }
+
+  // The latest statement, whole; see readings 23 and 24 of the oracle.
+  std::string contact_of(const OraclePerson& person, const std::string& name, Time at) const {
+    const OracleTrait* latest = nullptr;
+    for (const OracleTrait& trait : person.traits) {
+      if (trait.name != name || trait.time > at) continue;
+      if (latest == nullptr ||
+          std::tie(latest->time, latest->message_id) <= std::tie(trait.time, trait.message_id))
+        latest = &trait;
+    }
+    return latest != nullptr && latest->value.kind == Value::Kind::string ? latest->value.string : "";
+  }
+  bool consents(const OraclePerson& person, const workspace::SyncConfig& sync, Time at) const {
+    if (sync.consent_purpose.empty()) return true;
+    const OracleConsent* latest = nullptr;
+    for (const OracleConsent& consent : person.consents) {
+      if (consent.purpose != sync.consent_purpose || consent.time > at) continue;
+      if (latest == nullptr || latest->time < consent.time ||
+          (latest->time == consent.time && !consent.granted))
+        latest = &consent;
+    }
+    return latest == nullptr ? workspace().consent_unknown : latest->granted;
+  }
+
+  SimulationOptions options_;
+  Random random_;
+  Story story_;
+  MemoryDisk disk_;
+  Network network_;
+  Time now_;
+  Time started_at_;
+  Millis clock_offset_;
+  Time clock_;
+  Machine machine_;
+  Time boot_at_ = kNever;
+  std::uint32_t failed_boots_ = 0;
+  bool stopping_ = false;  // the disk was told to stop
+  std::multimap<Time, Message> waiting_;
+  std::multimap<Time, Fault> faults_;
+  std::set<std::string> arrived_;  // in the log
+  std::set<std::string> acknowledged_;
+  std::map<std::pair<std::string, std::string>, std::size_t> by_record_;
+  Position log_end_;
+  std::size_t live_workspace_ = 0;
+  Known known_;
+  std::vector<OraclePerson> people_;
+  Outcome outcome_;
+};
+
+}  // namespace
+
+Outcome simulate(const SimulationOptions& options) { return Simulation(options).run(); }
+
+}  // namespace tailrace::testing

@@ -1,0 +1,37 @@
+// One run of everything under faults, and its judgement. The same seed gives the same run, step by step.
+//
+//   Outcome outcome = simulate({.seed = 7});
+//   outcome.problems        // what was promised and not kept; empty: all was kept
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+
+namespace tailrace::testing {
+
+struct SimulationOptions {
+  std::uint64_t seed = 0;
+  bool faults = true;
+  bool trace = false;  // each step to stdout
+};
+
+struct Outcome {
+  std::vector<std::string> problems;
+  std::uint64_t digest = 0;  // of all steps
+  Millis simulated;
+  std::uint64_t inputs = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t boots = 0;
+  std::uint64_t power_cuts = 0;
+  std::uint64_t disk_errors = 0;
+  std::uint64_t lost_messages = 0;
+  std::uint64_t snapshots = 0;
+  std::uint64_t redactions = 0;
+};
+
+Outcome simulate(const SimulationOptions& options);
+
+}  // namespace tailrace::testing

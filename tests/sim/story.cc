@@ -1,0 +1,164 @@
+#include "sim/story.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/assert.h"
+#include "property/play.h"
+#include "property/random_scenario.h"
+
+namespace tailrace::testing {
+namespace {
+
+bool one_in(Random& random, std::uint64_t n) { return random.below(n) == 0; }
+
+// Addresses and numbers of one person, some of them shared with others, each written in several ways.
+constexpr std::size_t kContacts = 10;
+std::string email_of(std::size_t contact) { return fmt::format("person{}@example.com", contact); }
+std::string phone_digits_of(std::size_t contact) { return fmt::format("44207946{:04}", contact); }
+
+std::string random_email(Random& random) {
+  const std::size_t contact = random.below(kContacts);
+  switch (random.below(5)) {
+    case 0:
+      return fmt::format("Person{}@Example.COM", contact);
+    case 1:
+      return fmt::format(" {} ", email_of(contact));
+    case 2:
+      return one_in(random, 3) ? "nobody" : email_of(contact);
+    default:
+      return email_of(contact);
+  }
+}
+std::string random_phone(Random& random) {
+  const std::size_t contact = random.below(kContacts);
+  switch (random.below(4)) {
+    case 0:
+      return fmt::format("+44 20 7946 {:04}", contact);
+    case 1:
+      return fmt::format("020 7946 {:04}", contact);  // the workspace's region is GB
+    case 2:
+      return one_in(random, 3) ? "unknown" : "+" + phone_digits_of(contact);
+    default:
+      return fmt::format("+44-20-7946-{:04}", contact);
+  }
+}
+
+void add_contacts(Random& random, const OracleWorld& world, std::vector<Step>& steps) {
+  for (const OraclePerson& person : world.people) {
+    const std::string user = fmt::format("u{}", person.id.value);
+    const auto state = [&](const std::string& name, Value value) {
+      Input input{Input::Kind::trait, user, "", random_time(random, kStart), {}, name, std::move(value),
+                  "contact-" + user};
+      // An address that begins to hold later than it is told is not what anybody sends.
+      input.received_at = input.time + (one_in(random, 2) ? Millis{0} : kHour * 3);
+      input.message_id += fmt::format("-{}", steps.size());
+      steps.push_back({.input = std::move(input)});
+    };
+    for (std::uint64_t count = random.below(4); count > 0; --count)
+      state("email", Value::of(random_email(random)));
+    for (std::uint64_t count = random.below(3); count > 0; --count)
+      state("phone", Value::of(random_phone(random)));
+    if (one_in(random, 4)) state("email", Value::with(Value::Kind::null));
+  }
+}
+
+// The third sync goes to `third`: where a sync goes stays as it is.
+void add_syncs(Random& random, const std::string& third, workspace::Workspace& workspace) {
+  using workspace::SecretReference;
+  const SecretReference token{SecretReference::Kind::environment, "SIMULATED"};
+  workspace.default_region = "GB";
+  workspace.destinations = {
+      {.name = "Meta",
+       .type = "meta_custom_audiences",
+       .settings = {{"base_url", "http://sandbox/meta/v26.0"},
+                    {"ad_account_id", fmt::format("act_{}", kAccount)}},
+       .credentials = {{"access_token", token}}},
+      {.name = "Google",
+       .type = "google_data_manager",
+       .settings = {{"base_url", "http://sandbox/google"},
+                    {"token_url", "http://sandbox/google/token"},
+                    {"operating_account_id", std::string(kAccount)}},
+       .credentials = {{"client_id", token}, {"client_secret", token}, {"refresh_token", token}}}};
+  workspace.syncs.clear();
+  const auto add = [&](const std::string& name, const std::string& destination) {
+    workspace::SyncConfig sync;
+    sync.name = name;
+    sync.destination = destination;
+    sync.segment = workspace.segments[random.below(workspace.segments.size())].name;
+    sync.effect = one_in(random, 2) ? workspace::Effect::suppress : workspace::Effect::target;
+    sync.identifiers = {IdentifierKind::email};
+    if (one_in(random, 2)) sync.identifiers.push_back(IdentifierKind::phone);
+    if (one_in(random, 3)) sync.cadence = {workspace::Cadence::Kind::every, kMinute * 15, ""};
+    if (one_in(random, 3)) {
+      const std::string& excluded = workspace.segments[random.below(workspace.segments.size())].name;
+      if (excluded != sync.segment) sync.exclusions = {excluded};
+    }
+    if (one_in(random, 3)) sync.consent_purpose = "ads";
+    if (sync.effect == workspace::Effect::target && one_in(random, 3)) sync.holdout_per_million = 300'000;
+    workspace.syncs.push_back(std::move(sync));
+  };
+  add("Winback", "Meta");
+  add("VIP", "Google");
+  add("Buyers", third);
+}
+
+workspace::Workspace random_workspace_with_syncs(Random& random, const OracleWorld& world,
+                                                 const std::string& third) {
+  workspace::Workspace workspace = random_workspace(random, world, {});
+  for (const char* contact : {"email", "phone"})
+    workspace.taxonomy.traits.push_back({contact, language::Type::any});
+  add_syncs(random, third, workspace);
+  const auto checked = usable(workspace);
+  TR_ASSERT(checked.has_value());
+  return *checked;
+}
+
+}  // namespace
+
+Story random_story(Random& random) {
+  const OracleWorld world = random_world(random, {.people_max = 8, .events_per_person_max = 10});
+  const std::string third = one_in(random, 2) ? "Meta" : "Google";
+  Story story;
+  story.time_zone = world.time_zone;
+  story.workspaces.emplace_back(kStart - kDay * 2, random_workspace_with_syncs(random, world, third));
+  std::vector<Step> steps = random_steps(random, world);
+  std::erase_if(steps, [](const Step& step) { return step.input.kind == Input::Kind::sync_entry; });
+  add_contacts(random, world, steps);
+  for (Step& step : steps) story.inputs.push_back(std::move(step.input));
+  std::ranges::stable_sort(story.inputs, {}, &Input::received_at);
+  for (std::size_t i = 0; i < story.inputs.size(); ++i) story.inputs[i].serial = i;
+  story.end = story.inputs.empty() ? kStart : story.inputs.back().received_at;
+  for (std::uint64_t count = random.below(3); count > 0; --count) {
+    const Time at = kStart + Millis{static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(
+                                 std::max((story.end - kStart).count, kDay.count))))};
+    story.workspaces.emplace_back(at, random_workspace_with_syncs(random, world, third));
+  }
+  std::ranges::stable_sort(story.workspaces, {}, &std::pair<Time, workspace::Workspace>::first);
+  story.end = std::max(story.end, story.workspaces.back().first) + kDay * 3;
+  return story;
+}
+
+std::string uploaded_text(std::string_view platform, std::string_view kind, std::string_view raw) {
+  for (std::size_t contact = 0; contact < kContacts; ++contact) {
+    if (kind == "email") {
+      std::string lower;
+      for (const char c : raw) {
+        if (c != ' ') lower.push_back(static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c));
+      }
+      if (lower == email_of(contact)) return lower;
+      continue;
+    }
+    std::string digits;
+    for (const char c : raw) {
+      if (c >= '0' && c <= '9') digits.push_back(c);
+    }
+    if (digits.starts_with("020")) digits = "44" + digits.substr(1);
+    if (digits == phone_digits_of(contact)) return (platform == "google" ? "+" : "") + digits;
+  }
+  return "";
+}
+
+}  // namespace tailrace::testing
