@@ -390,6 +390,7 @@ class Body final : public Delivery {
         ledger_failed(run, built.error());
         return;
       }
+      run.ledger_failures = 0;
       run.window -= std::min<std::uint64_t>(run.window, built->people);
       if (!built->batch) {
         // People settled or postponed without a request: enough for one poll.
@@ -641,7 +642,7 @@ class Body final : public Delivery {
 
   // The ledger does not take what we must write before we may send: nothing goes out until it does.
   void ledger_failed(SyncRun& run, const Error& error) {
-    run.throttled_until = now_ + backoff_.wait(kLedgerFailures, std::nullopt, random_);
+    run.throttled_until = now_ + backoff_.wait(++run.ledger_failures, std::nullopt, random_);
     run.waiting_for = error.message;
     wake_at(run.throttled_until);
   }
@@ -948,8 +949,6 @@ class Body final : public Delivery {
     if (!run.active.empty() || run.window > 0) return "sending";
     return has_work ? "pending" : "idle";
   }
-
-  static constexpr std::uint32_t kLedgerFailures = 4;  // as patient as after that many failures in a row
 
   Ledger& ledger_;
   BatchBuilder builder_;

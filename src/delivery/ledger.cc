@@ -228,10 +228,39 @@ std::unexpected<Error> corrupt(const std::string& directory, std::string_view wh
                           directory, what, sync));
 }
 
+rocksdb::Options store_options(rocksdb::Env* environment) {
+  rocksdb::BlockBasedTableOptions table;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.block_cache = rocksdb::NewLRUCache(kCacheBytes);
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.keep_log_file_num = 2;
+  // Nobody reads its statistics. With these off it has no threads but for compaction.
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.max_file_opening_threads = 1;
+  if (environment != nullptr) options.env = environment;
+  return options;
+}
+
+Result<std::unique_ptr<rocksdb::DB>> open_database(const std::string& directory, rocksdb::Env* environment) {
+  rocksdb::DB* opened = nullptr;
+  const rocksdb::Status status = rocksdb::DB::Open(store_options(environment), directory, &opened);
+  if (status.ok()) return std::unique_ptr<rocksdb::DB>(opened);
+  if (status.IsIOError() && status.ToString().find("/LOCK") != std::string::npos) {
+    return fail(
+        Error::Code::conflict,
+        fmt::format("the delivery ledger {} is in use by another process; stop that one first", directory));
+  }
+  return failed(directory, status);
+}
+
 class RocksLedger final : public Ledger {
  public:
-  RocksLedger(std::string directory, std::unique_ptr<rocksdb::DB> db)
-      : directory_(std::move(directory)), db_(std::move(db)) {}
+  RocksLedger(std::string directory, rocksdb::Env* environment, std::unique_ptr<rocksdb::DB> db)
+      : directory_(std::move(directory)), environment_(environment), db_(std::move(db)) {}
 
   Result<void> check_version() {
     std::string bytes;
@@ -256,6 +285,7 @@ class RocksLedger final : public Ledger {
 
   Result<std::vector<std::optional<Membership>>> find_many(const std::string& sync,
                                                            std::span<const PersonId> people) override {
+    TRY(mend());
     std::vector<std::string> keys;
     std::vector<rocksdb::Slice> slices;
     keys.reserve(people.size());
@@ -278,6 +308,7 @@ class RocksLedger final : public Ledger {
 
   Result<void> for_each(const std::string& sync,
                         const std::function<void(PersonId, const Membership&)>& visit) override {
+    TRY(mend());
     return scan(prefix('m', sync), [&](std::string_view rest, std::string_view value) -> Result<void> {
       Reader reader(rest);
       const PersonId person{reader.number<std::uint32_t>()};
@@ -291,6 +322,7 @@ class RocksLedger final : public Ledger {
 
   Result<std::vector<PersonId>> holders(const std::string& sync,
                                         const UploadIdentifier& identifier) override {
+    TRY(mend());
     std::vector<PersonId> people;
     TRY(scan(holders_prefix(sync, identifier), [&](std::string_view rest, std::string_view) -> Result<void> {
       Reader reader(rest);
@@ -319,6 +351,7 @@ class RocksLedger final : public Ledger {
   }
 
   Result<SyncState> state(const std::string& sync) override {
+    TRY(mend());
     std::string bytes;
     const rocksdb::Status status = db_->Get({}, prefix('s', sync), &bytes);
     if (status.IsNotFound()) return SyncState{};
@@ -334,6 +367,7 @@ class RocksLedger final : public Ledger {
 
   Result<void> for_each_entry(const std::string& sync,
                               const std::function<void(PersonId, Time)>& visit) override {
+    TRY(mend());
     return scan(prefix('e', sync), [&](std::string_view rest, std::string_view) -> Result<void> {
       Reader reader(rest);
       const PersonId person{reader.number<std::uint32_t>()};
@@ -355,7 +389,18 @@ class RocksLedger final : public Ledger {
   Result<void> commit(rocksdb::WriteBatch& batch) {
     rocksdb::WriteOptions synced;
     synced.sync = true;
-    return check(db_->Write(synced, &batch));
+    const rocksdb::Status status = db_->Write(synced, &batch);
+    broken_ = !status.ok();
+    return check(status);
+  }
+
+  // After a failed write RocksDB takes no more, and what of it reached the disk shows when it is opened anew.
+  Result<void> mend() {
+    if (!broken_ && db_ != nullptr) return {};
+    db_.reset();
+    db_ = TRY(open_database(directory_, environment_));
+    broken_ = false;
+    return {};
   }
 
   // A store without a version is new; one that holds something anyway is not ours.
@@ -422,25 +467,10 @@ class RocksLedger final : public Ledger {
   }
 
   std::string directory_;
-  std::unique_ptr<rocksdb::DB> db_;
+  rocksdb::Env* environment_;
+  std::unique_ptr<rocksdb::DB> db_;  // nullptr: could not be opened again
+  bool broken_ = false;
 };
-
-rocksdb::Options store_options(rocksdb::Env* environment) {
-  rocksdb::BlockBasedTableOptions table;
-  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-  table.block_cache = rocksdb::NewLRUCache(kCacheBytes);
-  rocksdb::Options options;
-  options.create_if_missing = true;
-  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  options.keep_log_file_num = 2;
-  // Nobody reads its statistics. With these off it has no threads but for compaction.
-  options.stats_dump_period_sec = 0;
-  options.stats_persist_period_sec = 0;
-  options.max_file_opening_threads = 1;
-  if (environment != nullptr) options.env = environment;
-  return options;
-}
 
 // It holds hashes of personal data: for its owner alone.
 Result<void> make_directory(const std::string& directory) {
@@ -457,15 +487,8 @@ Result<void> make_directory(const std::string& directory) {
 
 Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& directory, rocksdb::Env* environment) {
   if (environment == nullptr) TRY(make_directory(directory));
-  rocksdb::DB* opened = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(store_options(environment), directory, &opened);
-  if (status.IsIOError() && status.ToString().find("/LOCK") != std::string::npos) {
-    return fail(
-        Error::Code::conflict,
-        fmt::format("the delivery ledger {} is in use by another process; stop that one first", directory));
-  }
-  if (!status.ok()) return failed(directory, status);
-  auto ledger = std::make_unique<RocksLedger>(directory, std::unique_ptr<rocksdb::DB>(opened));
+  auto ledger =
+      std::make_unique<RocksLedger>(directory, environment, TRY(open_database(directory, environment)));
   TRY(ledger->check_version());
   return ledger;
 }

@@ -64,6 +64,9 @@ struct MembershipChange {
   Membership membership;
 };
 
+// After an `io` error the next call opens the store anew: a disk that was full and is no longer needs no
+// restart. Whether the write that failed is in it then, a reader sees.
+//
 // Not thread-safe. Every read says `corrupt` when stored bytes do not keep to the grammar in ledger.cc, and
 // `io` when the disk does not answer.
 class Ledger {

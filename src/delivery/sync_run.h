@@ -101,6 +101,7 @@ struct SyncRun {
   std::optional<Time> next_due;
 
   std::uint32_t in_flight = 0;
+  std::uint32_t ledger_failures = 0;  // in a row
   Time throttled_until = kForeverAgo;
   Time probe_at = kForeverAgo;  // of a stopped sync: when one request tries again
   std::string blocked;          // cannot go on in this process

@@ -173,7 +173,7 @@ class FileLog final : public Log {
     }
     catalog_.set_committed(end());
     recovery_.records = records_;
-    return {};
+    return finish_redaction();
   }
 
   Result<Position> append(std::string_view record, Time now) override {
@@ -250,13 +250,10 @@ class FileLog final : public Log {
     const auto repeated = std::ranges::unique(positions);
     positions.erase(repeated.begin(), repeated.end());
     TRY(drop_redacted(positions));
-    for (auto from = positions.begin(); from != positions.end();) {
-      const Extent extent = catalog_.find(*from);
-      const auto to = std::find_if(from, positions.end(), [&](Position p) { return p.value >= extent.end; });
-      TRY(redact_file(extent, {from, to}, creators));
-      from = to;
-    }
-    return {};
+    if (positions.empty()) return {};
+    const Redaction redaction{std::move(positions), std::move(creators)};
+    TRY(write_down(disk(), catalog_.directory(), redaction));
+    return carry_out(redaction);
   }
 
  private:
@@ -387,6 +384,29 @@ class FileLog final : public Log {
       if (!is_tombstone(TRY(read(position, bytes)))) left.push_back(position);
     }
     positions = std::move(left);
+    return {};
+  }
+
+  Result<void> carry_out(const Redaction& redaction) {
+    const auto& positions = redaction.positions;
+    for (auto from = positions.begin(); from != positions.end();) {
+      const Extent extent = catalog_.find(*from);
+      const auto to = std::find_if(from, positions.end(), [&](Position p) { return p.value >= extent.end; });
+      TRY(redact_file(extent, {from, to}, redaction.creators));
+      from = to;
+    }
+    return cross_out(disk(), catalog_.directory());
+  }
+
+  // What a crash has interrupted.
+  Result<void> finish_redaction() {
+    auto redaction = TRY(find_written_down(disk(), catalog_.directory()));
+    if (!redaction) return {};
+    // Without durability a power cut may have taken the last of them.
+    std::erase_if(redaction->positions, [&](Position position) { return position >= end(); });
+    TRY(drop_redacted(redaction->positions));
+    TRY(carry_out(*redaction));
+    add_note("a deletion that was under way was finished");
     return {};
   }
 

@@ -95,11 +95,10 @@ class Log {
   virtual Result<std::string_view> read(Position position, std::string& bytes) const = 0;
 
   // Deletion: turns the records at these positions into tombstones of the same length, on disk on return.
-  // Commits what is buffered. Atomic per file: it is rewritten beside and renamed. Idempotent, so repeat it
-  // after a crash. Readers that run beside it see a record either whole or as a tombstone. Errors: not_found
-  // (a position outside of what is committed), corrupt (no whole record there), both without changing
-  // anything; io.
-  // `creators`: those of them that made a person known.
+  // Commits what is buffered. A file is rewritten beside and renamed; what a crash interrupts is finished
+  // when the log is opened. Idempotent. Readers that run beside it see a record either whole or as a
+  // tombstone. Errors: not_found (a position outside of what is committed), corrupt (no whole record there),
+  // both without changing anything; io. `creators`: those of them that made a person known.
   virtual Result<void> redact(std::vector<Position> positions, std::vector<Position> creators = {}) = 0;
 };
 

@@ -328,11 +328,50 @@ TEST(Redact, goes_on_after_the_disk_was_too_full_for_it) {
   MemoryDisk disk;
   const auto log = open(disk);
   const auto positions = append_and_commit(*log, {"a", "b"});
-  disk.set_capacity(disk.contents(path(files(disk)[0])).size() + 60);
+  disk.set_capacity(disk.contents(path(files(disk)[0])).size() + 120);
   EXPECT_THAT(log->redact({positions[0]}).error().message, HasSubstr("the disk is full"));
-  EXPECT_THAT(files(disk), SizeIs(1)) << "the unfinished copy is gone";
+  EXPECT_THAT(files(disk), ElementsAre("00000000000000000000.log", "redaction")) << "the copy is gone";
   append_and_commit(*log, {"c"});
   EXPECT_THAT(events(*log), ElementsAre("a", "b", "c"));
+  disk.set_capacity(1 << 30);
+  ASSERT_TRUE(log->redact({positions[0]}));
+  EXPECT_THAT(files(disk), SizeIs(1));
+  EXPECT_THAT(events(*log), ElementsAre("-", "b", "c"));
+}
+
+// Half a deletion would give people other ids when the log is replayed.
+TEST(Redact, of_several_files_is_done_whole_or_not_at_all_wherever_the_power_goes) {
+  bool finished = false;
+  std::uint64_t done_later = 0;
+  for (std::uint64_t operations = 1; !finished; ++operations) {
+    MemoryDisk disk;
+    std::vector<Position> positions;
+    {
+      const auto log = open(disk, kSmallFiles);
+      for (int i = 0; i < 30; ++i) positions.push_back(append(*log, "e", 400));
+      ASSERT_TRUE(log->commit());
+      disk.stop_after(operations);
+      finished = log->redact({positions[1], positions[15], positions[29]}).has_value();
+    }
+    disk.crash(MemoryDisk::Survives::some, operations);
+    const auto log = open(disk, kSmallFiles);
+    const auto names = events(*log);
+    ASSERT_THAT(names, SizeIs(30));
+    const auto gone = std::ranges::count(names, "-");
+    EXPECT_TRUE(gone == 0 || gone == 3) << gone << " tombstones after " << operations << " operations";
+    EXPECT_TRUE(!finished || gone == 3);
+    done_later += !finished && gone == 3;
+    EXPECT_THAT(open(disk, kSmallFiles)->recovery().note, IsEmpty()) << "nothing is left to be finished";
+  }
+  EXPECT_GT(done_later, 0U);
+}
+
+TEST(Redact, that_was_under_way_and_whose_list_is_damaged_is_reported) {
+  MemoryDisk disk;
+  append_and_commit(*open(disk), {"a"});
+  disk.set_contents(path("redaction"), "TRREDAC1 and what is no list");
+  EXPECT_EQ(open_error(disk).code, Error::Code::corrupt);
+  EXPECT_THAT(open_error(disk).message, HasSubstr("a deletion was under way"));
 }
 
 TEST(Redact, leftovers_are_removed_when_the_log_is_opened) {

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "base/assert.h"
+#include "base/bytes.h"
+#include "base/hash.h"
 #include "log/frame.h"
 #include "log/frame_scanner.h"
 #include "log/survey.h"
@@ -11,6 +15,9 @@ namespace tailrace::log {
 namespace {
 
 constexpr std::size_t kWriteBytes = 1 << 20;
+constexpr std::string_view kMagic = "TRREDAC1";
+
+std::string intent_path(const std::string& directory) { return path_in(directory, "redaction"); }
 
 // Appends the frame as a tombstone of the same length.
 void append_tombstone(std::string& out, const ScannedFrame& frame, Position position, bool created_person) {
@@ -61,6 +68,55 @@ Result<std::unique_ptr<File>> write_copy(Disk& disk, const Rewrite& rewrite,
 }
 
 }  // namespace
+
+Result<void> write_down(Disk& disk, const std::string& directory, const Redaction& redaction) {
+  ByteWriter body;
+  body.put_array(redaction.positions);
+  body.put_array(redaction.creators);
+  const std::string bytes = body.take();
+  ByteWriter whole;
+  whole.put(hash64(bytes));
+  const std::string path = intent_path(directory);
+  // The name must be a leftover's, should it stay.
+  const std::string beside = path + kLeftoverSuffix;
+  if (disk.exists(beside)) TRY(disk.remove(beside));
+  {
+    const auto file = TRY(disk.open(beside, Disk::Mode::create_or_open));
+    TRY(file->write_at(0, std::string(kMagic) + whole.take() + bytes));
+    TRY(file->sync());
+  }
+  TRY(disk.rename(beside, path));
+  return disk.sync_directory(directory);
+}
+
+Result<std::optional<Redaction>> find_written_down(Disk& disk, const std::string& directory) {
+  const std::string path = intent_path(directory);
+  if (!disk.exists(path)) return std::nullopt;
+  const auto damaged = [&] {
+    return fail(
+        Error::Code::corrupt,
+        fmt::format("{} is damaged: a deletion was under way and cannot be finished; restore the store "
+                    "from a backup, or remove the file and delete the person again",
+                    path));
+  };
+  const auto file = TRY(disk.open(path, Disk::Mode::read));
+  std::string bytes(TRY(file->size()), '\0');
+  bytes.resize(TRY(file->read_at(0, bytes)));
+  if (!bytes.starts_with(kMagic)) return damaged();
+  ByteReader reader(std::string_view(bytes).substr(kMagic.size()));
+  const auto checksum = reader.get<std::uint64_t>();
+  if (!checksum || *checksum != hash64(std::string_view(bytes).substr(kMagic.size() + sizeof *checksum)))
+    return damaged();
+  Redaction redaction;
+  redaction.positions = TRY(reader.get_array<Position>());
+  redaction.creators = TRY(reader.get_array<Position>());
+  return redaction;
+}
+
+Result<void> cross_out(Disk& disk, const std::string& directory) {
+  TRY(disk.remove(intent_path(directory)));
+  return disk.sync_directory(directory);
+}
 
 std::string temporary_path(const std::string& path) { return path + ".tmp"; }
 

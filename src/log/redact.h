@@ -1,8 +1,13 @@
-// Writes a copy of a log file in which some records are tombstones.
+// Turning records into tombstones: file by file, by a copy. What is to be done is written down first
+// (DIR/redaction), and done again from there when the log is opened after a crash: a log of which some files
+// are redacted and others not would give other people other ids when it is replayed.
+//
+//   redaction := magic:8 checksum:u64 positions creators      arrays of u64, their count before them
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +24,16 @@ struct Rewrite {
   std::uint64_t frames_end = 0;  // offset behind the last frame
   std::uint64_t size = 0;        // of the copy, space allocated ahead included
 };
+
+struct Redaction {
+  std::vector<Position> positions;  // ascending
+  std::vector<Position> creators;   // ascending; those of them that made a person known
+};
+// On disk on return.
+Result<void> write_down(Disk& disk, const std::string& directory, const Redaction& redaction);
+// What was written down and not crossed out. Errors: corrupt.
+Result<std::optional<Redaction>> find_written_down(Disk& disk, const std::string& directory);
+Result<void> cross_out(Disk& disk, const std::string& directory);
 
 std::string temporary_path(const std::string& path);
 bool is_tombstone(std::string_view record);

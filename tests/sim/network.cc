@@ -82,6 +82,15 @@ std::optional<Network::Reply> Network::step() {
   return std::move(message.reply);
 }
 
+void Network::lose_an_identifier(Time now) {
+  for (const std::string_view platform : {"meta", "google"})
+    platforms_.handle({"POST",
+                       "/sandbox/faults",
+                       {},
+                       fmt::format(R"({{"kind":"drift","platform":"{}","count":1}})", platform)},
+                      now);
+}
+
 std::set<std::string> Network::audience(const std::string& platform, const std::string& id, Time now) {
   const auto answer =
       platforms_.handle({"GET", fmt::format("/sandbox/audiences/{}/{}/members", platform, id), {}, ""}, now);

@@ -44,6 +44,8 @@ class Network {
 
   // The identifiers in an audience: "email:3f5c...".
   std::set<std::string> audience(const std::string& platform, const std::string& id, Time now);
+  // Each platform forgets one identifier, of those it has.
+  void lose_an_identifier(Time now);
   std::uint64_t requests() const { return requests_; }
   std::uint64_t lost() const { return lost_; }
 

@@ -36,14 +36,31 @@ TEST_F(Simulated, without_faults_platforms_hold_what_the_judge_expects) {
   for (std::uint64_t seed = 100; seed < 110 && !HasFailure(); ++seed) run(seed, false);
 }
 
+TEST_F(Simulated, the_judge_sees_one_identifier_that_is_missing) {
+  int seen = 0;
+  for (std::uint64_t seed = 200; seed < 220; ++seed) {
+    const Outcome outcome = simulate({.seed = seed, .faults = false, .tamper = true});
+    if (outcome.standing == 0) continue;
+    EXPECT_FALSE(outcome.problems.empty()) << "seed " << seed;
+    ++seen;
+  }
+  EXPECT_GT(seen, 5);
+}
+
 TEST_F(Simulated, so_they_do_after_all_faults) {
-  Millis simulated;
+  Outcome all;
   int runs = 0;
   for_fresh_seeds(20, [&](std::uint64_t seed) {
-    simulated = simulated + run(seed).simulated;
+    all.add(run(seed));
     ++runs;
   });
-  fmt::print("{} runs, {} simulated hours\n", runs, simulated.count / kHour.count);
+  fmt::print(
+      "{} runs, {} simulated hours: {} inputs, {} requests of which {} were lost, {} starts, {} power cuts, "
+      "{} disk "
+      "errors, {} snapshots, {} redactions; in the end {} members of segments and {} identifiers at "
+      "platforms\n",
+      runs, all.simulated.count / kHour.count, all.inputs, all.requests, all.lost_messages, all.boots,
+      all.power_cuts, all.disk_errors, all.snapshots, all.redactions, all.members, all.standing);
 }
 
 }  // namespace

@@ -145,7 +145,7 @@ class Simulation {
       send_again(message);
       return fell_over(sent.error());
     }
-    note("acknowledged {}", name_of(message));
+    note("acknowledged {}", describe(message));
     arrived(message);
     acknowledged_.insert(name_of(message));
     // A client that did not hear the answer sends again.
@@ -157,6 +157,15 @@ class Simulation {
   std::string name_of(const Message& message) const {
     return message.workspace ? fmt::format("workspace-{}", *message.workspace)
                              : fmt::format("input-{}", *message.input);
+  }
+  std::string describe(const Message& message) const {
+    if (message.workspace) return name_of(message);
+    static constexpr const char* kKinds[] = {"event", "trait", "consent", "sync entry",
+                                             "join",  "merge", "removal"};
+    const Input& input = story_.inputs[*message.input];
+    return fmt::format("{} ({} of {} {}: {} at {})", name_of(message),
+                       kKinds[static_cast<std::size_t>(input.kind)], input.who, input.other, input.name,
+                       format_time(input.time));
   }
   // It stands in the log, for the first time or again.
   void arrived(const Message& message) {
@@ -226,7 +235,10 @@ class Simulation {
       const auto message = message_of(*record);
       if (!message) return complain("the log holds a record that nobody sent");
       present.insert(name_of(*message));
-      if (!arrived_.contains(name_of(*message))) arrived(*message);
+      if (!arrived_.contains(name_of(*message))) {
+        note("found in the log: {}", describe(*message));
+        arrived(*message);
+      }
     }
     if (tombstones > 0) return;  // which they were cannot be told
     for (const std::string& name : acknowledged_) {
@@ -390,15 +402,24 @@ class Simulation {
     Oracle judge = oracle();
     const Time at = machine_.engine().now();
     note("judged at {}", format_time(at));
+    if (options_.tamper) network_.lose_an_identifier(now_);
     for (std::uint32_t i = 0; i < workspace().segments.size(); ++i) {
       const auto& segment = workspace().segments[i];
       const auto expected = judge.members(*segment.expr, at);
       const auto got = machine_.engine().members(SegmentId(i));
+      outcome_.members += got.size();
       if (got != expected)
-        complain("segment {} ({}) holds {} people, {} expected", segment.name, segment.text, got.size(),
-                 expected.size());
+        complain("segment {} ({}) holds {}, expected {}", segment.name, segment.text, names_of(got),
+                 names_of(expected));
     }
     for (const auto& sync : workspace().syncs) judge_sync(judge, sync, at);
+  }
+
+  std::string names_of(const std::vector<PersonId>& people) const {
+    std::string names;
+    for (const PersonId person : people)
+      names += fmt::format("{} ({}), ", person.value, known_.names_of(person));
+    return names;
   }
 
   void judge_sync(Oracle& judge, const workspace::SyncConfig& sync, Time at) {
@@ -425,6 +446,7 @@ class Simulation {
     TR_ASSERT(state.has_value());
     std::set<std::string> standing;
     if (!state->audience_id.empty()) standing = network_.audience(platform, state->audience_id, now_);
+    outcome_.standing += standing.size();
     if (standing == expected) return;
     complain("sync {} on {} holds {} identifiers, {} expected; {}", sync.name, platform, standing.size(),
              expected.size(), describe_syncs());
@@ -479,6 +501,15 @@ class Simulation {
 };
 
 }  // namespace
+
+void Outcome::add(const Outcome& other) {
+  problems.insert(problems.end(), other.problems.begin(), other.problems.end());
+  simulated = simulated + other.simulated;
+  const auto add_up = [&](auto... counts) { ((this->*counts += other.*counts), ...); };
+  add_up(&Outcome::inputs, &Outcome::requests, &Outcome::boots, &Outcome::power_cuts, &Outcome::disk_errors,
+         &Outcome::lost_messages, &Outcome::snapshots, &Outcome::redactions, &Outcome::standing,
+         &Outcome::members);
+}
 
 Outcome simulate(const SimulationOptions& options) { return Simulation(options).run(); }
 

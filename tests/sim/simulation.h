@@ -16,6 +16,8 @@ struct SimulationOptions {
   std::uint64_t seed = 0;
   bool faults = true;
   bool trace = false;  // each step to stdout
+  // In the end one identifier vanishes from each platform: to see that the judge sees.
+  bool tamper = false;
 };
 
 struct Outcome {
@@ -30,6 +32,10 @@ struct Outcome {
   std::uint64_t lost_messages = 0;
   std::uint64_t snapshots = 0;
   std::uint64_t redactions = 0;
+  std::uint64_t standing = 0;  // identifiers at the platforms in the end
+  std::uint64_t members = 0;   // of segments in the end
+
+  void add(const Outcome& other);
 };
 
 Outcome simulate(const SimulationOptions& options);
