@@ -11,7 +11,7 @@
 namespace tailrace::engine {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 4;
+constexpr std::uint32_t kSnapshotVersion = 5;
 
 // An unreadable payload counts as empty: the sources validated it before it reached the log.
 Value parse_payload(std::string_view payload) {
@@ -580,6 +580,11 @@ auto Engine::ask(const workspace::Workspace& in, const language::ExprPtr& expr, 
   const RollBack roll_back{history_, mark};
   if (!condition) return std::unexpected(condition.error());
   segments::World seen = world(zone, in.consent_unknown);
+  segments::Timelines timelines;
+  seen.timelines = &timelines;
+  const auto past_is_asked = [](const segments::RankPlan& rank) { return rank.past_is_asked; };
+  if (std::any_of(compiler.ranks().begin(), compiler.ranks().end(), past_is_asked))
+    from = std::min(from, segments::beginning_of(seen, compiler.ranks()));
   const segments::RankHistory ranks(seen, compiler.ranks(), from, to);
   seen.ranks = &ranks;
   Question question{std::move(*condition), expr, compiler, seen};
@@ -648,15 +653,8 @@ Result<Backtest> Engine::backtest(const workspace::Workspace& in, const language
     // Who entered before `from` is looked up too, so ranks are needed from where anything can have changed.
     Time beginning = from;
     if (const auto& ranks = question.compiler.ranks(); !ranks.empty()) {
-      beginning = std::min(beginning, dependencies.first_instant - Millis{1});
-      for (const segments::RankPlan& rank : ranks) {
-        beginning = std::min({beginning, rank.by.dependencies.first_instant - Millis{1},
-                              rank.eligible_dependencies.first_instant - Millis{1}});
-      }
-      for (std::uint32_t id = 0; id < profiles_.person_limit(); ++id) {
-        if (profiles_.alive(PersonId(id)))
-          beginning = std::min(beginning, segments::beginning_of(question.world, PersonId(id)));
-      }
+      beginning = std::min(
+          {beginning, dependencies.first_instant - Millis{1}, segments::beginning_of(question.world, ranks)});
     }
     segments::World seen = question.world;
     const segments::RankHistory ranks(seen, question.compiler.ranks(), beginning, to);

@@ -205,6 +205,11 @@ in segment "Repeat buyers" and was in segment "VIP" at "2026-01-01"
 
 A segment cannot refer to itself, directly or through others.
 
+The past is what it is by all that is known now: an event told late is an entry at its own time, and merged people
+always were one. Where S uses a rank, it moves others in the past as well. Live segments take that into account at
+once where at most 256 ranked values have changed since the event's time; else a second later, or 50 microseconds per
+change since (a million: 50 seconds). Questions about the past (`members --at`, `transitions`) always have all of it.
+
 ## Ranks
 
 | form | meaning |

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <boost/container/small_vector.hpp>
 #include <fmt/format.h>
 
 #include "base/assert.h"
 #include "language/language.h"
+#include "segments/timelines.h"
 #include "segments/window.h"
 
 namespace tailrace::segments {
@@ -740,26 +742,46 @@ class Entering final : public Condition {
   Entering(Past segment, std::string sync, Span span)
       : segment_(std::move(segment)), sync_(std::move(sync)), span_(std::move(span)) {}
   Truth truth(const World& world, PersonId person, Time t) const override {
-    const Extent extent = span_.extent(world, person, t);
-    std::vector<Time> entries;
-    Time until = extent.until;
     if (segment_.segment) {
-      entries = segment_.entries(world, person, t);
-      until = earlier(until, segment_.segment->truth(world, person, t).until);
-    } else if (const auto by_person = world.sync_entries.find(sync_); by_person != world.sync_entries.end()) {
-      if (const auto times = by_person->second.find(person.value); times != by_person->second.end())
-        entries = times->second;
+      const Timelines::Line& line = world.timelines->of(world, segment_, person, t);
+      const Truth found = truth(
+          world, person, t, [&](Time at) { return line.last_entry(at); },
+          [&](Time at) { return line.next_entry(at); });
+      return {found.value, earlier(found.until, line.next_change(t))};
     }
-    bool value = false;
-    for (const Time entry : entries) {
-      if (entry + span_.near > t) until = earlier(until, entry + span_.near);
-      if (span_.far && entry + *span_.far > t) until = earlier(until, entry + *span_.far);
-      value |= !extent.empty && extent.low < entry && entry <= extent.high;
-    }
-    return {value, until};
+    const auto by_person = world.sync_entries.find(sync_);
+    if (by_person == world.sync_entries.end()) return {false, kNever};
+    const auto entries = by_person->second.find(person.value);
+    if (entries == by_person->second.end()) return {false, kNever};
+    const std::vector<Time>& times = entries->second;
+    const auto after = [&](Time at) { return std::upper_bound(times.begin(), times.end(), at); };
+    return truth(
+        world, person, t,
+        [&](Time at) {
+          const auto next = after(at);
+          return next == times.begin() ? std::nullopt : std::optional(*std::prev(next));
+        },
+        [&](Time at) {
+          const auto next = after(at);
+          return next == times.end() ? std::nullopt : std::optional(*next);
+        });
   }
 
  private:
+  // last(t), next(t): the last entry at or before t, the first one after it.
+  template <class Last, class Next>
+  Truth truth(const World& world, PersonId person, Time t, const Last& last, const Next& next) const {
+    const Extent extent = span_.extent(world, person, t);
+    Time until = extent.until;
+    if (const auto entry = next(t - span_.near)) until = earlier(until, *entry + span_.near);
+    if (span_.far) {
+      if (const auto entry = next(t - *span_.far)) until = earlier(until, *entry + *span_.far);
+    }
+    if (extent.empty) return {false, until};
+    const auto entry = last(extent.high);
+    return {entry && *entry > extent.low, until};
+  }
+
   Past segment_;  // none: the sync
   std::string sync_;
   Span span_;
@@ -941,16 +963,21 @@ class Compilation {
   Result<Past> segment_with_past(const std::string& name, Dependencies& dependencies) {
     Dependencies own;
     auto found = TRY(segment(name, own));
-    if (!own.ranks.empty()) {
-      return fail(
-          Error::Code::unsupported,
-          fmt::format(
-              "segment \"{}\" uses a rank (top, bottom, rank); its past entries cannot be asked for in an "
-              "expression yet; `tailrace transitions` shows them",
-              name));
-    }
+    ask_past(own);
     dependencies.add(own, Bearing::any);
-    return Past{std::move(found), own.first_instant};
+    const auto next = static_cast<std::uint32_t>(compiler_.pasts_.size());
+    return Past{.segment = std::move(found),
+                .index = compiler_.pasts_.emplace(name, next).first->second,
+                .first_instant = own.first_instant,
+                .depends_on_ranks = !own.ranks.empty()};
+  }
+  void ask_past(const Dependencies& on) {
+    for (const RankId id : on.ranks) {
+      RankPlan& rank = compiler_.ranks_[id.value];
+      if (std::exchange(rank.past_is_asked, true)) continue;
+      ask_past(rank.by.dependencies);
+      ask_past(rank.eligible_dependencies);
+    }
   }
 
   struct Selected {
@@ -1254,18 +1281,9 @@ Timeline timeline(const World& world, const Condition& condition, PersonId perso
   return result;
 }
 
-std::vector<Time> Past::entries(const World& world, PersonId person, Time t) const {
-  const Time from = std::min({beginning_of(world, person), first_instant - Millis{1}, t});
-  World past = world;
-  past.memory = nullptr;
-  const Timeline line = timeline(past, *segment, person, from, t);
-  std::vector<Time> result;
-  bool in = line.initially;
-  for (const Time change : line.changes) {
-    in = !in;
-    if (in) result.push_back(change);
-  }
-  return result;
+Time Past::beginning(const World& world, PersonId person, Time t) const {
+  const Time own = std::min({beginning_of(world, person), first_instant - Millis{1}, t});
+  return depends_on_ranks ? earlier(own, world.ranks->known_from()) : own;
 }
 
 }  // namespace tailrace::segments

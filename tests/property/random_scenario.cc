@@ -192,13 +192,11 @@ workspace::Workspace random_workspace(Random& random, const OracleWorld& world,
   options.text_traits = {"country", "tags", "address.city"};
   options.segments = {"s0"};
   options.calendar = options.instants = wanted.fixed_times;
-  // A rank's past cannot be asked for inside an expression, so those without ranks come first and are the
-  // ones spoken of.
+  options.ranks = wanted.ranks;
   for (int tries = 0; workspace.segments.size() < 5 && tries < 40; ++tries) {
-    options.ranks = wanted.ranks && workspace.segments.size() >= 3;
     if (add_segment(workspace, fmt::format("s{}", workspace.segments.size()),
                     language::print(*random_expr(random, options))) &&
-        !options.ranks && wanted.nested)
+        wanted.nested)
       options.segments.push_back(workspace.segments.back().name);
   }
   EXPECT_EQ(workspace.segments.size(), 5u) << "most random expressions should pass the check";
