@@ -143,6 +143,9 @@ performed "Product Viewed" followed by "Cart Started" within 1h followed by "Ord
 )";
 
 constexpr std::string_view kAfterAggregates = R"(
+Where the property goes through lists, `sum`, `avg`, `min`, `max` and `distinct` are of all their elements, and `first`
+and `last` are the list of them, of which a comparison needs one.
+
 A `where` and a window stand inside the parentheses, after the property; `sum`, `avg`, `min`, `max` and `distinct` need
 a property, `count` takes none.
 

@@ -115,8 +115,9 @@ class RecentValues {
   // Of all rows but the newest: up to `count` values (at most kDistinctMax), of events after `low`.
   RecentValues(const history::Stream& stream, const history::Stream::Rows& rows, history::Column column,
                std::uint64_t count, Time low);
-  // Is a threshold reached with the newest row, at t, and not without it? It asks for no more values and
-  // reaches no farther than the constructor was told, and no row is later than t.
+  // Is a threshold reached with the newest row, at t, and not without it? Where rows hold lists it may say
+  // yes without need. It asks for no more values and reaches no farther than the constructor was told, and no
+  // row is later than t.
   bool newest_is_decisive(const Threshold& threshold, Time t) const;
 
  private:
@@ -127,6 +128,7 @@ class RecentValues {
   std::array<Seen, kDistinctMax> seen_;
   std::size_t found_ = 0;
   std::size_t place_of_newest_ = kDistinctMax;  // among them; kDistinctMax: it is another value
+  bool several_ = false;                        // a row may hold more than one value
   history::Cell newest_;
   Time newest_time_;
 };
