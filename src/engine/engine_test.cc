@@ -99,6 +99,38 @@ TEST_F(EngineTest, a_workspace_that_cannot_be_compiled_is_quarantined_and_the_on
   EXPECT_THAT(members(0), ElementsAre("ada", "bob"));
 }
 
+TEST_F(EngineTest, a_string_is_a_number_where_the_taxonomy_reads_it_so) {
+  const auto taxonomy = [](std::vector<workspace::PropertyRule> rules, workspace::Workspace workspace) {
+    workspace.taxonomy.events = {
+        {.name = "X", .aliases = {}, .owner = {}, .description = {}, .properties = std::move(rules)}};
+    return workspace;
+  };
+  const workspace::PropertyRule number{.name = "price", .type = language::Type::number};
+  workspace::PropertyRule reads = number;
+  reads.from_string = true;
+  workspace::PropertyRule reads_in_lists = reads;
+  reads_in_lists.name = "items.price";
+  // Without it a string is held back.
+  apply(taxonomy({number}, workspace_of({R"(sum("X".price) = 12.5)"})));
+  track("ada", "X", R"({"price": "12.50"})");
+  EXPECT_THAT(members(0), ElementsAre());
+  ASSERT_EQ(engine_.quarantine().size(), 1u);
+  // With it the same event is let in, and the new column of the second segment is filled likewise.
+  apply(taxonomy({reads, reads_in_lists},
+                 workspace_of({R"(sum("X".price) = 12.5)", R"(sum("X".items.price where price > 12) = 3)"})));
+  track("bob", "X", R"({"price": 12.5, "items": [{"price": "1.0"}, {"price": 2}]})");
+  track("cyd", "X", R"({"price": "dear"})");
+  finish();
+  EXPECT_THAT(members(0), ElementsAre("ada", "bob"));
+  EXPECT_THAT(members(1), ElementsAre("bob"));
+  ASSERT_EQ(engine_.quarantine().size(), 1u);
+  EXPECT_THAT(engine_.quarantine().front().reason,
+              HasSubstr("with `price` as a string that reads as no number"));
+  apply(taxonomy({reads, reads_in_lists}, workspace_of({R"(max("X".items.price) = 2)"})));
+  finish();
+  EXPECT_THAT(members(0), ElementsAre("bob"));
+}
+
 // The past of others waits for a second where it is dear, and no restart lets it be forgotten.
 TEST_F(EngineTest, a_late_record_moves_the_past_of_others_at_once_or_a_second_later) {
   for (const bool restarts : {false, true}) {

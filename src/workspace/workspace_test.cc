@@ -377,6 +377,25 @@ std::string sync_problems(const std::string& yaml) {
       .problems();
 }
 
+TEST(Property, may_be_a_number_that_comes_as_a_string) {
+  const auto of = [](const std::string& rule) {
+    return Folder().with("taxonomy.yaml", "events: {Order Placed: {properties: {revenue: " + rule + "}}}\n");
+  };
+  const Loaded loaded = of("{type: number, from: string}").load();
+  const auto is_read_from_string = [](const Workspace& workspace) {
+    return workspace.taxonomy.events.front().properties.front().from_string;
+  };
+  EXPECT_TRUE(is_read_from_string(loaded.workspace));
+  const auto again = from_value(to_value(loaded.workspace));
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(is_read_from_string(*again));
+  EXPECT_EQ(of("{type: number, from: string}").problems(), "");
+  for (const std::string wrong :
+       {"{type: time, from: string}", "{type: number, from: boolean}", "{from: string}"})
+    EXPECT_THAT(of(wrong).problems(), HasSubstr("error: only a number can be read from another type"))
+        << wrong;
+}
+
 TEST(Sync, that_suppresses_has_no_holdout) {
   EXPECT_THAT(sync_problems("effect: suppress\nholdout: 10%\n"),
               HasSubstr("syncs/buyers.yaml:5:10: error: a sync that suppresses has no holdout"));
