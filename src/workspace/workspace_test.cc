@@ -408,6 +408,23 @@ TEST(Sync, that_targets_without_consent_is_warned_of) {
   EXPECT_EQ(sync_problems("effect: target\nconsent: ads\n"), "");
 }
 
+TEST(Sync, that_targets_by_what_did_not_follow_is_warned_of_those_who_follow_later) {
+  const auto problems = [](const std::string& who, const std::string& effect) {
+    return Folder()
+        .with("definitions.yaml",
+              "hesitant: performed \"Cart Started\" within 6h not followed by \"Order Placed\" within 2h\n")
+        .with("segments/hesitant.yaml", "name: Hesitant\nwho: " + who + "\n")
+        .with("syncs/hesitant.yaml", "name: Remind\nsegment: Hesitant\ndestination: Ads\n" + effect)
+        .problems();
+  };
+  EXPECT_THAT(
+      problems("hesitant", "effect: target\nconsent: ads\n"),
+      HasSubstr(
+          "syncs/hesitant.yaml:2:10: warning: the sync \"Remind\" targets people by `not followed by`"));
+  EXPECT_EQ(problems("not hesitant", "effect: target\nconsent: ads\n"), "");
+  EXPECT_EQ(problems("hesitant", "effect: suppress\n"), "");
+}
+
 TEST(Sync, must_say_its_effect) {
   EXPECT_THAT(sync_problems(""), HasSubstr("a sync needs `effect`"));
   EXPECT_THAT(sync_problems("effect: supress\n"),
