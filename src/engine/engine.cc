@@ -11,7 +11,7 @@
 namespace tailrace::engine {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 4;
+constexpr std::uint32_t kSnapshotVersion = 5;
 
 // An unreadable payload counts as empty: the sources validated it before it reached the log.
 Value parse_payload(std::string_view payload) {
@@ -245,8 +245,8 @@ bool Engine::seen_before(Position position, const RecordView& record) {
 }
 
 // Of an event's properties, what the taxonomy and the streams look at; all where that is simpler.
-const Value& Engine::looked_at(const RecordView& record, std::optional<history::EventId> event,
-                               std::span<const std::string> judged) {
+Value& Engine::looked_at(const RecordView& record, std::optional<history::EventId> event,
+                         std::span<const std::string> judged) {
   const auto kept = event ? history_.looks_at(*event) : std::span<const std::string>();
   properties_.members.clear();
   properties_.kind = Value::Kind::object;
@@ -266,13 +266,14 @@ Result<void> Engine::apply_event(Position position, const RecordView& record, Ou
   Live& judge = next_ ? *next_ : *live_;
   const auto named = judge.taxonomy.name(record);
   auto event = judge.event_of(named, history_);
-  const Value& properties = looked_at(record, event, judge.taxonomy.looks_at(named));
+  Value& properties = looked_at(record, event, judge.taxonomy.looks_at(named));
   if (std::string reason = judge.taxonomy.judge(named, properties); !reason.empty()) {
     quarantine_.push_back({position, std::move(reason)});
     return {};
   }
   if (seen_before(position, record)) return {};
   if (!event) event = history_.event(named.event);
+  judge.taxonomy.convert(named, properties);
   admit(position, record, *event, properties, output);
   return {};
 }
@@ -458,12 +459,13 @@ Result<void> Engine::judge_again(Output& output) {
       quarantine_.push_back(item);
       continue;
     }
-    const Value properties = properties_of(again);
+    Value properties = properties_of(again);
     const auto named = next_->taxonomy.name(again);
     std::string reason = next_->taxonomy.judge(named, properties);
     if (!reason.empty()) {
       quarantine_.push_back({item.position, std::move(reason)});
     } else if (!seen_before(item.position, again)) {
+      next_->taxonomy.convert(named, properties);
       admit(item.position, again, history_.event(named.event), properties, output);
     }
   }
@@ -545,7 +547,10 @@ Counts Engine::counts() const {
 Result<void> Engine::backfill(const history::History::BackfillRow& row, std::string& bytes) {
   const RecordView record = TRY(records_.record(row.position, bytes));
   const std::string message_id(record.message_id);  // reading another record may overwrite it
-  history_.backfill(row, message_id, looked_at(record, row.event), *ids_);
+  Value& properties = looked_at(record, row.event);
+  if (const Live* judge = next_ ? next_.get() : live_.get())
+    judge->taxonomy.convert(judge->taxonomy.name(record), properties);
+  history_.backfill(row, message_id, properties, *ids_);
   return {};
 }
 
@@ -580,6 +585,11 @@ auto Engine::ask(const workspace::Workspace& in, const language::ExprPtr& expr, 
   const RollBack roll_back{history_, mark};
   if (!condition) return std::unexpected(condition.error());
   segments::World seen = world(zone, in.consent_unknown);
+  segments::Timelines timelines;
+  seen.timelines = &timelines;
+  const auto past_is_asked = [](const segments::RankPlan& rank) { return rank.past_is_asked; };
+  if (std::any_of(compiler.ranks().begin(), compiler.ranks().end(), past_is_asked))
+    from = std::min(from, segments::beginning_of(seen, compiler.ranks()));
   const segments::RankHistory ranks(seen, compiler.ranks(), from, to);
   seen.ranks = &ranks;
   Question question{std::move(*condition), expr, compiler, seen};
@@ -648,15 +658,8 @@ Result<Backtest> Engine::backtest(const workspace::Workspace& in, const language
     // Who entered before `from` is looked up too, so ranks are needed from where anything can have changed.
     Time beginning = from;
     if (const auto& ranks = question.compiler.ranks(); !ranks.empty()) {
-      beginning = std::min(beginning, dependencies.first_instant - Millis{1});
-      for (const segments::RankPlan& rank : ranks) {
-        beginning = std::min({beginning, rank.by.dependencies.first_instant - Millis{1},
-                              rank.eligible_dependencies.first_instant - Millis{1}});
-      }
-      for (std::uint32_t id = 0; id < profiles_.person_limit(); ++id) {
-        if (profiles_.alive(PersonId(id)))
-          beginning = std::min(beginning, segments::beginning_of(question.world, PersonId(id)));
-      }
+      beginning = std::min(
+          {beginning, dependencies.first_instant - Millis{1}, segments::beginning_of(question.world, ranks)});
     }
     segments::World seen = question.world;
     const segments::RankHistory ranks(seen, question.compiler.ranks(), beginning, to);

@@ -196,8 +196,8 @@ class Engine {
   Result<void> judge_again(Output& output);
   void apply_deletion(Position position, const RecordView& record, Output& output);
   void expect(const RecordView& record);
-  const Value& looked_at(const RecordView& record, std::optional<history::EventId> event,
-                         std::span<const std::string> judged = {});
+  Value& looked_at(const RecordView& record, std::optional<history::EventId> event,
+                   std::span<const std::string> judged = {});
   void admit(Position position, const RecordView& record, history::EventId event, const Value& properties,
              Output& output);
   void note_effect(const profiles::Profiles::Effect& effect, std::span<const history::StreamId> touched,

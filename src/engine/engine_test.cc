@@ -90,11 +90,105 @@ TEST_F(EngineTest, pages_are_one_event_whose_name_is_a_property) {
 TEST_F(EngineTest, a_workspace_that_cannot_be_compiled_is_quarantined_and_the_one_before_stays) {
   apply(workspace_of({R"(performed "X")"}));
   track("ada", "X");
-  apply(workspace_of({R"(top 10% by count("X"))", R"(entered segment "s0")"}));
+  workspace::Workspace other = workspace_of({R"(performed "Y")"});
+  other.time_zone = "Europe/Nowhere";
+  apply(other);
   ASSERT_EQ(engine_.quarantine().size(), 1u);
-  EXPECT_THAT(engine_.quarantine().front().reason, HasSubstr("rank"));
+  EXPECT_THAT(engine_.quarantine().front().reason, HasSubstr("Europe/Nowhere"));
   track("bob", "X");
   EXPECT_THAT(members(0), ElementsAre("ada", "bob"));
+}
+
+TEST_F(EngineTest, a_string_is_a_number_where_the_taxonomy_reads_it_so) {
+  const auto taxonomy = [](std::vector<workspace::PropertyRule> rules, workspace::Workspace workspace) {
+    workspace.taxonomy.events = {
+        {.name = "X", .aliases = {}, .owner = {}, .description = {}, .properties = std::move(rules)}};
+    return workspace;
+  };
+  const workspace::PropertyRule number{.name = "price", .type = language::Type::number};
+  workspace::PropertyRule reads = number;
+  reads.from_string = true;
+  workspace::PropertyRule reads_in_lists = reads;
+  reads_in_lists.name = "items.price";
+  // Without it a string is held back.
+  apply(taxonomy({number}, workspace_of({R"(sum("X".price) = 12.5)"})));
+  track("ada", "X", R"({"price": "12.50"})");
+  EXPECT_THAT(members(0), ElementsAre());
+  ASSERT_EQ(engine_.quarantine().size(), 1u);
+  // With it the same event is let in, and the new column of the second segment is filled likewise.
+  apply(taxonomy({reads, reads_in_lists},
+                 workspace_of({R"(sum("X".price) = 12.5)", R"(sum("X".items.price where price > 12) = 3)"})));
+  track("bob", "X", R"({"price": 12.5, "items": [{"price": "1.0"}, {"price": 2}]})");
+  track("cyd", "X", R"({"price": "dear"})");
+  finish();
+  EXPECT_THAT(members(0), ElementsAre("ada", "bob"));
+  EXPECT_THAT(members(1), ElementsAre("bob"));
+  ASSERT_EQ(engine_.quarantine().size(), 1u);
+  EXPECT_THAT(engine_.quarantine().front().reason,
+              HasSubstr("with `price` as a string that reads as no number"));
+  apply(taxonomy({reads, reads_in_lists}, workspace_of({R"(max("X".items.price) = 2)"})));
+  finish();
+  EXPECT_THAT(members(0), ElementsAre("bob"));
+}
+
+// The past of others waits for a second where it is dear, and no restart lets it be forgotten.
+TEST_F(EngineTest, a_late_record_moves_the_past_of_others_at_once_or_a_second_later) {
+  for (const bool restarts : {false, true}) {
+    for (const bool is_dear : {false, true}) {
+      SCOPED_TRACE(restarts);
+      SCOPED_TRACE(is_dear);
+      tailrace::testing::MemoryRecords records;
+      auto engine = std::make_unique<Engine>(records);
+      Output output;
+      const auto receive = [&](RecordView record, Time time, Time received_at) {
+        const std::string id = std::to_string(records.size());
+        record.received_at = received_at;
+        record.time = time;
+        record.source = "app";
+        record.message_id = id;
+        ASSERT_TRUE(engine->apply(records.append(record), record, output));
+      };
+      const auto perform = [&](const std::string& who, Time time, Time received_at) {
+        RecordView record;
+        record.kind = RecordKind::track;
+        record.user_id = who;
+        record.event = "X";
+        receive(record, time, received_at);
+      };
+      const auto is_in = [&](const char* segment, const char* who) {
+        return engine->contains(*engine->segment(segment), *engine->find_person(who));
+      };
+      const std::string payload = to_json(workspace::to_value(
+          workspace_of({R"(rank <= 1 by count("X") where performed "X")", R"(entered segment "s0")"})));
+      RecordView workspace;
+      workspace.kind = RecordKind::workspace;
+      workspace.payload = payload;
+      receive(workspace, kStart, kStart);
+      perform("ada", kStart, kStart);
+      perform("bob", kStart + kMinute, kStart + kMinute);
+      perform("bob", kStart + kMinute * 2, kStart + kMinute * 2);
+      const std::size_t others = segments::Tracker::kBacklogAtOnce * (is_dear ? 2 : 0);
+      const Time later = kStart + kMinute * 3;
+      for (std::size_t i = 0; i < others; ++i) perform("other " + std::to_string(i), later, later);
+      EXPECT_TRUE(is_in("s0", "bob"));
+      EXPECT_TRUE(is_in("s1", "bob"));
+      // Ada had two before Bob had, so he never came in.
+      perform("ada", kStart + kSecond, later);
+      EXPECT_TRUE(is_in("s0", "ada"));
+      EXPECT_FALSE(is_in("s0", "bob"));
+      EXPECT_EQ(is_in("s1", "bob"), is_dear);
+      if (restarts) {
+        const std::string snapshot = engine->save();
+        engine = std::make_unique<Engine>(records);
+        ASSERT_TRUE(engine->restore(snapshot));
+      }
+      EXPECT_EQ(engine->next_change(), is_dear ? later + kSecond : kNever);
+      output.clear();
+      engine->advance(later + kSecond, output);
+      EXPECT_FALSE(is_in("s1", "bob"));
+      EXPECT_EQ(output.deltas.size(), is_dear ? 1u : 0u);
+    }
+  }
 }
 
 TEST_F(EngineTest, people_merged_while_columns_are_filled_keep_their_values) {

@@ -74,6 +74,8 @@ bool CellPool::number(Cell cell, Number& out) const {
   return true;
 }
 
+bool CellPool::may_be_several(Cell cell) { return (cell.bits & kTagMask) == kOther; }
+
 const std::string* CellPool::text(Cell cell) const {
   return (cell.bits & kTagMask) == kString ? &strings_[index_of(cell)] : nullptr;
 }

@@ -33,6 +33,8 @@ class CellPool {
   bool number(Cell cell, Number& out) const;
   // mantissa * 10^-scale, if it is a number small enough to stand in the cell. The fast path of sums.
   static bool small_decimal(Cell cell, std::int64_t& mantissa, int& scale);
+  // False: it is no list, which stands for its elements.
+  static bool may_be_several(Cell cell);
 
   void save(ByteWriter& out) const;
   Result<void> restore(ByteReader& in);

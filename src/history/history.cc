@@ -60,12 +60,20 @@ Column History::column(StreamId stream, const std::string& path) {
   return column;
 }
 
+Cell History::cell_at(const Value& properties, const std::string& path) {
+  if (const Value* value = properties.find_path(path)) return cells_.intern(*value);
+  std::vector<const Value*> found;
+  properties.find_all(path, found);
+  std::erase_if(found, [](const Value* value) { return !value->present(); });
+  if (found.empty()) return {};
+  Value list = Value::with(Value::Kind::list);
+  for (const Value* value : found) list.list.push_back(*value);
+  return cells_.intern(list);
+}
+
 void History::gather_cells(const StreamEntry& entry, const Value& properties) {
   scratch_.clear();
-  for (const std::string& path : entry.columns) {
-    const Value* value = properties.find_path(path);
-    scratch_.push_back(value == nullptr ? Cell{} : cells_.intern(*value));
-  }
+  for (const std::string& path : entry.columns) scratch_.push_back(cell_at(properties, path));
 }
 
 void History::insert(EventId event, PersonId person, Time time, Position position,
@@ -119,9 +127,8 @@ void History::backfill(const BackfillRow& row, std::string_view message_id, cons
     StreamEntry& entry = streams_[target.stream.value];
     if (entry.event != row.event) continue;
     if (target.column) {
-      const Value* value = properties.find_path(entry.columns[*target.column]);
-      if (value != nullptr)
-        entry.stream->set_cell(person, row.time, row.position, *target.column, cells_.intern(*value));
+      const Cell cell = cell_at(properties, entry.columns[*target.column]);
+      if (cell.present()) entry.stream->set_cell(person, row.time, row.position, *target.column, cell);
       continue;
     }
     if (!entry.accepts(properties)) continue;

@@ -41,7 +41,8 @@ class History {
   // looks_at: the paths of properties it looks at.
   StreamId stream(EventId event, const std::string& where, Accepts accepts,
                   const std::vector<std::string>& looks_at = {});
-  // A stream's column for a property path. New ones are missing in rows that are there already.
+  // A stream's column for a property path. New ones are missing in rows that are there already. Where the
+  // path goes through lists its cells are lists of what is present at it.
   Column column(StreamId stream, const std::string& path);
 
   const Stream& at(StreamId stream) const { return *streams_[stream.value].stream; }
@@ -123,6 +124,7 @@ class History {
   };
   void drop_name(StreamEntry& entry);
   PersonId owner_now(PersonId person) const;
+  Cell cell_at(const Value& properties, const std::string& path);
   void gather_cells(const StreamEntry& entry, const Value& properties);
 
   std::shared_ptr<Places> places_ = std::make_shared<Places>();

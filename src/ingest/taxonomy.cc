@@ -1,6 +1,7 @@
 #include "ingest/taxonomy.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -41,6 +42,39 @@ bool fits(const Value& value, language::Type type) {
       return value.kind == Value::Kind::list;
   }
   return false;
+}
+
+std::optional<Number> number_in(const Value& value) {
+  if (value.kind == Value::Kind::number) return value.number;
+  if (value.kind != Value::Kind::string) return std::nullopt;
+  const auto number = Number::parse(value.string);
+  return number ? std::optional(*number) : std::nullopt;
+}
+
+// Of all values at the path, lists entered, the strings that read as numbers.
+void convert_at(Value& value, std::string_view path) {
+  if (value.kind == Value::Kind::list) {
+    for (Value& element : value.list) convert_at(element, path);
+    return;
+  }
+  if (path.empty()) {
+    if (value.kind != Value::Kind::string) return;
+    if (const auto number = number_in(value)) value = Value::of(*number);
+    return;
+  }
+  if (value.kind != Value::Kind::object) return;
+  const auto member = [&](std::string_view name) -> Value* {
+    const auto found = std::find_if(value.members.begin(), value.members.end(),
+                                    [&](const auto& one) { return one.first == name; });
+    return found == value.members.end() ? nullptr : &found->second;
+  };
+  if (Value* whole = member(path)) {
+    convert_at(*whole, "");
+    return;
+  }
+  const std::size_t dot = path.find('.');
+  if (dot == std::string_view::npos) return;
+  if (Value* step = member(path.substr(0, dot))) convert_at(*step, path.substr(dot + 1));
 }
 
 std::string_view kind_name(Value::Kind kind) {
@@ -124,6 +158,19 @@ std::string Taxonomy::judge(const Named& named, const Value& properties) const {
   }
   const Rule& rule = rules_[named.rule];
   for (const auto& check : rule.checks) {
+    if (check.from_string) {
+      std::vector<const Value*> values;
+      properties.find_all(check.name, values);
+      std::erase_if(values, [](const Value* value) { return !value->present(); });
+      if (values.empty() && check.required)
+        return fmt::format("\"{}\" without required property `{}`", rule.event, check.name);
+      for (const Value* value : values) {
+        if (!number_in(*value))
+          return fmt::format("\"{}\" with `{}` as {} that reads as no number", rule.event, check.name,
+                             kind_name(value->kind));
+      }
+      continue;
+    }
     const Value* value = properties.kind == Value::Kind::object ? properties.find_path(check.name) : nullptr;
     if (value == nullptr || !value->present()) {
       if (check.required) return fmt::format("\"{}\" without required property `{}`", rule.event, check.name);
@@ -135,6 +182,13 @@ std::string Taxonomy::judge(const Named& named, const Value& properties) const {
     }
   }
   return {};
+}
+
+void Taxonomy::convert(const Named& named, Value& properties) const {
+  if (named.rule == Named::kNoRule) return;
+  for (const auto& check : rules_[named.rule].checks) {
+    if (check.from_string) convert_at(properties, check.name);
+  }
 }
 
 }  // namespace tailrace::ingest

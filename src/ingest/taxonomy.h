@@ -41,6 +41,8 @@ class Taxonomy {
   std::span<const std::string> looks_at(const Named& named) const;
   // Why it is not admitted; empty: it is.
   std::string judge(const Named& named, const Value& properties) const;
+  // Strings that the taxonomy reads as numbers become those numbers. Of properties that were admitted.
+  void convert(const Named& named, Value& properties) const;
 
  private:
   struct Rule {

@@ -143,6 +143,9 @@ performed "Product Viewed" followed by "Cart Started" within 1h followed by "Ord
 )";
 
 constexpr std::string_view kAfterAggregates = R"(
+Where the property goes through lists, `sum`, `avg`, `min`, `max` and `distinct` are of all their elements, and `first`
+and `last` are the list of them, of which a comparison needs one.
+
 A `where` and a window stand inside the parentheses, after the property; `sum`, `avg`, `min`, `max` and `distinct` need
 a property, `count` takes none.
 
@@ -204,6 +207,11 @@ in segment "Repeat buyers" and was in segment "VIP" at "2026-01-01"
 ```
 
 A segment cannot refer to itself, directly or through others.
+
+The past is what it is by all that is known now: an event told late is an entry at its own time, and merged people
+always were one. Where S uses a rank, it moves others in the past as well. Live segments take that into account at
+once where at most 256 ranked values have changed since the event's time; else a second later, or 50 microseconds per
+change since (a million: 50 seconds). Questions about the past (`members --at`, `transitions`) always have all of it.
 
 ## Ranks
 

@@ -20,6 +20,7 @@ simdjson::error_code read(ondemand::value value, int depth, Value& out) {
   switch (type) {
     case ondemand::json_type::object: {
       out = Value::with(Value::Kind::object);
+      out.members.reserve(4);  // growing from one by one costs more than reading so few
       ondemand::object object;
       if (const auto error = value.get_object().get(object)) return error;
       for (auto field : object) {
@@ -47,7 +48,8 @@ simdjson::error_code read(ondemand::value value, int depth, Value& out) {
     case ondemand::json_type::string: {
       std::string_view text;
       if (const auto error = value.get_string().get(text)) return error;
-      out = Value::of(std::string(text));
+      out.kind = Value::Kind::string;
+      out.string = text;
       return simdjson::SUCCESS;
     }
     case ondemand::json_type::number: {

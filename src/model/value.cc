@@ -25,6 +25,25 @@ const Value* Value::find_path(std::string_view path) const {
   }
 }
 
+void Value::find_all(std::string_view path, std::vector<const Value*>& found) const {
+  if (kind == Kind::list) {
+    for (const Value& element : list) element.find_all(path, found);
+    return;
+  }
+  if (path.empty()) {
+    found.push_back(this);
+    return;
+  }
+  if (kind != Kind::object) return;
+  if (const Value* whole = find(path)) {
+    whole->find_all("", found);
+    return;
+  }
+  const std::size_t dot = path.find('.');
+  if (dot == std::string_view::npos) return;
+  if (const Value* step = find(path.substr(0, dot))) step->find_all(path.substr(dot + 1), found);
+}
+
 void add_path(std::vector<std::string>& members, std::string_view path) {
   for (const std::string_view name : {path, path.substr(0, path.find('.'))}) {
     if (std::find(members.begin(), members.end(), name) == members.end()) members.emplace_back(name);

@@ -52,6 +52,8 @@ struct Value {
   const Value* find(std::string_view key) const;
   // The value at a dotted path ("address.city"), or nullptr. Lists are not entered.
   const Value* find_path(std::string_view path) const;
+  // Everything at a dotted path, nulls too: the elements of lists on the way and at its end one by one.
+  void find_all(std::string_view path, std::vector<const Value*>& found) const;
 
   bool operator==(const Value&) const = default;
 };

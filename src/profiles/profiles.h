@@ -31,7 +31,8 @@ namespace tailrace::profiles {
 using TraitId = Id<struct TraitTag>;      // a trait's name at the top level
 using PurposeId = Id<struct PurposeTag>;  // a consent purpose
 
-// A statement with its date. Of several, the latest (time, message id) at or before t holds at t.
+// A statement with its date. Of several, the latest (time, message id) at or before t holds at t; of those
+// equal in both, the one that arrived last. Where people became one, the older one's count as arrived first.
 struct DatedValue {
   Time time;
   std::string message_id;

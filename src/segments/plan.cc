@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <boost/container/small_vector.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <fmt/format.h>
 
 #include "base/assert.h"
 #include "language/language.h"
+#include "model/json.h"
+#include "segments/timelines.h"
 #include "segments/window.h"
 
 namespace tailrace::segments {
@@ -451,7 +455,9 @@ class DistinctReaching final : public Condition {
     if (slot == nullptr) return {!reached_, kNever};
     if (slot->last > t) return general_->truth(world, person, t);
     const Stream::Rows rows = stream.rows(*slot);
-    const auto reached = reached_until(stream, rows, t);
+    bool several = false;
+    const auto reached = reached_until(stream, rows, t, several);
+    if (several) return general_->truth(world, person, t);
     return reached ? Truth{reached_, *reached} : Truth{!reached_, kNever};
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
@@ -459,14 +465,17 @@ class DistinctReaching final : public Condition {
   }
 
  private:
-  // Missing: it is not reached.
-  std::optional<Time> reached_until(const Stream& stream, const Stream::Rows& rows, Time t) const {
+  // Missing: it is not reached. Where a row may hold several values nothing is said.
+  std::optional<Time> reached_until(const Stream& stream, const Stream::Rows& rows, Time t,
+                                    bool& several) const {
     std::array<std::uint64_t, kDistinctMax> seen;
     std::size_t found = 0;
     for (std::size_t row = rows.size(); row-- > 0;) {
       const Time leaves = threshold_.far ? rows.times[row] + *threshold_.far : kNever;
       if (leaves <= t) break;
       const Cell cell = stream.cell(rows, row, *threshold_.distinct);
+      several = history::CellPool::may_be_several(cell);
+      if (several) return std::nullopt;
       if (!cell.present() || std::find(seen.begin(), seen.begin() + found, cell.bits) != seen.begin() + found)
         continue;
       seen[found++] = cell.bits;
@@ -561,6 +570,31 @@ class Sequence final : public Condition {
   std::vector<Step> steps_;
 };
 
+// A text that equal values have in common: numbers by value, members of objects in whatever order.
+void write_by_value(const Value& value, std::string& text) {
+  if (value.kind == Value::Kind::number) {
+    text += value.number.to_string();
+  } else if (value.kind == Value::Kind::list) {
+    text += '[';
+    for (const Value& element : value.list) {
+      write_by_value(element, text);
+      text += ',';
+    }
+    text += ']';
+  } else if (value.kind == Value::Kind::object) {
+    std::vector<std::string> members;
+    for (const auto& [name, member] : value.members) {
+      std::string& written = members.emplace_back(to_json(Value::of(name)) + ':');
+      write_by_value(member, written);
+    }
+    std::sort(members.begin(), members.end());
+    for (const std::string& member : members) text += '{' + member + '}';
+    text += "{}";
+  } else {
+    text += to_json(value);
+  }
+}
+
 class Aggregation final : public Node {
  public:
   using Op = ast::Aggregate::Op;
@@ -619,17 +653,26 @@ class Aggregation final : public Node {
                        : Scalar::of(rows.times[row]);
       }
       case Op::distinct: {
-        return Scalar::of(Number::integer(distinct(stream, rows, found)));
+        return Scalar::of(Number::integer(distinct(world, stream, rows, found)));
       }
       case Op::sum:
       case Op::avg: {
         Number total;
         std::int64_t numbers = 0;
-        for (std::size_t row = found.begin; row < found.end; ++row) {
-          Number number;
-          if (!world.history.cells().number(stream.cell(rows, row, *column_), number)) continue;
+        const auto add = [&](const Number& number) {
           total = total + number;
           ++numbers;
+        };
+        for (std::size_t row = found.begin; row < found.end; ++row) {
+          const Cell cell = stream.cell(rows, row, *column_);
+          Number number;
+          if (world.history.cells().number(cell, number)) {
+            add(number);
+          } else if (history::CellPool::may_be_several(cell)) {
+            for_each_value(world, cell, [&](const Scalar& value) {
+              if (value.kind == Scalar::Kind::number) add(value.number);
+            });
+          }
         }
         if (op_ == Op::sum) return Scalar::of(total);
         return numbers == 0 ? Scalar() : Scalar::of(*divide(total, Number::integer(numbers)));
@@ -652,21 +695,56 @@ class Aggregation final : public Node {
     const auto better = op_ == Op::min ? ast::Comparison::less : ast::Comparison::greater;
     Scalar best;
     for (std::size_t row = found.begin; row < found.end; ++row) {
-      const Scalar value = typed(type_, load(world, stream.cell(rows, row, *column_)));
-      if (value.kind != wanted) continue;
-      if (!best.present() || compare(better, value, best)) best = value;
+      for_each_value(world, stream.cell(rows, row, *column_), [&](const Scalar& untyped) {
+        const Scalar value = typed(type_, untyped);
+        if (value.kind != wanted) return;
+        if (!best.present() || compare(better, value, best)) best = value;
+      });
     }
     return best;
   }
 
-  std::int64_t distinct(const Stream& stream, const Stream::Rows& rows, const Inside& found) const {
+  std::int64_t distinct(const World& world, const Stream& stream, const Stream::Rows& rows,
+                        const Inside& found) const {
     boost::container::small_vector<std::uint64_t, 32> seen;
     for (std::size_t row = found.begin; row < found.end; ++row) {
       const Cell cell = stream.cell(rows, row, *column_);
+      if (history::CellPool::may_be_several(cell)) return distinct_elements(world, stream, rows, found);
       if (cell.present()) seen.push_back(cell.bits);
     }
     std::sort(seen.begin(), seen.end());
     return std::unique(seen.begin(), seen.end()) - seen.begin();
+  }
+
+  // Of one value and of lists alike.
+  std::int64_t distinct_elements(const World& world, const Stream& stream, const Stream::Rows& rows,
+                                 const Inside& found) const {
+    boost::unordered_flat_set<std::string> seen;
+    for (std::size_t row = found.begin; row < found.end; ++row) {
+      const Value whole = world.history.cells().load(stream.cell(rows, row, *column_));
+      std::vector<const Value*> values;
+      whole.find_all("", values);
+      for (const Value* value : values) {
+        if (!value->present()) continue;
+        std::string text;
+        write_by_value(*value, text);
+        seen.insert(std::move(text));
+      }
+    }
+    return static_cast<std::int64_t>(seen.size());
+  }
+
+  // The value of a cell, or the elements of a list.
+  template <class Visit>
+  static void for_each_value(const World& world, Cell cell, const Visit& visit) {
+    const Value* other = world.history.cells().other(cell);
+    if (other == nullptr || other->kind != Value::Kind::list) {
+      visit(load(world, cell));
+      return;
+    }
+    std::vector<Scalar> elements;
+    collect(*other, "", elements);
+    for (const Scalar& element : elements) visit(element);
   }
 
   static Scalar load(const World& world, Cell cell) {
@@ -740,26 +818,46 @@ class Entering final : public Condition {
   Entering(Past segment, std::string sync, Span span)
       : segment_(std::move(segment)), sync_(std::move(sync)), span_(std::move(span)) {}
   Truth truth(const World& world, PersonId person, Time t) const override {
-    const Extent extent = span_.extent(world, person, t);
-    std::vector<Time> entries;
-    Time until = extent.until;
     if (segment_.segment) {
-      entries = segment_.entries(world, person, t);
-      until = earlier(until, segment_.segment->truth(world, person, t).until);
-    } else if (const auto by_person = world.sync_entries.find(sync_); by_person != world.sync_entries.end()) {
-      if (const auto times = by_person->second.find(person.value); times != by_person->second.end())
-        entries = times->second;
+      const Timelines::Line& line = world.timelines->of(world, segment_, person, t);
+      const Truth found = truth(
+          world, person, t, [&](Time at) { return line.last_entry(at); },
+          [&](Time at) { return line.next_entry(at); });
+      return {found.value, earlier(found.until, line.next_change(t))};
     }
-    bool value = false;
-    for (const Time entry : entries) {
-      if (entry + span_.near > t) until = earlier(until, entry + span_.near);
-      if (span_.far && entry + *span_.far > t) until = earlier(until, entry + *span_.far);
-      value |= !extent.empty && extent.low < entry && entry <= extent.high;
-    }
-    return {value, until};
+    const auto by_person = world.sync_entries.find(sync_);
+    if (by_person == world.sync_entries.end()) return {false, kNever};
+    const auto entries = by_person->second.find(person.value);
+    if (entries == by_person->second.end()) return {false, kNever};
+    const std::vector<Time>& times = entries->second;
+    const auto after = [&](Time at) { return std::upper_bound(times.begin(), times.end(), at); };
+    return truth(
+        world, person, t,
+        [&](Time at) {
+          const auto next = after(at);
+          return next == times.begin() ? std::nullopt : std::optional(*std::prev(next));
+        },
+        [&](Time at) {
+          const auto next = after(at);
+          return next == times.end() ? std::nullopt : std::optional(*next);
+        });
   }
 
  private:
+  // last(t), next(t): the last entry at or before t, the first one after it.
+  template <class Last, class Next>
+  Truth truth(const World& world, PersonId person, Time t, const Last& last, const Next& next) const {
+    const Extent extent = span_.extent(world, person, t);
+    Time until = extent.until;
+    if (const auto entry = next(t - span_.near)) until = earlier(until, *entry + span_.near);
+    if (span_.far) {
+      if (const auto entry = next(t - *span_.far)) until = earlier(until, *entry + *span_.far);
+    }
+    if (extent.empty) return {false, until};
+    const auto entry = last(extent.high);
+    return {entry && *entry > extent.low, until};
+  }
+
   Past segment_;  // none: the sync
   std::string sync_;
   Span span_;
@@ -786,9 +884,11 @@ void add_once(std::vector<T>& values, const T& value) {
 RecentValues::RecentValues(const Stream& stream, const Stream::Rows& rows, Column column, std::uint64_t count,
                            Time low)
     : newest_(stream.cell(rows, rows.size() - 1, column)), newest_time_(rows.times.back()) {
+  several_ = history::CellPool::may_be_several(newest_);
   for (std::size_t row = rows.size() - 1; row-- > 0 && found_ < count && rows.times[row] > low;) {
     const Cell cell = stream.cell(rows, row, column);
     const auto end = seen_.begin() + found_;
+    several_ = several_ || history::CellPool::may_be_several(cell);
     if (!cell.present() ||
         std::any_of(seen_.begin(), end, [&](const Seen& s) { return s.bits == cell.bits; }))
       continue;
@@ -798,6 +898,7 @@ RecentValues::RecentValues(const Stream& stream, const Stream::Rows& rows, Colum
 }
 
 bool RecentValues::newest_is_decisive(const Threshold& threshold, Time t) const {
+  if (several_) return true;
   const std::size_t wanted = threshold.times;
   const auto is_inside = [&](Time time) { return !threshold.far || time + *threshold.far > t; };
   // With the newest, its value moves to the front: those before its place move back by one.
@@ -941,16 +1042,21 @@ class Compilation {
   Result<Past> segment_with_past(const std::string& name, Dependencies& dependencies) {
     Dependencies own;
     auto found = TRY(segment(name, own));
-    if (!own.ranks.empty()) {
-      return fail(
-          Error::Code::unsupported,
-          fmt::format(
-              "segment \"{}\" uses a rank (top, bottom, rank); its past entries cannot be asked for in an "
-              "expression yet; `tailrace transitions` shows them",
-              name));
-    }
+    ask_past(own);
     dependencies.add(own, Bearing::any);
-    return Past{std::move(found), own.first_instant};
+    const auto next = static_cast<std::uint32_t>(compiler_.pasts_.size());
+    return Past{.segment = std::move(found),
+                .index = compiler_.pasts_.emplace(name, next).first->second,
+                .first_instant = own.first_instant,
+                .depends_on_ranks = !own.ranks.empty()};
+  }
+  void ask_past(const Dependencies& on) {
+    for (const RankId id : on.ranks) {
+      RankPlan& rank = compiler_.ranks_[id.value];
+      if (std::exchange(rank.past_is_asked, true)) continue;
+      ask_past(rank.by.dependencies);
+      ask_past(rank.eligible_dependencies);
+    }
   }
 
   struct Selected {
@@ -1254,18 +1360,9 @@ Timeline timeline(const World& world, const Condition& condition, PersonId perso
   return result;
 }
 
-std::vector<Time> Past::entries(const World& world, PersonId person, Time t) const {
-  const Time from = std::min({beginning_of(world, person), first_instant - Millis{1}, t});
-  World past = world;
-  past.memory = nullptr;
-  const Timeline line = timeline(past, *segment, person, from, t);
-  std::vector<Time> result;
-  bool in = line.initially;
-  for (const Time change : line.changes) {
-    in = !in;
-    if (in) result.push_back(change);
-  }
-  return result;
+Time Past::beginning(const World& world, PersonId person, Time t) const {
+  const Time own = std::min({beginning_of(world, person), first_instant - Millis{1}, t});
+  return depends_on_ranks ? earlier(own, world.ranks->known_from()) : own;
 }
 
 }  // namespace tailrace::segments

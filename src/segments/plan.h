@@ -37,16 +37,21 @@ struct Held {
 
 using RankId = Id<struct RankTag>;
 
-// Who is within a rank (top 10 % by ltv). Live: the present membership. In the past: its timeline.
+// Who is within a rank (top 10 % by ltv). Live: the present membership, and the past of those ranks that are
+// asked for it. In a question about the past: the timeline of all.
 class RankView {
  public:
   virtual ~RankView() = default;
   virtual Truth truth(RankId rank, PersonId person, Time t) const = 0;
+  // Before this instant nobody came in or left.
+  virtual Time known_from() const = 0;
 };
 
 // Acknowledged entries into syncs' audiences, per sync name and person, in order of time.
 using SyncEntries =
     std::map<std::string, boost::unordered_flat_map<std::uint32_t, std::vector<Time>>, std::less<>>;
+
+class Timelines;
 
 // All that nodes may look at.
 struct World {
@@ -57,7 +62,8 @@ struct World {
   bool consent_unknown;
   const SyncEntries& sync_entries;
   const RankView* ranks;
-  Memory* memory = nullptr;  // of the present; nullptr: work everything out
+  Memory* memory = nullptr;        // of the present; nullptr: work everything out
+  Timelines* timelines = nullptr;  // where an expression asks for a segment's past there must be one
 };
 
 // What decided a condition, for `explain`.
@@ -109,8 +115,9 @@ class RecentValues {
   // Of all rows but the newest: up to `count` values (at most kDistinctMax), of events after `low`.
   RecentValues(const history::Stream& stream, const history::Stream::Rows& rows, history::Column column,
                std::uint64_t count, Time low);
-  // Is a threshold reached with the newest row, at t, and not without it? It asks for no more values and
-  // reaches no farther than the constructor was told, and no row is later than t.
+  // Is a threshold reached with the newest row, at t, and not without it? Where rows hold lists it may say
+  // yes without need. It asks for no more values and reaches no farther than the constructor was told, and no
+  // row is later than t.
   bool newest_is_decisive(const Threshold& threshold, Time t) const;
 
  private:
@@ -121,6 +128,7 @@ class RecentValues {
   std::array<Seen, kDistinctMax> seen_;
   std::size_t found_ = 0;
   std::size_t place_of_newest_ = kDistinctMax;  // among them; kDistinctMax: it is another value
+  bool several_ = false;                        // a row may hold more than one value
   history::Cell newest_;
   Time newest_time_;
 };
@@ -172,6 +180,7 @@ struct RankPlan {
   Compiled by;
   std::shared_ptr<const Condition> eligible;  // null: everybody
   Dependencies eligible_dependencies;
+  bool past_is_asked = false;  // who was within earlier, too
   // How many of `count` people are within.
   std::uint64_t limit(std::uint64_t count) const;
   bool ascending() const {
@@ -199,8 +208,9 @@ class Compiler {
   profiles::Profiles& profiles_;
   References references_;
   std::vector<RankPlan> ranks_;
-  std::map<std::string, Compiled, std::less<>> known_;  // by canonical text
-  std::uint32_t remembered_ = 0;                        // conditions in Memory
+  std::map<std::string, Compiled, std::less<>> known_;       // by canonical text
+  std::uint32_t remembered_ = 0;                             // conditions in Memory
+  std::map<std::string, std::uint32_t, std::less<>> pasts_;  // segments in Timelines, by name
 };
 
 // The instants in (from, to] at which a condition changes for a person, in order, and its truth at `from`.
@@ -210,12 +220,14 @@ struct Timeline {
 };
 Timeline timeline(const World& world, const Condition& condition, PersonId person, Time from, Time to);
 
-// A segment whose past is asked for: when a person entered it.
+// A segment whose past is asked for.
 struct Past {
   std::shared_ptr<const Condition> segment;
-  Time first_instant = kNever;  // see Dependencies
-  // All entries at or before t, in order: false to true on the timeline. True since for ever is no entry.
-  std::vector<Time> entries(const World& world, PersonId person, Time t) const;
+  std::uint32_t index = 0;        // of the segment, in Timelines
+  Time first_instant = kNever;    // see Dependencies
+  bool depends_on_ranks = false;  // others move the person, also before their own first record
+  // Nothing changes for the person before this instant, which is at or before t.
+  Time beginning(const World& world, PersonId person, Time t) const;
 };
 
 // Just before the person's first record. What changes before it are expressions with fixed instants alone.

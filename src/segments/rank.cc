@@ -98,8 +98,21 @@ void RankTable::finish_filling() {
     inside_[key->person.value] = true;
 }
 
+Time beginning_of(const World& world, const std::vector<RankPlan>& ranks) {
+  Time beginning = kNever;
+  for (const RankPlan& rank : ranks) {
+    beginning = std::min({beginning, rank.by.dependencies.first_instant - Millis{1},
+                          rank.eligible_dependencies.first_instant - Millis{1}});
+  }
+  for (std::uint32_t id = 0; id < world.profiles.person_limit(); ++id) {
+    if (world.profiles.alive(PersonId(id)))
+      beginning = std::min(beginning, beginning_of(world, PersonId(id)));
+  }
+  return beginning;
+}
+
 RankHistory::RankHistory(const World& world, const std::vector<RankPlan>& ranks, Time from, Time to)
-    : horizon_(to + Millis{1}) {
+    : from_(from), horizon_(to + Millis{1}) {
   struct Step {
     Time at;
     PersonId person;

@@ -41,18 +41,23 @@ class RankTable {
   bool filling_ = false;
 };
 
+// An instant before which no rank moves anybody.
+Time beginning_of(const World& world, const std::vector<RankPlan>& ranks);
+
 // Ranks over the past: who was within at each instant of [from, to], for expressions that are asked once.
 class RankHistory final : public RankView {
  public:
   // world.ranks is ignored. ranks: in an order in which each uses only those before it.
   RankHistory(const World& world, const std::vector<RankPlan>& ranks, Time from, Time to);
   Truth truth(RankId rank, PersonId person, Time t) const override;
+  Time known_from() const override { return from_; }
 
  private:
   struct Line {
     bool initially = false;
     std::vector<Time> changes;
   };
+  Time from_;
   Time horizon_;                          // nothing is known from here on
   std::vector<std::vector<Line>> ranks_;  // by rank, then person
 };

@@ -99,26 +99,6 @@ bool exists(const Expr& expr, const Value& element) {
 }
 
 // The elements at a path; a value that is no list is a list of one.
-void collect_elements(const Value& from, std::string_view path, std::vector<const Value*>& found) {
-  if (from.kind == Value::Kind::list) {
-    for (const Value& element : from.list) collect_elements(element, path, found);
-    return;
-  }
-  if (path.empty()) {
-    found.push_back(&from);
-    return;
-  }
-  if (from.kind != Value::Kind::object) return;
-  if (const Value* whole = from.find(path)) {
-    collect_elements(*whole, "", found);
-    return;
-  }
-  const std::size_t dot = path.find('.');
-  if (dot == std::string_view::npos) return;
-  if (const Value* step = from.find(path.substr(0, dot)))
-    collect_elements(*step, path.substr(dot + 1), found);
-}
-
 // Objects are equal by their members, whatever their order; numbers by value.
 bool same(const Value& a, const Value& b) {
   if (!a.present() || !b.present()) return a.present() == b.present();
@@ -137,7 +117,7 @@ bool same(const Value& a, const Value& b) {
 
 bool quantified(const language::Quantified& node, const Value& element) {
   std::vector<const Value*> elements;
-  collect_elements(element, node.path, elements);
+  element.find_all(node.path, elements);
   // A null where the list should be is no list; a null inside one is an element.
   const Value* whole = node.path.empty() ? &element : element.find_path(node.path);
   if (whole == nullptr || !whole->present())
@@ -158,7 +138,7 @@ bool quantified(const language::Quantified& node, const Value& element) {
 
 void collect(const Value& from, std::string_view path, std::vector<Scalar>& found) {
   std::vector<const Value*> values;
-  collect_elements(from, path, values);
+  from.find_all(path, values);
   for (const Value* value : values) found.push_back(Scalar::of(*value));
 }
 

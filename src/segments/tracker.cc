@@ -30,9 +30,11 @@ Tracker::Tracker(const World& world, std::vector<RankPlan> ranks, std::vector<Se
       sizes_(segments_.size()) {
   world_.ranks = this;
   world_.memory = &memory_;
+  world_.timelines = &timelines_;
   for (std::uint32_t rank = 0; rank < ranks_.size(); ++rank) {
     tables_.emplace_back(ranks_[rank]);
     tables_.back().start_filling();
+    pasts_.push_back(ranks_[rank].past_is_asked ? std::make_unique<RankPast>() : nullptr);
     Dependencies both;
     both.add(ranks_[rank].by.dependencies, Dependencies::Bearing::any);
     both.add(ranks_[rank].eligible_dependencies, Dependencies::Bearing::any);
@@ -107,26 +109,37 @@ void Tracker::mark(Item item, PersonId person) {
 
 void Tracker::fill(std::size_t people, Time t) {
   const auto limit = static_cast<std::uint32_t>(world_.profiles.person_limit());
+  if (pass_ == 0 && filled_people_ == 0) timelines_.clear();
   std::vector<PersonId> flips;
   std::vector<Delta> unseen;
   for (; people > 0 && !filled(); --people) {
     if (filled_people_ == limit) {
-      if (pass_ < ranks_.size()) tables_[pass_].finish_filling();
+      if (pass_ < ranks_.size()) finish_filling(RankId(pass_));
       ++pass_;
       filled_people_ = 0;
+      // Records that came meanwhile were looked at without what this pass found out.
+      timelines_.clear();
       continue;
     }
     const PersonId person(filled_people_++);
     if (!world_.profiles.alive(person)) continue;
     reserve(person);
     if (pass_ < ranks_.size()) {
+      note_change(person, kForeverAgo);
       evaluate_rank(RankId(pass_), person, t, flips);
+      changed_from_.clear();
       continue;
     }
     for (std::uint32_t segment = 0; segment < segments_.size(); ++segment) {
       evaluate_segment(SegmentId(segment), person, t, t, unseen);
     }
   }
+}
+
+void Tracker::finish_filling(RankId rank) {
+  tables_[rank.value].finish_filling();
+  std::vector<RankPast::Moved> all;
+  if (pasts_[rank.value] != nullptr) pasts_[rank.value]->catch_up(tables_[rank.value], all);
 }
 
 void Tracker::mark_all_items(PersonId person) {
@@ -189,6 +202,7 @@ void Tracker::mark_touched(const Touch& touch, Time t) {
   const PersonId person = touch.person;
   reserve(person);
   if (touch.all || !touch.traits.empty() || !touch.purposes.empty()) memory_.forget(person);
+  note_change(person, touch.all || !touch.sync.empty() ? kForeverAgo : touch.event_time);
   if (touch.all) {
     mark_all_items(person);
     return;
@@ -215,7 +229,7 @@ void Tracker::touch(const Touch& touch, Time t, std::vector<Delta>& deltas) {
 
 void Tracker::settle(Time t, Time cause, std::vector<Delta>& deltas) {
   const std::size_t first_delta = deltas.size();
-  if (dirty_ranks_ > 0) settle_ranks(t);
+  if (dirty_ranks_ > 0 || std::min(pasts_due_, recheck_) <= t) settle_ranks(t);
   if (!dirty_sorted_) {
     const auto key = [](const Dirty& d) { return std::tie(d.person, d.item); };
     std::sort(dirty_.begin(), dirty_.end(), [&](const Dirty& a, const Dirty& b) { return key(a) < key(b); });
@@ -229,11 +243,16 @@ void Tracker::settle(Time t, Time cause, std::vector<Delta>& deltas) {
   dirty_.clear();
   dirty_sorted_ = true;
   dirty_ranks_ = 0;
+  changed_from_.clear();
   if (!filled()) deltas.resize(first_delta);
 }
 
 // In their order: the people one moves are seen by those after it, and by segments.
 void Tracker::settle_ranks(Time t) {
+  const bool rechecks = recheck_ <= t;
+  const bool pasts_are_due = pasts_due_ <= t;
+  if (rechecks) recheck_ = kNever;
+  if (pasts_are_due) pasts_due_ = kNever;
   std::vector<PersonId> flips;
   for (Item rank = 0; rank < ranks_.size(); ++rank) {
     flips.clear();
@@ -243,6 +262,30 @@ void Tracker::settle_ranks(Time t) {
       any = true;
       evaluate_rank(RankId(rank), dirty.person, t, flips);
     }
+    RankPast* past = pasts_[rank].get();
+    if (past != nullptr && pass_ > rank) {
+      for (const PersonId person : flips) {
+        past->flip(person, t);
+        note_change(person, t);
+      }
+      if (past->late()) {
+        const std::size_t backlog = past->backlog();
+        if (pasts_are_due || backlog <= kBacklogAtOnce) {
+          catch_up(RankId(rank), flips);
+          any = true;
+        } else {
+          const Millis wait{static_cast<std::int64_t>(backlog / 20)};
+          pasts_due_ = std::min(pasts_due_, t + std::max(kSecond, wait));
+        }
+      }
+      if (rechecks) {
+        any = true;
+        for (std::uint32_t id = 0; id < people(); ++id) {
+          note_change(PersonId(id), kForeverAgo);
+          if (world_.profiles.alive(PersonId(id))) flips.emplace_back(id);
+        }
+      }
+    }
     if (!any || rank >= by_rank_.size()) continue;
     for (const PersonId person : flips) {
       for (const Item item : by_rank_[rank]) mark(item, person);
@@ -250,8 +293,43 @@ void Tracker::settle_ranks(Time t) {
   }
 }
 
+void Tracker::catch_up(RankId rank, std::vector<PersonId>& flips) {
+  std::vector<RankPast::Moved> moved;
+  pasts_[rank.value]->catch_up(tables_[rank.value], moved);
+  for (const auto& [person, from] : moved) {
+    note_change(person, from);
+    flips.push_back(person);
+  }
+}
+
+// What is remembered of the person from then on is forgotten.
+void Tracker::note_change(PersonId person, Time from) {
+  timelines_.touched(person, from);
+  const bool pasts =
+      std::any_of(pasts_.begin(), pasts_.end(), [](const auto& past) { return past != nullptr; });
+  if (!pasts) return;
+  const auto [place, is_new] = changed_from_.try_emplace(person.value, from);
+  place->second = std::min(place->second, from);
+}
+
+Time Tracker::known_from() const {
+  Time first = kNever;
+  for (const auto& past : pasts_) {
+    if (past != nullptr) first = std::min(first, past->known_from());
+  }
+  return first;
+}
+
 void Tracker::evaluate_rank(RankId rank, PersonId person, Time t, std::vector<PersonId>& flips) {
   const RankPlan& plan = ranks_[rank.value];
+  if (RankPast* past = pasts_[rank.value].get()) {
+    const auto changed = changed_from_.find(person.value);
+    const Time from = changed == changed_from_.end() ? t : std::min(changed->second, t);
+    const RankPast::Value value = past->revalue(world_, plan, person, from, t);
+    if (world_.profiles.alive(person)) wait_for(person, rank.value, value.until, t);
+    tables_[rank.value].update(person, value.number, flips);
+    return;
+  }
   std::optional<Number> value;
   if (world_.profiles.alive(person)) {
     const Truth takes_part = plan.eligible ? plan.eligible->truth(world_, person, t) : Truth{true, kNever};
@@ -312,8 +390,8 @@ void Tracker::wake_at_first(PersonId person) {
 }
 
 void Tracker::advance(Time t, std::vector<Delta>& deltas) {
-  while (timers_.next() <= t) {
-    const Time at = timers_.next();
+  while (next_change() <= t) {
+    const Time at = next_change();
     due_.clear();
     while (timers_.next() == at) {
       // Far ahead the person's place in the tables, nearer what stands there.
@@ -349,6 +427,7 @@ void Tracker::advance(Time t, std::vector<Delta>& deltas) {
 void Tracker::remove(PersonId person, Time t, std::vector<Delta>& deltas) {
   TR_ASSERT(!world_.profiles.alive(person));
   mark_all_items(person);
+  note_change(person, kForeverAgo);
   settle(t, t, deltas);
   forget(person);
 }
@@ -356,6 +435,7 @@ void Tracker::remove(PersonId person, Time t, std::vector<Delta>& deltas) {
 void Tracker::merge(PersonId gone, const Touch& into, Time t, std::vector<Delta>& deltas) {
   TR_ASSERT(!world_.profiles.alive(gone));
   mark_all_items(gone);
+  note_change(gone, kForeverAgo);
   mark_touched(into, t);
   settle(t, t, deltas);
   forget(gone);
@@ -388,6 +468,7 @@ void Tracker::save(ByteWriter& out) const {
   out.put<std::uint64_t>(people());
   for (std::size_t word = 0; word < words_.size(); ++word) out.put(words_[word]);
   pending_.save(out);
+  out.put(std::min(pasts_due_, recheck_));
 }
 
 Result<void> Tracker::restore(ByteReader& in, Time t) {
@@ -410,17 +491,20 @@ Result<void> Tracker::restore(ByteReader& in, Time t) {
   }
   if (sizes != sizes_) return fail(Error::Code::corrupt, "segments of another size than their members");
   TRY(pending_.restore(in));
+  recheck_ = TRY(in.get<Time>());
   for (std::uint32_t person = 0; person < count; ++person) wake_at_first(PersonId(person));
   // Rank tables follow from values; membership of segments stands already.
   if (!ranks_.empty()) {
     std::vector<PersonId> flips;
     for (std::uint32_t rank = 0; rank < ranks_.size(); ++rank) {
       for (std::uint32_t person = 0; person < world_.profiles.person_limit(); ++person) {
+        note_change(PersonId(person), kForeverAgo);
         evaluate_rank(RankId(rank), PersonId(person), t, flips);
       }
-      tables_[rank].finish_filling();
+      finish_filling(RankId(rank));
     }
   }
+  changed_from_.clear();
   pass_ = static_cast<Item>(ranks_.size()) + 1;
   return {};
 }

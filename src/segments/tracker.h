@@ -4,6 +4,11 @@
 // each of them is evaluated, unless it is of a kind that the touch cannot change, and its next change is
 // noted with the person. A person has one timer, at the earliest of these. A rank that moves others over its
 // boundary touches the items that use it, for them, at the same instant.
+//
+// Of a rank whose past is asked for, a record of an earlier instant moves others in the past too. That
+// happens at once where it goes back over at most kBacklogAtOnce changes of value; else it waits for a
+// second, or 50 microseconds for each change that was made since if that is longer, so that many late records
+// cost one way back together (docs/decisions/0007). Present membership of a rank never waits.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +17,15 @@
 #include <string>
 #include <vector>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include "base/chunked.h"
 #include "base/person_map.h"
 #include "model/delta.h"
 #include "segments/plan.h"
 #include "segments/rank.h"
+#include "segments/rank_past.h"
+#include "segments/timelines.h"
 #include "segments/timers.h"
 
 namespace tailrace::segments {
@@ -54,7 +63,7 @@ class Tracker final : public RankView {
 
   // The earliest instant at which something may change. advance fires all due at or before t, each at its
   // instant, in order of (instant, person, segment).
-  Time next_change() { return timers_.next(); }
+  Time next_change() { return std::min({timers_.next(), pasts_due_, recheck_}); }
   void advance(Time t, std::vector<Delta>& deltas);
 
   // Hints that a record about this person is near: first the one, some hundred nanoseconds later the other.
@@ -66,9 +75,13 @@ class Tracker final : public RankView {
   std::vector<PersonId> members(SegmentId segment) const;
   std::size_t segment_count() const { return segments_.size(); }
 
-  Truth truth(RankId rank, PersonId person, Time) const override {
+  Truth truth(RankId rank, PersonId person, Time t) const override {
+    if (pasts_[rank.value] != nullptr) return pasts_[rank.value]->truth(person, t);
     return {tables_[rank.value].contains(person), kNever};
   }
+  Time known_from() const override;
+
+  static constexpr std::size_t kBacklogAtOnce = 256;
 
   void save(ByteWriter& out) const;
   Result<void> restore(ByteReader& in, Time t);
@@ -118,6 +131,9 @@ class Tracker final : public RankView {
   void forget(PersonId person);
   void settle(Time t, Time cause, std::vector<Delta>& deltas);
   void settle_ranks(Time t);
+  void catch_up(RankId rank, std::vector<PersonId>& flips);
+  void finish_filling(RankId rank);
+  void note_change(PersonId person, Time from);
   void evaluate_rank(RankId rank, PersonId person, Time t, std::vector<PersonId>& flips);
   void evaluate_segment(SegmentId segment, PersonId person, Time t, Time cause, std::vector<Delta>& deltas);
   void wait_for(PersonId person, Item item, Time until, Time t);
@@ -137,6 +153,13 @@ class Tracker final : public RankView {
   std::vector<RankPlan> ranks_;
   std::vector<Segment> segments_;
   std::vector<RankTable> tables_;
+  // By rank; null where nobody asks for its past. When those that are late are caught up with.
+  std::vector<std::unique_ptr<RankPast>> pasts_;
+  Time pasts_due_ = kNever;
+  Time recheck_ = kNever;  // what was due when the snapshot was written: everybody is looked at again then
+  // From when on a person's values may be others, of those that are marked.
+  boost::unordered_flat_map<std::uint32_t, Time> changed_from_;
+  Timelines timelines_;
   std::size_t words_per_person_ = 0;
   Chunked<std::uint64_t, 15> words_;
   std::size_t people_ = 0;            // that have words

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "segments/timelines.h"
+
 namespace tailrace::segments {
 namespace {
 
@@ -113,9 +115,9 @@ Extent Span::extent(const World& world, PersonId person, Time t) const {
   for (const SinceEntry& since : since_entries) {
     std::optional<Time> last;
     if (since.past.segment) {
-      const auto entries = since.past.entries(world, person, t);
-      if (!entries.empty()) last = entries.back();
-      extent.until = std::min(extent.until, since.past.segment->truth(world, person, t).until);
+      const Timelines::Line& line = world.timelines->of(world, since.past, person, t);
+      last = line.last_entry(t);
+      extent.until = std::min(extent.until, line.next_change(t));
     } else if (const auto entries = world.sync_entries.find(since.sync);
                entries != world.sync_entries.end()) {
       if (const auto times = entries->second.find(person.value); times != entries->second.end()) {

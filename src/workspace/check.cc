@@ -370,12 +370,58 @@ void check_expressions(Draft& draft, Problems& problems) {
                     });
 }
 
+namespace {
+
+// Does an expression, or one it names, ask for what was `not followed by` something? Not where it is denied.
+class WaitSearch {
+ public:
+  explicit WaitSearch(const Workspace& workspace) : workspace_(workspace) {}
+  bool finds(const Named* named) {
+    return named != nullptr && named->expr != nullptr && seen_.insert(named).second &&
+           finds(language::to_value(*named->expr));
+  }
+
+ private:
+  bool finds(const Value& form) {
+    if (form.kind == Value::Kind::list)
+      return std::ranges::any_of(form.list, [&](const Value& element) { return finds(element); });
+    return std::ranges::any_of(form.members, [&](const auto& member) {
+      const auto& [key, value] = member;
+      if (key == "not") return false;
+      if (key == "in_segment") return finds(workspace_.find_segment(value.string));
+      if (key == "definition") return finds(workspace_.find_definition(value.string));
+      return key == "not_followed_by" || finds(value);
+    });
+  }
+
+  const Workspace& workspace_;
+  std::set<const Named*> seen_;
+};
+
+// Who did it after the wait all the same would go on seeing the ad.
+void warn_of_late_followers(const Draft& draft, Problems& problems) {
+  for (std::size_t i = 0; i < draft.workspace.syncs.size(); ++i) {
+    const SyncConfig& sync = draft.workspace.syncs[i];
+    if (sync.effect != Effect::target) continue;
+    if (!WaitSearch(draft.workspace).finds(draft.workspace.find_segment(sync.segment))) continue;
+    problems.warning(
+        draft.syncs[i].segment,
+        fmt::format("the sync {} targets people by `not followed by`, which says nothing of what they "
+                    "do after its wait: who buys later stays in the audience",
+                    in_quotes(sync.name)),
+        "add what ends it, such as `and not performed \"Order Placed\" since last \"Cart Started\"`");
+  }
+}
+
+}  // namespace
+
 Loaded load_files(std::span<const SourceFile> files, Catalogue catalogue) {
   Problems problems;
   Draft draft = read_files(files, problems);
   check_references(draft, catalogue, problems);
   fill_identifiers(draft.workspace, catalogue);
   check_expressions(draft, problems);
+  warn_of_late_followers(draft, problems);
   return {std::move(draft.workspace), problems.take_sorted()};
 }
 

@@ -84,11 +84,10 @@ Value write(const Named& named) {
 }
 
 Value write(const PropertyRule& rule) {
-  return Object()
-      .add("name", rule.name)
-      .add("type", print_type(rule.type))
-      .add_flag("required", rule.required)
-      .take();
+  Object object;
+  object.add("name", rule.name).add("type", print_type(rule.type)).add_flag("required", rule.required);
+  if (rule.from_string) object.add_flag("from_string", true);
+  return object.take();
 }
 
 Value write(const EventRule& rule) {
@@ -244,6 +243,7 @@ Result<PropertyRule> read_property(const Value& value) {
   rule.name = TRY(members.text("name"));
   rule.type = TRY(members.part("type", Value::Kind::string, read_type));
   rule.required = TRY(members.flag("required"));
+  rule.from_string = value.find("from_string") != nullptr && TRY(members.flag("from_string"));
   return rule;
 }
 

@@ -229,6 +229,12 @@ void Reader::properties(const YamlNode& node, EventRule& rule) {
       if (const YamlNode* required = fields.find("required")) {
         property.required = scalar_boolean(*required, "`required`", problems_).value_or(false);
       }
+      if (const YamlNode* from = fields.find("from")) {
+        property.from_string = scalar_text(*from, "`from`", problems_) == "string";
+        if (!property.from_string || property.type != language::Type::number)
+          problems_.error(from->spot, "only a number can be read from another type, and only from a string",
+                          "write `{type: number, from: string}`");
+      }
       fields.finish();
     } else if (const std::optional<language::Type> declared = type(entry.value)) {
       property.type = *declared;

@@ -40,6 +40,7 @@ struct PropertyRule {
   std::string name;
   language::Type type = language::Type::any;
   bool required = false;
+  bool from_string = false;  // a number that may come as a string, "12.50", and counts as that number
 };
 struct EventRule {
   std::string name;  // canonical

@@ -377,6 +377,25 @@ std::string sync_problems(const std::string& yaml) {
       .problems();
 }
 
+TEST(Property, may_be_a_number_that_comes_as_a_string) {
+  const auto of = [](const std::string& rule) {
+    return Folder().with("taxonomy.yaml", "events: {Order Placed: {properties: {revenue: " + rule + "}}}\n");
+  };
+  const Loaded loaded = of("{type: number, from: string}").load();
+  const auto is_read_from_string = [](const Workspace& workspace) {
+    return workspace.taxonomy.events.front().properties.front().from_string;
+  };
+  EXPECT_TRUE(is_read_from_string(loaded.workspace));
+  const auto again = from_value(to_value(loaded.workspace));
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(is_read_from_string(*again));
+  EXPECT_EQ(of("{type: number, from: string}").problems(), "");
+  for (const std::string wrong :
+       {"{type: time, from: string}", "{type: number, from: boolean}", "{from: string}"})
+    EXPECT_THAT(of(wrong).problems(), HasSubstr("error: only a number can be read from another type"))
+        << wrong;
+}
+
 TEST(Sync, that_suppresses_has_no_holdout) {
   EXPECT_THAT(sync_problems("effect: suppress\nholdout: 10%\n"),
               HasSubstr("syncs/buyers.yaml:5:10: error: a sync that suppresses has no holdout"));
@@ -387,6 +406,23 @@ TEST(Sync, that_targets_without_consent_is_warned_of) {
   EXPECT_THAT(sync_problems("effect: target\n"),
               HasSubstr(": warning: the sync \"Stop\" targets people without asking"));
   EXPECT_EQ(sync_problems("effect: target\nconsent: ads\n"), "");
+}
+
+TEST(Sync, that_targets_by_what_did_not_follow_is_warned_of_those_who_follow_later) {
+  const auto problems = [](const std::string& who, const std::string& effect) {
+    return Folder()
+        .with("definitions.yaml",
+              "hesitant: performed \"Cart Started\" within 6h not followed by \"Order Placed\" within 2h\n")
+        .with("segments/hesitant.yaml", "name: Hesitant\nwho: " + who + "\n")
+        .with("syncs/hesitant.yaml", "name: Remind\nsegment: Hesitant\ndestination: Ads\n" + effect)
+        .problems();
+  };
+  EXPECT_THAT(
+      problems("hesitant", "effect: target\nconsent: ads\n"),
+      HasSubstr(
+          "syncs/hesitant.yaml:2:10: warning: the sync \"Remind\" targets people by `not followed by`"));
+  EXPECT_EQ(problems("not hesitant", "effect: target\nconsent: ads\n"), "");
+  EXPECT_EQ(problems("hesitant", "effect: suppress\n"), "");
 }
 
 TEST(Sync, must_say_its_effect) {

@@ -21,17 +21,24 @@ std::size_t skip_blanks(std::string_view text, std::size_t at) {
   return at;
 }
 
-std::size_t offset_of_mark(const SourceFile& file, const YAML::Mark& mark) {
-  if (mark.is_null()) return 0;
-  const std::string_view text = file.text;
-  std::size_t offset = 0;
-  for (int line = 0; line < mark.line; ++line) {
-    const std::size_t newline = text.find('\n', offset);
-    if (newline == std::string_view::npos) return text.size();
-    offset = newline + 1;
+// Where each line of a file begins, so that a mark is found without counting lines from the top.
+class LineStarts {
+ public:
+  explicit LineStarts(std::string_view text) : size_(text.size()), starts_{0} {
+    for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1))
+      starts_.push_back(at + 1);
   }
-  return std::min(offset + static_cast<std::size_t>(mark.column), text.size());
-}
+  std::size_t offset_of(const YAML::Mark& mark) const {
+    if (mark.is_null()) return 0;
+    const auto line = static_cast<std::size_t>(mark.line);
+    if (line >= starts_.size()) return size_;
+    return std::min(starts_[line] + static_cast<std::size_t>(mark.column), size_);
+  }
+
+ private:
+  std::size_t size_;
+  std::vector<std::size_t> starts_;
+};
 
 // Where each byte of the decoded scalar stands in the raw text, which begins at `start` (its first character,
 // its quote, or the | or > of a block). Missing where they do not match, as after an escape such as \u00e9.
@@ -72,11 +79,12 @@ std::optional<std::size_t> first_broken_byte(std::string_view text) {
 
 class Converter {
  public:
-  Converter(const SourceFile& file, Problems& problems) : file_(file), problems_(problems) {}
+  Converter(const SourceFile& file, const LineStarts& lines, Problems& problems)
+      : file_(file), lines_(lines), problems_(problems) {}
 
   YamlNode convert(const YAML::Node& node, int depth) {
     YamlNode out;
-    out.spot = {&file_, offset_of_mark(file_, node.Mark()), 1};
+    out.spot = {&file_, lines_.offset_of(node.Mark()), 1};
     if (++nodes_ > kNodesMax || depth > kDepthMax) {
       if (!exhausted_)
         problems_.error(out.spot, "the file is nested too deep, or unfolds into too many values");
@@ -130,6 +138,7 @@ class Converter {
   }
 
   const SourceFile& file_;
+  const LineStarts& lines_;
   Problems& problems_;
   std::size_t nodes_ = 0;
   bool exhausted_ = false;
@@ -146,23 +155,24 @@ std::optional<YamlNode> read_yaml(const SourceFile& file, Problems& problems) {
     problems.error({&file, *broken, 1}, "the file is not UTF-8 from here on", "save it as UTF-8");
     return std::nullopt;
   }
+  const LineStarts lines(file.text);
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(file.text);
     if (documents.empty())
       return YamlNode{
           .kind = YamlNode::Kind::null, .text = {}, .spot = {&file, 0, 0}, .items = {}, .entries = {}};
     if (documents.size() > 1) {
-      problems.error({&file, offset_of_mark(file, documents[1].Mark()), 1},
+      problems.error({&file, lines.offset_of(documents[1].Mark()), 1},
                      "the file holds more than one YAML document",
                      "remove the `---`, or use a file for each");
       return std::nullopt;
     }
-    Converter converter(file, problems);
+    Converter converter(file, lines, problems);
     YamlNode root = converter.convert(documents[0], 0);
     if (converter.exhausted()) return std::nullopt;
     return root;
   } catch (const YAML::Exception& failure) {
-    problems.error({&file, offset_of_mark(file, failure.mark), 1},
+    problems.error({&file, lines.offset_of(failure.mark), 1},
                    fmt::format("this is not YAML: {}", failure.msg),
                    "values that hold a colon, a quote or a # need quotes around them");
     return std::nullopt;

@@ -324,7 +324,7 @@ void contradictions(const Scenario& scenario) {
     if (!add_segment(larger, "never " + segment.name, fmt::format("({}) and not ({})", a, a)) ||
         !add_segment(larger, "always " + segment.name, fmt::format("({}) or not ({})", a, a)) ||
         !add_segment(larger, "twice " + segment.name, fmt::format("not (not ({}))", a)))
-      return;  // it spoke of a rank's past
+      return;  // it became too deep, or too large
     names.push_back(segment.name);
   }
   Told told;

@@ -81,15 +81,22 @@ std::vector<Step> random_steps(Random& random, const OracleWorld& world) {
            event.event,
            event.properties,
            fmt::format("{}", event.message_id)});
-    for (const OracleTrait& trait : person.traits)
-      add({Input::Kind::trait,
-           who(),
-           "",
-           trait.time,
-           {},
-           trait.name,
-           trait.value,
-           fmt::format("{}-{}", trait.message_id, user)});
+    for (const OracleTrait& trait : person.traits) {
+      const std::string name = who();
+      // The same message id from another person, who may become one with this one, and from another source.
+      const std::string message_id =
+          one_in(random, 2) ? trait.message_id : fmt::format("{}-{}", trait.message_id, user);
+      add({Input::Kind::trait, name, "", trait.time, {}, trait.name, trait.value, message_id});
+      if (joins && one_in(random, 4))
+        add({Input::Kind::trait,
+             name == user ? anonymous : user,
+             "",
+             trait.time,
+             {},
+             trait.name,
+             Value::of(std::string("GB")),
+             message_id});
+    }
     for (const OracleConsent& consent : person.consents)
       add({Input::Kind::consent,
            who(),
@@ -188,17 +195,16 @@ workspace::Workspace random_workspace(Random& random, const OracleWorld& world,
   options.events.assign(vocabulary::kEvents.begin(), vocabulary::kEvents.end());
   if (wanted.holds_back) std::erase(options.events, kHeldBack);
   options.number_traits = {"age", "spent"};
+  options.number_properties = {"revenue", "quantity", "products.price", "tags"};
   options.text_properties = {"currency", "tags"};
   options.text_traits = {"country", "tags", "address.city"};
   options.segments = {"s0"};
   options.calendar = options.instants = wanted.fixed_times;
-  // A rank's past cannot be asked for inside an expression, so those without ranks come first and are the
-  // ones spoken of.
+  options.ranks = wanted.ranks;
   for (int tries = 0; workspace.segments.size() < 5 && tries < 40; ++tries) {
-    options.ranks = wanted.ranks && workspace.segments.size() >= 3;
     if (add_segment(workspace, fmt::format("s{}", workspace.segments.size()),
                     language::print(*random_expr(random, options))) &&
-        !options.ranks && wanted.nested)
+        wanted.nested)
       options.segments.push_back(workspace.segments.back().name);
   }
   EXPECT_EQ(workspace.segments.size(), 5u) << "most random expressions should pass the check";

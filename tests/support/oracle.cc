@@ -520,18 +520,27 @@ class Oracle::Judge {
     if (aggregate.op == Aggregate::Op::first || aggregate.op == Aggregate::Op::last) {
       if (events.empty()) return {};
       const Event* event = aggregate.op == Aggregate::Op::first ? events.front() : events.back();
-      return aggregate.property.empty() ? of_time(event->time)
-                                        : value_at(event->properties, aggregate.property);
+      if (aggregate.property.empty()) return of_time(event->time);
+      OracleValue value = value_at(event->properties, aggregate.property);
+      if (present(value)) return value;
+      OracleValue through_lists;
+      through_lists.kind = Kind::list;
+      gather(event->properties, aggregate.property, through_lists.list);
+      std::erase_if(through_lists.list, std::not_fn(present));
+      return through_lists.list.empty() ? OracleValue{} : through_lists;
     }
     const bool of_times = expr.type == language::Type::time;
     std::vector<OracleValue> values;
     for (const Event* event : events) {
-      OracleValue value = value_at(event->properties, aggregate.property);
-      if (of_times) value = read_as_time(value);
-      const bool counts = aggregate.op == Aggregate::Op::distinct
-                              ? present(value)
-                              : value.kind == (of_times ? Kind::time : Kind::number);
-      if (counts) values.push_back(std::move(value));
+      std::vector<OracleValue> found;
+      gather(event->properties, aggregate.property, found);
+      for (OracleValue& value : found) {
+        if (of_times) value = read_as_time(value);
+        const bool counts = aggregate.op == Aggregate::Op::distinct
+                                ? present(value)
+                                : value.kind == (of_times ? Kind::time : Kind::number);
+        if (counts) values.push_back(std::move(value));
+      }
     }
     return aggregate_of(aggregate.op, values);
   }

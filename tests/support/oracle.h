@@ -36,8 +36,8 @@
 //   13. A null is missing. A dotted path reaches into objects; a member whose own name has dots comes first.
 //   14. In a condition (comparison, `in`, window, truth, any/all/none) a path enters lists wherever it meets
 //       them (`products.price > 20`, `tags = "x"`) and one value must satisfy the condition, on both sides of
-//       a comparison. Elsewhere (arithmetic, aggregates) lists are not entered: a path through one is
-//       missing, and a list is not a number.
+//       a comparison. In arithmetic lists are not entered: a path through one is missing, and a list is not a
+//       number. For aggregates see reading 21.
 //   15. `x exists`: something present is found at the path; an empty list is present.
 //   16. any/all/none over a missing list: no elements, so `any` is false, `all` and `none` are true. A value
 //       that is no list is a list of one.
@@ -49,14 +49,16 @@
 //       that reads as ISO 8601 is that instant. Other coercion happens at admission, before the judge.
 //   20. Arithmetic with anything but two numbers is missing.
 //   Aggregates
-//   21. sum, avg, min, max skip what is not a number (what is not a time, where the checker says the result
+//   21. sum, avg, min, max, distinct are of all values found at the path in all those events, entering lists.
+//       sum, avg, min, max skip what is not a number (what is not a time, where the checker says the result
 //       is one). distinct counts present values, numbers by value. first(p) and last(p) are of the first and
-//       last event, present or not.
+//       last event, present or not; where the path goes through lists, the list of what is present at it.
 //   22. Numbers beyond 18 significant digits are doubles to the engine; the judge takes the double's exact
 //       value and goes on exactly, so near those the two may differ.
 //   Attributes and consent
 //   23. A trait's latest statement at or before t counts, whole: objects are not merged member by member.
-//       Order is (time, message id), then arrival. null removes.
+//       Order is (time, message id), then arrival; where people became one, what was said of the older one
+//       counts as arrived first. null removes.
 //   24. Consent: the latest statement at or before t; several in one millisecond: a refusal wins, whatever
 //       the message ids. Never stated: the world's `consent_unknown`.
 //   Ranks
