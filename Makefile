@@ -1,6 +1,6 @@
 # The one door. `make demo` and `make test` install what they need first.
 .DEFAULT_GOAL := build
-.PHONY: build demo test fmt tidy bench bench-peers bench-plots fuzz docs clean deps deps-tests deps-bench
+.PHONY: build demo test sim fmt tidy bench bench-peers bench-plots fuzz docs clean deps deps-tests deps-bench
 
 JOBS ?= $(shell nproc)
 
@@ -23,6 +23,14 @@ demo: build
 # Everything: unit, property and end-to-end tests, with sanitizers. The last line is "N passed, N failed".
 test: deps-tests build
 	@tools/run-tests
+
+# The whole of Tailrace on a simulated machine with faults: SEED=n replays one run step by step, SECONDS=n searches.
+SECONDS ?= 60
+sim: deps-tests
+	@cmake -S . -B build -G Ninja >/dev/null
+	@cmake --build build -j $(JOBS) --target sim_test
+	@if [ -n "$(SEED)" ]; then TAILRACE_TRACE=1 TAILRACE_SEED=$(SEED) build/sim_test --gtest_filter='*after_all_faults'; \
+	else TAILRACE_SECONDS=$(SECONDS) build/sim_test --gtest_filter='*after_all_faults'; fi
 
 # The benchmarks' programs. `make bench BUILD=folder` for another one than build/.
 BUILD ?= build

@@ -30,7 +30,18 @@ TEST(Backoff, jitter_is_full) {
 TEST(Backoff, honours_what_the_platform_asked_for) {
   Random random(7);
   EXPECT_EQ(Backoff{}.wait(1, Millis{42'000}, random).count, 42'000);
-  EXPECT_EQ(Backoff{}.wait(9, Millis{-5}, random).count, 0);
+  EXPECT_EQ(Backoff{}.wait(3, Millis{-5}, random).count, 0);
+}
+
+TEST(Backoff, asks_less_often_than_it_is_told_to_when_that_has_not_helped) {
+  Random random(7);
+  std::int64_t waited = 0;
+  for (int i = 0; i < 100; ++i) {
+    const Millis wait = Backoff{}.wait(20, Millis{1000}, random);
+    EXPECT_GE(wait.count, 1000);
+    waited += wait.count;
+  }
+  EXPECT_GT(waited, 100 * 60'000);
 }
 
 TEST(LatencyHistogram, percentiles) {

@@ -35,6 +35,7 @@ class Simulation {
         machine_(disk_, clock_) {}
 
   Outcome run() {
+    if (story_.inputs.size() > options_.inputs_max) story_.inputs.resize(options_.inputs_max);
     now_ = story_.workspaces.front().first;
     started_at_ = now_;
     set_clock();
@@ -43,8 +44,12 @@ class Simulation {
     for (const Input& input : story_.inputs)
       waiting_.emplace(std::max(input.received_at, now_ + kSecond), Message{.input = input.serial});
     plan_faults();
+    if (options_.failing_operation) disk_.fail_operation(*options_.failing_operation);
+    if (options_.last_operation) disk_.stop_after(*options_.last_operation);
+    stopping_ = options_.last_operation.has_value();
     boot_at_ = now_;
     while (now_ < story_.end) go_on();
+    outcome_.disk_operations = disk_.operations();
     come_to_rest();
     if (outcome_.problems.empty()) judge();
     outcome_.simulated = now_ - started_at_;
@@ -108,6 +113,7 @@ class Simulation {
   void step() {
     auto sends = machine_.step();
     if (!sends) return fell_over(sends.error());
+    if (disk_.stopped()) return fell_over({.code = Error::Code::io, .message = "the machine has stopped"});
     for (delivery::Send& send : *sends) {
       note("request {} {} {:x}", send.id, send.request.url, hash64(send.request.body));
       network_.send(std::move(send), now_);
@@ -320,6 +326,8 @@ class Simulation {
           return static_cast<std::uint32_t>(random_.below(most));
         };
         note("storm");
+        // One in four: nobody answers.
+        if (random_.below(4) == 0) return network_.set_weather({.fails = 1000}, now_);
         return network_.set_weather({up_to(300), up_to(300), up_to(200), up_to(400), up_to(300), up_to(100)},
                                     now_);
       }
@@ -507,8 +515,8 @@ void Outcome::add(const Outcome& other) {
   simulated = simulated + other.simulated;
   const auto add_up = [&](auto... counts) { ((this->*counts += other.*counts), ...); };
   add_up(&Outcome::inputs, &Outcome::requests, &Outcome::boots, &Outcome::power_cuts, &Outcome::disk_errors,
-         &Outcome::lost_messages, &Outcome::snapshots, &Outcome::redactions, &Outcome::standing,
-         &Outcome::members);
+         &Outcome::disk_operations, &Outcome::lost_messages, &Outcome::snapshots, &Outcome::redactions,
+         &Outcome::standing, &Outcome::members);
 }
 
 Outcome simulate(const SimulationOptions& options) { return Simulation(options).run(); }

@@ -4,7 +4,9 @@
 //   outcome.problems        // what was promised and not kept; empty: all was kept
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,11 @@ struct SimulationOptions {
   bool trace = false;  // each step to stdout
   // In the end one identifier vanishes from each platform: to see that the judge sees.
   bool tamper = false;
+  // Only so many inputs, and no other faults than one: the disk fails at this operation, or the machine stops
+  // behind it.
+  std::size_t inputs_max = SIZE_MAX;
+  std::optional<std::uint64_t> failing_operation;
+  std::optional<std::uint64_t> last_operation;
 };
 
 struct Outcome {
@@ -29,6 +36,7 @@ struct Outcome {
   std::uint64_t boots = 0;
   std::uint64_t power_cuts = 0;
   std::uint64_t disk_errors = 0;
+  std::uint64_t disk_operations = 0;  // before rest
   std::uint64_t lost_messages = 0;
   std::uint64_t snapshots = 0;
   std::uint64_t redactions = 0;

@@ -260,6 +260,11 @@ std::uint64_t MemoryDisk::syncs() const {
   return syncs_;
 }
 
+bool MemoryDisk::stopped() const {
+  const std::scoped_lock lock(mutex_);
+  return has_stopped();
+}
+
 std::uint64_t MemoryDisk::crashes() const {
   const std::scoped_lock lock(mutex_);
   return crashes_;

@@ -51,6 +51,7 @@ class MemoryDisk final : public Disk {
   std::uint64_t operations() const;  // until now
   std::uint64_t syncs() const;       // of files
   std::uint64_t crashes() const;
+  bool stopped() const;  // by stop_after, until the next crash
 
   // Also ends fail_operation, stop_after and the capacity.
   void crash(Survives survives, std::uint64_t seed = 0);
