@@ -352,8 +352,8 @@ class Simulation {
     note("rest");
     clock_offset_ = {};
     set_clock();
-    if (machine_.running()) turn_off(MemoryDisk::Survives::everything);
-    boot_at_ = now_;
+    if (machine_.running() && options_.faults) turn_off(MemoryDisk::Survives::everything);
+    if (!machine_.running()) boot_at_ = now_;
     story_.end = kNever;
     for (std::size_t steps = 0; steps < kQuietStepsMax; ++steps) {
       if (at_rest()) return;
@@ -421,6 +421,21 @@ class Simulation {
                  names_of(expected));
     }
     for (const auto& sync : workspace().syncs) judge_sync(judge, sync, at);
+    if (!options_.faults && !options_.failing_operation && !options_.last_operation) judge_latency();
+  }
+
+  // Without faults nobody waits longer than the cadence and a few requests.
+  void judge_latency() {
+    const auto statuses = machine_.delivery()->status();
+    for (std::size_t i = 0; i < statuses.size(); ++i) {
+      const workspace::SyncConfig& sync = workspace().syncs[i];
+      const bool realtime = sync.cadence.kind == workspace::Cadence::Kind::realtime;
+      const Millis allowed = (realtime ? sync.batch_age_max : sync.cadence.every) + kSecond * 5;
+      const Millis longest = statuses[i].latency_p99.value_or(Millis{0});
+      if (longest > allowed)
+        complain("sync {} took {} ms where {} are allowed", sync.name, longest.count, allowed.count);
+      outcome_.timed += statuses[i].latency_count;
+    }
   }
 
   std::string names_of(const std::vector<PersonId>& people) const {
