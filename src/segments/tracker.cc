@@ -364,18 +364,7 @@ bool Tracker::set_member(SegmentId segment, PersonId person, bool inside) {
 }
 
 void Tracker::wait_for(PersonId person, Item item, Time until, Time t) {
-  if (Pending* pending = pending_.find(person, item)) {
-    // A timer that is early only asks once too often; moving it at every event would cost more.
-    if (pending->at > t && pending->at <= until) return;
-    if (until == kNever) {
-      pending_.erase(person, item);
-      return;
-    }
-    pending->at = until;
-  } else {
-    if (until == kNever) return;
-    pending_.entry(person, item).at = until;
-  }
+  pending_.wait(person, item, until, t);
   if (until < wake(person)) {
     set_wake(person, until);
     timers_.push(until, person);
@@ -383,8 +372,7 @@ void Tracker::wait_for(PersonId person, Item item, Time until, Time t) {
 }
 
 void Tracker::wake_at_first(PersonId person) {
-  Time first = kNever;
-  for (const Pending& pending : pending_.values(person)) first = std::min(first, pending.at);
+  const Time first = pending_.first(person);
   set_wake(person, first);
   if (first != kNever) timers_.push(first, person);
 }
@@ -410,10 +398,7 @@ void Tracker::advance(Time t, std::vector<Delta>& deltas) {
       set_wake(person, kForeverAgo);
       due_.push_back(person);
       const std::size_t first = dirty_.size();
-      const auto pending = pending_.values(person);
-      for (std::size_t place = 0; place < pending.size(); ++place) {
-        if (pending[place].at <= at) mark(pending_.keys(person)[place], person);
-      }
+      pending_.each_due(person, at, [&](Item item) { mark(item, person); });
       if (dirty_.size() > first + 1)
         std::sort(dirty_.begin() + static_cast<std::ptrdiff_t>(first), dirty_.end(),
                   [](const Dirty& a, const Dirty& b) { return a.item < b.item; });

@@ -20,13 +20,13 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/chunked.h"
-#include "base/person_map.h"
 #include "model/delta.h"
 #include "segments/plan.h"
 #include "segments/rank.h"
 #include "segments/rank_past.h"
 #include "segments/timelines.h"
 #include "segments/timers.h"
+#include "segments/window_ends.h"
 
 namespace tailrace::segments {
 
@@ -114,9 +114,6 @@ class Tracker final : public RankView {
     std::vector<Distincts> distincts;
     std::vector<Use> others;  // those that see more of the stream than thresholds
   };
-  struct Pending {
-    Time at = kNever;
-  };
   struct Dirty {
     Item item;
     PersonId person;
@@ -164,7 +161,7 @@ class Tracker final : public RankView {
   Chunked<std::uint64_t, 15> words_;
   std::size_t people_ = 0;            // that have words
   std::vector<std::uint64_t> sizes_;  // members, by segment
-  PersonMap<Pending> pending_;        // (person, item): when it may next change; those that may
+  WindowEnds pending_;                // (person, item): when it may next change; those that may
   TimerQueue timers_;
   // What an item depends on -> items, in order.
   std::vector<StreamUses> by_stream_;
