@@ -5,13 +5,18 @@
 #include "base/assert.h"
 
 namespace tailrace::history {
+namespace {
+
+constexpr std::size_t kFewStreams = 32;
+
+}  // namespace
 
 EventId History::event(std::string_view name) {
   if (const auto known = event_ids_.find(name); known != event_ids_.end()) return known->second;
   const EventId id(static_cast<std::uint32_t>(events_.size()));
-  events_.push_back({.name = std::string(name), .streams = {}, .members = {}});
+  events_.emplace_back().name = name;
   event_ids_.emplace(name, id);
-  stream(id, "", nullptr);
+  stream(id, "", {});
   return id;
 }
 
@@ -20,26 +25,31 @@ std::optional<EventId> History::find_event(std::string_view name) const {
   return known == event_ids_.end() ? std::nullopt : std::optional(known->second);
 }
 
-StreamId History::stream(EventId event, const std::string& where, Accepts accepts,
-                         const std::vector<std::string>& looks_at) {
+StreamId History::stream(EventId event, const std::string& where, Filter filter) {
   EventEntry& entry = events_[event.value];
-  for (const std::string& path : looks_at) add_path(entry.members, path);
+  for (const std::string& path : filter.looks_at) add_path(entry.members, path);
   const std::string key = entry.name + '\0' + where;
   if (const auto known = stream_ids_.find(key); known != stream_ids_.end()) {
     StreamEntry& found = streams_[known->second.value];
-    if (!found.accepts) found.accepts = std::move(accepts);
+    if (!found.accepts) {
+      found.accepts = std::move(filter.accepts);
+      found.needs = std::move(filter.needs);
+      entry.index.reset();
+    }
     found.claimed = claims_;
     return known->second;
   }
   const StreamId id(static_cast<std::uint32_t>(streams_.size()));
   streams_.push_back({.event = event,
                       .where = where,
-                      .accepts = std::move(accepts),
+                      .accepts = std::move(filter.accepts),
+                      .needs = std::move(filter.needs),
                       .columns = {},
                       .stream = std::make_unique<Stream>(places_),
                       .claimed = claims_});
   stream_ids_.emplace(key, id);
   entry.streams.push_back(id);
+  entry.index.reset();
   if (!where.empty()) {
     if (at(base(event)).row_count() > 0) backfill_.push_back({id, std::nullopt});
   }
@@ -76,22 +86,38 @@ void History::gather_cells(const StreamEntry& entry, const Value& properties) {
   for (const std::string& path : entry.columns) scratch_.push_back(cell_at(properties, path));
 }
 
+FilterIndex& History::index_of(EventEntry& event) {
+  if (!event.index) {
+    event.index.emplace();
+    for (const StreamId id : event.streams) event.index->add(id, streams_[id.value].needs);
+  }
+  return *event.index;
+}
+
+bool History::accepts(FilterIndex::Candidate candidate, const Value& properties) const {
+  const StreamEntry& entry = streams_[candidate.stream.value];
+  return candidate.certain || !entry.accepts || entry.accepts(properties);
+}
+
 void History::insert(EventId event, PersonId person, Time time, Position position,
                      std::string_view message_id, const Value& properties, MessageIds& ids,
                      std::vector<StreamId>* touched) {
-  for (const StreamId id : events_[event.value].streams) {
-    StreamEntry& entry = streams_[id.value];
-    if (entry.accepts && !entry.accepts(properties)) continue;
+  for (const auto& candidate : index_of(events_[event.value]).find(properties)) {
+    if (!accepts(candidate, properties)) continue;
+    const StreamEntry& entry = streams_[candidate.stream.value];
     gather_cells(entry, properties);
     entry.stream->insert(person, time, position, message_id, scratch_, ids);
-    if (touched != nullptr) touched->push_back(id);
+    if (touched != nullptr) touched->push_back(candidate.stream);
   }
 }
 
 void History::prefetch_rows(std::string_view event, PersonId person) const {
   const auto known = event_ids_.find(event);
   if (known == event_ids_.end()) return;
-  for (const StreamId id : events_[known->second.value].streams) at(id).prefetch_newest(person);
+  const auto& streams = events_[known->second.value].streams;
+  // Of many an event belongs to few, and which is not known yet; every event belongs to the first.
+  const std::size_t wanted = streams.size() <= kFewStreams ? streams.size() : 1;
+  for (const StreamId id : std::span(streams).first(wanted)) at(id).prefetch_newest(person);
 }
 
 std::vector<History::BackfillRow> History::take_backfill() {
@@ -100,6 +126,11 @@ std::vector<History::BackfillRow> History::take_backfill() {
   std::vector<EventId> events;
   for (const Target& target : filling_) {
     const EventId event = event_of(target.stream);
+    if (target.column) {
+      events_[event.value].filling_columns.push_back(target);
+    } else {
+      events_[event.value].filling.add(target.stream, streams_[target.stream.value].needs);
+    }
     if (std::find(events.begin(), events.end(), event) == events.end()) events.push_back(event);
   }
   std::vector<BackfillRow> result;
@@ -123,21 +154,26 @@ void History::backfill(const BackfillRow& row, std::string_view message_id, cons
   // Since the rows were listed their person may have been merged into another, or deleted.
   const PersonId person = owner_now(row.person);
   if (!at(base(row.event)).has_row(person, row.time, row.position)) return;
-  for (const Target& target : filling_) {
-    StreamEntry& entry = streams_[target.stream.value];
-    if (entry.event != row.event) continue;
-    if (target.column) {
-      const Cell cell = cell_at(properties, entry.columns[*target.column]);
-      if (cell.present()) entry.stream->set_cell(person, row.time, row.position, *target.column, cell);
-      continue;
-    }
-    if (!entry.accepts(properties)) continue;
+  EventEntry& event = events_[row.event.value];
+  for (const Target& target : event.filling_columns) {
+    const StreamEntry& entry = streams_[target.stream.value];
+    const Cell cell = cell_at(properties, entry.columns[*target.column]);
+    if (cell.present()) entry.stream->set_cell(person, row.time, row.position, *target.column, cell);
+  }
+  for (const auto& candidate : event.filling.find(properties)) {
+    if (!accepts(candidate, properties)) continue;
+    const StreamEntry& entry = streams_[candidate.stream.value];
     gather_cells(entry, properties);
     entry.stream->insert(person, row.time, row.position, message_id, scratch_, ids);
   }
 }
 
 void History::finish_backfill() {
+  for (const Target& target : filling_) {
+    EventEntry& event = events_[event_of(target.stream).value];
+    event.filling = {};
+    event.filling_columns.clear();
+  }
   filling_.clear();
   moved_.clear();
 }
@@ -149,8 +185,10 @@ PersonId History::owner_now(PersonId person) const {
 }
 
 void History::drop_name(StreamEntry& entry) {
-  const auto name = stream_ids_.find(events_[entry.event.value].name + '\0' + entry.where);
-  std::erase(events_[entry.event.value].streams, name->second);
+  EventEntry& event = events_[entry.event.value];
+  const auto name = stream_ids_.find(event.name + '\0' + entry.where);
+  std::erase(event.streams, name->second);
+  event.index.reset();
   stream_ids_.erase(name);
 }
 
@@ -161,6 +199,7 @@ void History::give_up_unclaimed() {
     drop_name(entry);
     entry.given_up = true;
     entry.accepts = nullptr;
+    entry.needs.reset();
     entry.columns.clear();
     entry.stream = nullptr;
   }
@@ -253,7 +292,7 @@ Result<void> History::restore(ByteReader& in) {
   for (auto left = TRY(in.get_count(8)); left > 0; --left) {
     const std::string name = TRY(in.get_string());
     event_ids_.emplace(name, EventId(static_cast<std::uint32_t>(events_.size())));
-    events_.push_back({.name = name, .streams = {}, .members = {}});
+    events_.emplace_back().name = name;
   }
   for (auto left = TRY(in.get_count(16)); left > 0; --left) {
     StreamEntry entry;

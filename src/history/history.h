@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,16 +16,13 @@
 #include "base/id.h"
 #include "base/text_hash.h"
 #include "history/cell.h"
+#include "history/filter.h"
 #include "history/stream.h"
 #include "model/value.h"
 
 namespace tailrace::history {
 
-using EventId = Id<struct EventTag>;    // an event name, canonical
-using StreamId = Id<struct StreamTag>;  // index of a stream
-
-// Decides from an event's properties whether it belongs to a filtered stream.
-using Accepts = std::function<bool(const Value& properties)>;
+using EventId = Id<struct EventTag>;  // an event name, canonical
 
 class History {
  public:
@@ -36,11 +32,9 @@ class History {
   std::size_t event_count() const { return events_.size(); }
 
   StreamId base(EventId event) const { return events_[event.value].streams.front(); }
-  // The stream of an event and a `where` (its canonical text, "" for none). `accepts` is kept where the
+  // The stream of an event and a `where` (its canonical text, "" for none). The filter is kept where the
   // stream is new, or was restored from a snapshot without it.
-  // looks_at: the paths of properties it looks at.
-  StreamId stream(EventId event, const std::string& where, Accepts accepts,
-                  const std::vector<std::string>& looks_at = {});
+  StreamId stream(EventId event, const std::string& where, Filter filter);
   // A stream's column for a property path. New ones are missing in rows that are there already. Where the
   // path goes through lists its cells are lists of what is present at it.
   Column column(StreamId stream, const std::string& path);
@@ -104,25 +98,31 @@ class History {
   Result<void> restore(ByteReader& in);
 
  private:
+  struct Target {  // what a back-fill fills: a whole stream, or a column of it
+    StreamId stream;
+    std::optional<Column> column;
+  };
   struct EventEntry {
     std::string name;
     std::vector<StreamId> streams;     // the base stream first
     std::vector<std::string> members;  // of the properties, that the streams look at, or once did
+    std::optional<FilterIndex> index;  // of `streams`; none: they have changed, and it is to be made
+    FilterIndex filling;               // of those a back-fill fills
+    std::vector<Target> filling_columns;
   };
   struct StreamEntry {
     EventId event;
     std::string where;
     Accepts accepts;  // null: all
+    std::optional<Needs> needs;
     std::vector<std::string> columns;
     std::unique_ptr<Stream> stream;
     std::uint64_t claimed = 0;  // the last claims_ it was asked for in
     bool given_up = false;
   };
-  struct Target {  // what a back-fill fills: a whole stream, or a column of it
-    StreamId stream;
-    std::optional<Column> column;
-  };
   void drop_name(StreamEntry& entry);
+  FilterIndex& index_of(EventEntry& event);
+  bool accepts(FilterIndex::Candidate candidate, const Value& properties) const;
   PersonId owner_now(PersonId person) const;
   Cell cell_at(const Value& properties, const std::string& path);
   void gather_cells(const StreamEntry& entry, const Value& properties);

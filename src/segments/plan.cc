@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "language/language.h"
 #include "model/json.h"
+#include "segments/filter.h"
 #include "segments/timelines.h"
 #include "segments/window.h"
 
@@ -1068,10 +1069,7 @@ class Compilation {
     const auto event = compiler_.history_.event(selector.event);
     StreamId stream = compiler_.history_.base(event);
     if (selector.where) {
-      stream = compiler_.history_.stream(
-          event, language::print(*selector.where),
-          [where = selector.where](const Value& properties) { return matches(*where, properties); },
-          paths_in(*selector.where));
+      stream = compiler_.history_.stream(event, language::print(*selector.where), filter_of(selector.where));
     }
     dependencies.use({.stream = stream, .effect = effect, .only_thresholds = false, .thresholds = {}});
     return {stream, event};

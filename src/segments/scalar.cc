@@ -98,7 +98,6 @@ bool exists(const Expr& expr, const Value& element) {
   return std::any_of(found.begin(), found.end(), [](const Scalar& value) { return value.present(); });
 }
 
-// The elements at a path; a value that is no list is a list of one.
 // Objects are equal by their members, whatever their order; numbers by value.
 bool same(const Value& a, const Value& b) {
   if (!a.present() || !b.present()) return a.present() == b.present();
