@@ -6,6 +6,9 @@
 //   apply_bench [--events 10000000] [--run 10000000] [--people 100000] [--segments 100]
 //               [--window-percent 100]   how long all windows are
 //               [--hot-events 0]         how many events are of one and the same person
+//               [--catalogue 0]          1: a large workspace, whose segments beyond the first hundred are
+//               about
+//                                        one subcategory, brand, campaign or market each
 //
 // With the standard sizes it compares the seven named segments with the members other engines found.
 #include <cstdlib>
@@ -40,12 +43,14 @@ bool compare_members(engine::Engine& engine) {
 int run(int count, char** values) {
   const Shape shape{.people = argument(count, values, "people", 100'000),
                     .events = argument(count, values, "events", 10'000'000),
-                    .hot_events = argument(count, values, "hot-events", 0)};
+                    .hot_events = argument(count, values, "hot-events", 0),
+                    .catalogue = argument(count, values, "catalogue", 0) != 0};
   const std::uint64_t limit = std::min(shape.events, argument(count, values, "run", shape.events));
   const std::uint64_t segments = argument(count, values, "segments", 100);
   const std::uint64_t window_percent = argument(count, values, "window-percent", 100);
   InProcess bench;
-  bench.apply_workspace(workspace_json(segment_texts(segments, window_percent)));
+  bench.apply_workspace(workspace_json(shape.catalogue ? catalogue_segment_texts(segments)
+                                                       : segment_texts(segments, window_percent)));
 
   std::uint64_t deltas = 0;
   double cpu = 0;
@@ -79,9 +84,11 @@ int run(int count, char** values) {
     apply_from(first);
   }
   engine::Engine& engine = bench.engine();
-  fmt::print("apply: {} events, {} entries and exits, {} admitted, {} people, {:.0f} MiB resident\n", limit,
-             deltas, engine.counts().events, engine.counts().people,
-             static_cast<double>(resident_bytes()) / (1 << 20));
+  fmt::print(
+      "apply: {} events, {} entries and exits ({:.2f} an event), {} admitted, {} people, {:.0f} MiB "
+      "resident\n",
+      limit, deltas, static_cast<double>(deltas) / static_cast<double>(limit), engine.counts().events,
+      engine.counts().people, static_cast<double>(resident_bytes()) / (1 << 20));
   fmt::print("apply: {:.0f} events/s of CPU time, {:.0f} events/s by the clock\n",
              static_cast<double>(limit) / cpu, static_cast<double>(limit) / wall);
   fmt::print("apply: the last tenth, {:.0f} events/s of CPU time\n",

@@ -59,8 +59,31 @@ std::uint64_t mix(std::uint64_t x) {
 std::uint32_t u32(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 Time start() { return kEnd - kSpan; }
 
-std::string properties_json(const ShopEvent& event) {
+constexpr std::uint32_t kItems = 20'000, kSubcategories = 2'000, kBrands = 1'500, kMarkets = 200;
+constexpr std::uint32_t kWeeks = 26, kCampaignsAWeek = 40;
+
+// What a shape with `catalogue` adds. A person who comes back to a product finds the same item; some are much
+// more popular than others.
+std::string catalogue_json(const ShopEvent& event) {
+  const std::uint64_t of_person = mix(event.person * kGolden + 3);
+  const auto popular = [](std::uint64_t hash, std::uint32_t count) {
+    const double share = static_cast<double>(hash >> 11) / 9007199254740992.0;
+    return u32(static_cast<std::uint64_t>(share * share * count));
+  };
+  if (event.category.empty()) {
+    const std::int64_t week =
+        std::min<std::int64_t>((event.time - start()).count / (kDay * 7).count, kWeeks - 1);
+    return fmt::format(R"("campaign":"campaign-{}")",
+                       u32(static_cast<std::uint64_t>(week)) * kCampaignsAWeek + of_person % kCampaignsAWeek);
+  }
+  const std::uint32_t item = popular(mix(of_person + event.product), kItems);
+  return fmt::format(R"("subcategory":"subcategory-{}","brand":"brand-{}","market":"market-{}",)",
+                     item % kSubcategories, mix(item) % kBrands, popular(of_person, kMarkets));
+}
+
+std::string properties_json(const Shape& shape, const ShopEvent& event) {
   std::string text = "{";
+  if (shape.catalogue) text += catalogue_json(event);
   if (!event.category.empty()) {
     text += fmt::format(R"("product_id":"sku-{}","category":"{}")", event.product, event.category);
   }
@@ -286,7 +309,7 @@ std::string track_json(const Shape& shape, const ShopEvent& event, Time timestam
   return fmt::format(
       R"({{"type":"track","messageId":"{}","userId":"u{}","event":"{}","timestamp":"{}","context":{},"properties":{}}})",
       message_id(shape, event), event.person, event.name, format_time(timestamp), context_json(event),
-      properties_json(event));
+      properties_json(shape, event));
 }
 
 void append_identify(const Shape& shape, std::uint32_t person, std::string& out) {
@@ -307,7 +330,7 @@ void append_identify(const Shape& shape, std::uint32_t person, std::string& out)
 void append_track(const Shape& shape, const ShopEvent& event, Time received_at, std::string& out) {
   const std::string id = message_id(shape, event);
   const std::string user = fmt::format("u{}", event.person);
-  const std::string properties = properties_json(event);
+  const std::string properties = properties_json(shape, event);
   const std::string context = context_json(event);
   RecordView record;
   record.kind = RecordKind::track;
@@ -366,6 +389,48 @@ std::string generated_segment(std::size_t i) {
   }
 }
 
+// Of a large workspace, beyond the hundred: what a team makes again and again, of one value each.
+std::string catalogue_segment(std::size_t i) {
+  const std::uint64_t hash = mix(i * kGolden + 5);
+  const std::uint64_t days = 3 + (hash >> 32) % 57;
+  const std::string subcategory = fmt::format("subcategory-{}", hash % kSubcategories);
+  const std::string brand = fmt::format("brand-{}", hash % kBrands);
+  const std::string campaign = fmt::format("campaign-{}", hash % (kWeeks * kCampaignsAWeek));
+  const std::string market = fmt::format("market-{}", hash % kMarkets);
+  switch (i % 10) {
+    case 0:
+    case 1:
+      return fmt::format(
+          R"(performed "Product Viewed" where subcategory = "{}" at least {} times within {}d)", subcategory,
+          2 + (hash >> 40) % 3, days);
+    case 2:
+      return fmt::format(
+          R"(performed "Product Added" where subcategory = "{0}" within {1}d and not performed "Order Placed" where subcategory = "{0}" within {1}d)",
+          subcategory, days);
+    case 3:
+      return fmt::format(R"(performed "Order Placed" where subcategory = "{}" within {}d)", subcategory,
+                         days);
+    case 4:
+    case 5:
+      return fmt::format(R"(performed "Product Viewed" where brand = "{}" within {}d)", brand, days);
+    case 6:
+      return fmt::format(R"(sum("Order Placed".revenue where brand = "{}" within {}d) >= {})", brand, days,
+                         50 + (hash >> 40) % 200);
+    case 7:
+      return fmt::format(
+          R"(performed "Email Opened" where campaign = "{0}" within {1}d and not performed "Email Clicked" where campaign = "{0}")",
+          campaign, days);
+    case 8:
+      return fmt::format(
+          R"(performed "Email Clicked" where campaign = "{}" within {}d and not performed "Order Placed" within 7d)",
+          campaign, days);
+    default:
+      return fmt::format(
+          R"(performed "Checkout Started" where market = "{}" within {}d and not performed "Order Placed" within {}h)",
+          market, days, 1 + (hash >> 40) % 48);
+  }
+}
+
 // Every length of time in the text, in minutes, at least one.
 std::string scale_windows(std::string_view text, std::uint64_t percent) {
   std::string out;
@@ -420,6 +485,13 @@ std::vector<SegmentText> segment_texts(std::size_t count, std::uint64_t window_p
     if (window_percent != 100) who = scale_windows(who, window_percent);
     result.push_back({fmt::format("s{}", i + 1), std::move(who)});
   }
+  return result;
+}
+
+std::vector<SegmentText> catalogue_segment_texts(std::size_t count) {
+  std::vector<SegmentText> result = segment_texts(std::min<std::size_t>(count, 100));
+  while (result.size() < count)
+    result.push_back({fmt::format("s{}", result.size() + 1), catalogue_segment(result.size())});
   return result;
 }
 

@@ -23,6 +23,9 @@ struct Shape {
   std::uint64_t events = 10'000'000;
   std::uint64_t seed = 1;
   std::uint64_t hot_events = 0;  // about so many of the events are of one person, kHotPerson
+  // Events say more: of which of 2,000 subcategories and 1,500 brands a product is, for which of 1,040
+  // campaigns (40 a week) a message was sent, to which of 200 markets an order goes.
+  bool catalogue = false;
 };
 constexpr std::uint32_t kHotPerson = 7;
 
@@ -98,6 +101,9 @@ constexpr std::size_t kNamedSegments = 7;
 // The seven named ones, s1 to s7, then generated ones; no two are alike. All their windows are so many
 // percent as long as they would be.
 std::vector<SegmentText> segment_texts(std::size_t count = 100, std::uint64_t window_percent = 100);
+// A large workspace, over events of a shape with `catalogue`: the hundred, and beyond them segments about one
+// subcategory, brand, campaign or market each.
+std::vector<SegmentText> catalogue_segment_texts(std::size_t count);
 // Writes tailrace.yaml, taxonomy.yaml and segments into a folder.
 void write_workspace(const std::string& folder, std::span<const SegmentText> segments);
 void write_workspace(const std::string& folder, std::size_t segments = 100);
