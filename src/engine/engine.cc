@@ -320,7 +320,8 @@ void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<con
     if (live == nullptr) continue;
     auto& deltas = live == live_.get() ? output.deltas : unseen;
     const segments::Tracker::Touch touch{.person = effect.person,
-                                         .all = effect.created || effect.merged.has_value(),
+                                         .created = effect.created,
+                                         .all = effect.merged.has_value(),
                                          .streams = touched,
                                          .event_time = event_time,
                                          .traits = effect.traits,
@@ -375,6 +376,7 @@ void Engine::enter_sync(const std::string& sync, PersonId person, Time at, Outpu
   for (Live* live : {live_.get(), next_.get()}) {
     if (live == nullptr) continue;
     live->tracker->touch({.person = person,
+                          .created = false,
                           .all = false,
                           .streams = {},
                           .event_time = {},

@@ -277,14 +277,15 @@ std::optional<PersonId> Profiles::remove(const RecordView& record) {
 }
 
 const std::vector<DatedValue>* Profiles::trait_history(PersonId person, TraitId trait) const {
-  return find_history(people_[person.value].traits, trait);
+  return person.value < people_.size() ? find_history(people_[person.value].traits, trait) : nullptr;
 }
 
 const std::vector<DatedConsent>* Profiles::consent_history(PersonId person, PurposeId purpose) const {
-  return find_history(people_[person.value].consents, purpose);
+  return person.value < people_.size() ? find_history(people_[person.value].consents, purpose) : nullptr;
 }
 
 Time Profiles::first_time(PersonId person) const {
+  if (person.value >= people_.size()) return kNever;
   Time first = kNever;
   for (const auto& [id, history] : people_[person.value].traits)
     first = std::min(first, history.front().time);

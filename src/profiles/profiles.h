@@ -92,7 +92,7 @@ class Profiles {
   std::size_t person_limit() const { return people_.size(); }  // ids below this were given out
   std::size_t alive_count() const { return alive_count_; }
 
-  // Statements, oldest first.
+  // Statements, oldest first. nullptr: none, or nobody has this id.
   const std::vector<DatedValue>* trait_history(PersonId person, TraitId trait) const;
   const std::vector<DatedConsent>* consent_history(PersonId person, PurposeId purpose) const;
   Time first_time(PersonId person) const;  // of the earliest statement; kNever without one

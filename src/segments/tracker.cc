@@ -12,6 +12,7 @@ namespace {
 
 // Of thresholds, with those over all time as the farthest.
 constexpr Millis kEver{std::numeric_limits<std::int64_t>::max()};
+constexpr PersonId kNobody{std::numeric_limits<std::uint32_t>::max()};
 Millis reach(const Threshold& threshold) { return threshold.far.value_or(kEver); }
 
 template <class IdType>
@@ -147,6 +148,23 @@ void Tracker::mark_all_items(PersonId person) {
   for (Item item = 0; item < ranks_.size() + segments_.size(); ++item) mark(item, person);
 }
 
+// What is false of nobody, and for ever, is so of a new person until something it depends on comes.
+void Tracker::mark_items_of_new(PersonId person, Time t) {
+  if (!items_of_new_) {
+    World world = world_;
+    world.memory = nullptr;
+    items_of_new_.emplace();
+    for (Item item = 0; item < ranks_.size() + segments_.size(); ++item) {
+      if (item >= ranks_.size()) {
+        const Truth truth = segments_[item - ranks_.size()].condition->truth(world, kNobody, t);
+        if (!truth.value && truth.until == kNever) continue;
+      }
+      items_of_new_->push_back(item);
+    }
+  }
+  for (const Item item : *items_of_new_) mark(item, person);
+}
+
 void Tracker::mark_if_it_may_change(const Use& use, PersonId person) {
   if (use.effect != Effect::any && use.item >= ranks_.size()) {
     const SegmentId segment(use.item - static_cast<Item>(ranks_.size()));
@@ -207,6 +225,7 @@ void Tracker::mark_touched(const Touch& touch, Time t) {
     mark_all_items(person);
     return;
   }
+  if (touch.created) mark_items_of_new(person, t);
   for (const auto stream : touch.streams) mark_stream(touch, stream, t);
   const auto mark_all = [&](const auto& index, const auto& ids) {
     for (const auto id : ids) {

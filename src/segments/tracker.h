@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,7 +48,8 @@ class Tracker final : public RankView {
   // What a record changed of a person.
   struct Touch {
     PersonId person;
-    bool all = false;                            // created, merged: every item
+    bool created = false;                        // nothing was known of them before this record
+    bool all = false;                            // merged: every item
     std::span<const history::StreamId> streams;  // that got one more event, or more where `all`
     Time event_time;                             // of that event
     std::span<const profiles::TraitId> traits;
@@ -122,6 +124,7 @@ class Tracker final : public RankView {
   void index(Item item, const Dependencies& dependencies);
   void mark(Item item, PersonId person);
   void mark_all_items(PersonId person);
+  void mark_items_of_new(PersonId person, Time t);
   void mark_touched(const Touch& touch, Time t);
   void mark_stream(const Touch& touch, history::StreamId stream, Time t);
   void mark_if_it_may_change(const Use& use, PersonId person);
@@ -171,6 +174,9 @@ class Tracker final : public RankView {
   bool dirty_sorted_ = true;  // by (person, item), without repetition
   std::size_t dirty_ranks_ = 0;
   std::vector<PersonId> due_;
+  // Those that have to be looked at for a person of whom nothing is known: ranks, and segments they may be in
+  // for that very reason, now or later. Missing: not worked out yet.
+  std::optional<std::vector<Item>> items_of_new_;
   Item pass_ = 0;  // of fill: a pass per rank, in order, then one for all segments
   std::uint32_t filled_people_ = 0;
 };
