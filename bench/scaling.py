@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How cost grows: with events, people, segments, window length and one person's share; and the cold time with events.
 
-  bench/scaling.py BUILD-FOLDER OUT-FOLDER [--only events,people,segments,windows,hot,cold] [--repeat 1] [--plot]
+  bench/scaling.py BUILD-FOLDER OUT-FOLDER [--only events,people,segments,catalogue,windows,hot,cold] [--repeat 1] [--plot]
                    [--largest N]
 
 Runs apply_bench and seven_bench at several sizes, writes OUT-FOLDER/scaling.csv (a line a run) and a picture for
@@ -21,8 +21,8 @@ import subprocess
 import sys
 
 RUN_SECONDS_MAX = 400
-FIELDS = ["question", "size", "events", "people", "segments", "window_percent", "hot_events", "ns_per_event",
-          "last_tenth_ns", "entries_per_event", "mib", "cold_ms"]
+FIELDS = ["question", "size", "events", "people", "segments", "window_percent", "hot_events", "catalogue",
+          "ns_per_event", "last_tenth_ns", "entries_per_event", "mib", "cold_ms"]
 STANDARD = {"events": 1_000_000, "people": 10_000, "segments": 100, "window_percent": 100, "hot_events": 0}
 
 
@@ -36,12 +36,16 @@ def apply_sizes():
         "people": [{"people": n} for n in (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)],
         "segments": [{"segments": n, "events": 50_000, "people": 1_000}
                      for n in (7, 30, 100, 300, 1_000, 3_000, 10_000)],
+        # A large workspace: beyond a hundred, each segment is about one of many values.
+        "catalogue": [{"segments": n, "events": 50_000, "people": 1_000, "catalogue": 1}
+                      for n in (100, 300, 1_000, 3_000, 10_000)],
         "windows": [{"window_percent": n} for n in (1, 3, 10, 30, 100, 200, 400)],
         "hot": [{"hot_events": n} for n in (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)],
     }
 
 
-VARIED = {"events": "events", "people": "people", "segments": "segments", "windows": "window_percent", "hot": "hot_events"}
+VARIED = {"events": "events", "people": "people", "segments": "segments", "catalogue": "segments",
+          "windows": "window_percent", "hot": "hot_events"}
 COLD_EVENTS = (10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
 
 
@@ -184,8 +188,10 @@ def draw(rows, folder):
             ("segments", "Cost of an event by segments", "segments (50,000 events, 1,000 people)"),
             ("windows", "Cost of an event by the length of windows", "length of all windows, % (1 million events, 100 segments)"),
             ("hot", "Cost of an event when one person has many", "events of one person, of 1 million (100 segments)")]:
-        plot(os.path.join(folder, f"{question}.svg"), title, x_label, cost,
-             {"all events": points(question, "ns_per_event", 1e-3), "the last tenth": points(question, "last_tenth_ns", 1e-3)},
+        lines = {"all events": points(question, "ns_per_event", 1e-3), "the last tenth": points(question, "last_tenth_ns", 1e-3)}
+        if question == "segments":
+            lines["about one value each"] = points("catalogue", "ns_per_event", 1e-3)
+        plot(os.path.join(folder, f"{question}.svg"), title, x_label, cost, lines,
              300 if question == "segments" else None)
     plot(os.path.join(folder, "entries.svg"), "Entries and exits an event causes", "length of all windows, %",
          "entries and exits per event", {"of 100 segments": points("windows", "entries_per_event")})
