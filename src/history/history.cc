@@ -7,7 +7,7 @@
 namespace tailrace::history {
 namespace {
 
-constexpr std::size_t kFewStreams = 32;
+constexpr std::size_t kFewStreams = 32;  // of an event, whose rows are fetched ahead
 
 }  // namespace
 

@@ -106,7 +106,7 @@ class WindowEnds {
       for (auto left = TRY(in.get<std::uint32_t>()); left > 0; --left) items.push_back(TRY(in.get<Item>()));
       for (const Item item : items) {
         if (item == kNoItem) return fail(Error::Code::corrupt, "a window's end without its segment");
-        // Of an item that stands twice the first is believed; a snapshot that was written whole has none.
+        // Should an item stand there twice, the earlier end counts.
         wait(PersonId(person), item, TRY(in.get<Time>()), kForeverAgo);
       }
     }
