@@ -155,7 +155,8 @@ void Tracker::mark_items_of_new(PersonId person, Time t) {
     world.memory = nullptr;
     items_of_new_.emplace();
     for (Item item = 0; item < ranks_.size() + segments_.size(); ++item) {
-      if (item >= ranks_.size()) {
+      // Where a person of whom nothing is known stands in a rank depends on the others there are.
+      if (item >= ranks_.size() && segments_[item - ranks_.size()].dependencies.ranks.empty()) {
         const Truth truth = segments_[item - ranks_.size()].condition->truth(world, kNobody, t);
         if (!truth.value && truth.until == kNever) continue;
       }
@@ -220,7 +221,7 @@ void Tracker::mark_touched(const Touch& touch, Time t) {
   const PersonId person = touch.person;
   reserve(person);
   if (touch.all || !touch.traits.empty() || !touch.purposes.empty()) memory_.forget(person);
-  note_change(person, touch.all || !touch.sync.empty() ? kForeverAgo : touch.event_time);
+  note_change(person, touch.all || touch.created || !touch.sync.empty() ? kForeverAgo : touch.event_time);
   if (touch.all) {
     mark_all_items(person);
     return;

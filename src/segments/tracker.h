@@ -174,8 +174,8 @@ class Tracker final : public RankView {
   bool dirty_sorted_ = true;  // by (person, item), without repetition
   std::size_t dirty_ranks_ = 0;
   std::vector<PersonId> due_;
-  // Those that have to be looked at for a person of whom nothing is known: ranks, and segments they may be in
-  // for that very reason, now or later. Missing: not worked out yet.
+  // Those that have to be looked at for a person of whom nothing is known: ranks and what depends on them,
+  // and segments they may be in for that very reason, now or later. Missing: not worked out yet.
   std::optional<std::vector<Item>> items_of_new_;
   Item pass_ = 0;  // of fill: a pass per rank, in order, then one for all segments
   std::uint32_t filled_people_ = 0;
