@@ -2,6 +2,7 @@
 // engine over them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <string>
@@ -62,8 +63,9 @@ class InProcess {
   engine::Engine& engine() { return engine_; }
   InMemory& records() { return records_; }
 
-  // Makes a workspace live, at once.
-  void apply_workspace(std::string_view json) {
+  // Makes a workspace live, at once. Returns the milliseconds of its longest step: between two of them a
+  // server applies what has come in.
+  double apply_workspace(std::string_view json) {
     RecordView record;
     record.kind = RecordKind::workspace;
     record.received_at = std::max(kEnd - kSpan, engine_.now());
@@ -71,13 +73,20 @@ class InProcess {
     must(encode_record(record, records_.bytes()));
     engine::Output output;
     const std::size_t place = records_.seal();
-    must(engine_.apply(Position(place), records_.at(place), output));
-    while (engine_.work_pending()) must(engine_.work());
+    double longest = 0;
+    const auto step = [&](auto work) {
+      const Stopwatch watch;
+      must(work());
+      longest = std::max(longest, watch.wall_ms());
+    };
+    step([&] { return engine_.apply(Position(place), records_.at(place), output); });
+    while (engine_.work_pending()) step([&] { return engine_.work(); });
     for (const auto& held : engine_.quarantine()) {
       if (held.position != Position(place)) continue;
       fmt::print(stderr, "{}\n", held.reason);
       std::exit(1);
     }
+    return longest;
   }
   // Applies the records from `first` to the last; returns the entries and exits.
   std::uint64_t apply_from(std::size_t first) {

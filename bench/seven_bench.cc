@@ -2,6 +2,10 @@
 // and kept up to date while batches come. One JSON object a line, for bench/peers.py.
 //
 //   seven_bench [--events 1000000] [--people 10000] [--tail 100000] [--batch 1000] [--batches 100] [--runs 3]
+//               [--log 1]
+//
+// First without columns of properties: what asks for one reads records again (--log 0 leaves that out); then
+// with columns of the two that are asked for, as `indexed` in a taxonomy keeps them.
 //
 // The last `tail` events come as batches. What a batch takes includes reading its encoded records,
 // de-duplication, taxonomy and identity, and says who entered and left.
@@ -15,6 +19,11 @@
 #include "workload.h"
 #include "workspace/workspace.h"
 
+// As the program itself (cli/main.cc).
+extern "C" {
+const char* malloc_conf = "thp:always,metadata_thp:auto";
+}
+
 namespace tailrace::bench {
 namespace {
 
@@ -27,21 +36,30 @@ double median(std::vector<double> values) {
 class Bench {
  public:
   Bench(const Shape& shape, std::uint64_t tail, std::uint64_t batch, std::uint64_t batches,
-        std::uint64_t runs)
+        std::uint64_t runs, bool with_log)
       : shape_(shape),
         tail_(std::min(tail, shape.events)),
         batch_(batch),
         batches_(batches),
         runs_(runs),
-        none_(workspace_json({})) {}
+        with_log_(with_log),
+        none_(workspace_json({})),
+        columns_(workspace_json({}, Columns::indexed)) {}
 
   void run() {
-    load(shape_.events);
-    ask();
-    saved_ = engine_->engine().save();
-    for (std::size_t i = 0; i < kNamedSegments; ++i)
-      make_live(texts_[i].name, std::span(texts_).subspan(i, 1));
-    make_live("all", texts_);
+    load(shape_.events, none_);
+    if (with_log_) {
+      measure("asked_log", "live_log", Columns::none);
+      engine_->engine().reset();
+      must(engine_->engine().restore(saved_));
+    }
+    const double before = static_cast<double>(resident_bytes());
+    const Stopwatch watch;
+    engine_->apply_workspace(columns_);
+    fmt::print(R"({{"what":"columns","ms":{:.1f},"cpu_ms":{:.1f},"mib":{:.1f}}})"
+               "\n",
+               watch.wall_ms(), watch.cpu_ms(), (static_cast<double>(resident_bytes()) - before) / (1 << 20));
+    measure("asked", "live", Columns::indexed);
     engine_->engine().advance(kEnd, output_);
     for (std::uint32_t i = 0; i < kNamedSegments; ++i) {
       const Members found = members_of(engine_->engine().members(SegmentId(i)));
@@ -50,7 +68,7 @@ class Bench {
                  i + 1, found.count, found.sum);
     }
     saved_ = {};
-    load(shape_.events - tail_);
+    load(shape_.events - tail_, columns_);
     keep_fresh();
     fmt::print(R"({{"what":"memory","mib":{:.0f}}})"
                "\n",
@@ -58,11 +76,19 @@ class Bench {
   }
 
  private:
+  void measure(std::string_view asked, std::string_view live, Columns columns) {
+    ask(asked);
+    saved_ = engine_->engine().save();
+    for (std::size_t i = 0; i < kNamedSegments; ++i)
+      make_live(live, texts_[i].name, std::span(texts_).subspan(i, 1), columns);
+    make_live(live, "all", texts_, columns);
+  }
+
   // A new engine with so many events, under a workspace without segments.
-  void load(std::uint64_t events) {
+  void load(std::uint64_t events, std::string_view workspace) {
     engine_ = std::make_unique<InProcess>();
     shop_ = Shop(shape_);
-    engine_->apply_workspace(none_);
+    engine_->apply_workspace(workspace);
     const Stopwatch watch;
     std::size_t first = engine_->records().size();
     engine_->append_people(shape_);
@@ -80,7 +106,7 @@ class Bench {
   }
 
   void keep_fresh() {
-    engine_->apply_workspace(workspace_json(texts_));
+    engine_->apply_workspace(workspace_json(texts_, Columns::indexed));
     std::vector<double> wall;
     double cpu = 0;
     double all = 0;
@@ -112,7 +138,7 @@ class Bench {
   }
 
   // As `tailrace audience members --at` and the console ask.
-  void ask() {
+  void ask(std::string_view what) {
     engine::Engine& engine = engine_->engine();
     for (const SegmentText& segment : texts_) {
       std::vector<double> wall, cpu;
@@ -123,33 +149,35 @@ class Bench {
         wall.push_back(watch.wall_ms());
         cpu.push_back(watch.cpu_ms());
       }
-      fmt::print(R"({{"what":"asked","segment":"{}","ms":{:.3f},"cpu_ms":{:.3f}}})"
+      fmt::print(R"({{"what":"{}","segment":"{}","ms":{:.3f},"cpu_ms":{:.3f}}})"
                  "\n",
-                 segment.name, median(wall), median(cpu));
+                 what, segment.name, median(wall), median(cpu));
     }
   }
 
   // From the record of the workspace to the segments being live, with everybody evaluated.
-  void make_live(std::string_view name, std::span<const SegmentText> segments) {
-    const std::string json = workspace_json(segments);
-    std::vector<double> wall, cpu;
+  void make_live(std::string_view what, std::string_view name, std::span<const SegmentText> segments,
+                 Columns columns) {
+    const std::string json = workspace_json(segments, columns);
+    std::vector<double> wall, cpu, step;
     for (std::uint64_t i = 0; i < runs_; ++i) {
       engine_->engine().reset();
       must(engine_->engine().restore(saved_));
       const Stopwatch watch;
-      engine_->apply_workspace(json);
+      step.push_back(engine_->apply_workspace(json));
       wall.push_back(watch.wall_ms());
       cpu.push_back(watch.cpu_ms());
     }
-    fmt::print(R"({{"what":"live","segment":"{}","ms":{:.3f},"cpu_ms":{:.3f}}})"
+    fmt::print(R"({{"what":"{}","segment":"{}","ms":{:.3f},"cpu_ms":{:.3f},"step_ms":{:.3f}}})"
                "\n",
-               name, median(wall), median(cpu));
+               what, name, median(wall), median(cpu), median(step));
     std::fflush(stdout);
   }
 
   Shape shape_;
   std::uint64_t tail_, batch_, batches_, runs_;
-  std::string none_;
+  bool with_log_;
+  std::string none_, columns_;  // workspaces without segments
   Shop shop_{shape_};
   std::vector<SegmentText> texts_ = segment_texts(kNamedSegments);
   std::unique_ptr<InProcess> engine_;
@@ -161,7 +189,8 @@ int run(int count, char** values) {
   const Shape shape{.people = argument(count, values, "people", 10'000),
                     .events = argument(count, values, "events", 1'000'000)};
   Bench(shape, argument(count, values, "tail", 100'000), argument(count, values, "batch", 1000),
-        argument(count, values, "batches", 100), argument(count, values, "runs", 3))
+        argument(count, values, "batches", 100), argument(count, values, "runs", 3),
+        argument(count, values, "log", 1) != 0)
       .run();
   return 0;
 }

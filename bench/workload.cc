@@ -495,7 +495,7 @@ std::vector<SegmentText> catalogue_segment_texts(std::size_t count) {
   return result;
 }
 
-void write_workspace(const std::string& folder, std::span<const SegmentText> segments) {
+void write_workspace(const std::string& folder, std::span<const SegmentText> segments, Columns columns) {
   std::filesystem::create_directories(folder + "/segments");
   write_file(folder + "/tailrace.yaml",
              "name: bench\ngolden_id: external_id\ntime_zone: UTC\nwrite_keys:\n  - name: web\n    env: "
@@ -503,9 +503,10 @@ void write_workspace(const std::string& folder, std::span<const SegmentText> seg
   std::string taxonomy = "unknown_events: quarantine\nevents:\n";
   for (const auto name : kEvents) {
     taxonomy += fmt::format("  {}:\n    owner: bench\n", name);
-    taxonomy +=
-        "    properties:\n      category: {type: string}\n      product_id: {type: string}\n      revenue: "
-        "{type: number}\n";
+    taxonomy += fmt::format(
+        "    properties:\n      category: {{type: string{0}}}\n      product_id: {{type: string}}\n"
+        "      revenue: {{type: number{0}}}\n",
+        columns == Columns::indexed ? ", indexed: true" : "");
   }
   taxonomy +=
       "traits:\n  email: string\n  phone: string\n  country: string\n  created_at: time\n  margin_tier: "
@@ -525,10 +526,10 @@ void write_workspace(const std::string& folder, std::size_t segments) {
   write_workspace(folder, segment_texts(segments));
 }
 
-std::string workspace_json(std::span<const SegmentText> segments) {
+std::string workspace_json(std::span<const SegmentText> segments, Columns columns) {
   const std::string folder =
       fmt::format("{}/tailrace-bench-{}", std::filesystem::temp_directory_path().string(), ::getpid());
-  write_workspace(folder, segments);
+  write_workspace(folder, segments, columns);
   const auto loaded = workspace::load(folder);
   for (const auto& problem : loaded.problems) {
     if (!loaded.ok()) fmt::print(stderr, "{}\n", workspace::render(folder, problem));

@@ -104,11 +104,14 @@ std::vector<SegmentText> segment_texts(std::size_t count = 100, std::uint64_t wi
 // A large workspace, over events of a shape with `catalogue`: the hundred, and beyond them segments about one
 // subcategory, brand, campaign or market each.
 std::vector<SegmentText> catalogue_segment_texts(std::size_t count);
+// Does the taxonomy keep columns of `category` and `revenue` (`indexed`)?
+enum class Columns : std::uint8_t { none, indexed };
 // Writes tailrace.yaml, taxonomy.yaml and segments into a folder.
-void write_workspace(const std::string& folder, std::span<const SegmentText> segments);
+void write_workspace(const std::string& folder, std::span<const SegmentText> segments,
+                     Columns columns = Columns::none);
 void write_workspace(const std::string& folder, std::size_t segments = 100);
 // The same as the payload of a workspace record. Ends the program when it is not valid.
-std::string workspace_json(std::span<const SegmentText> segments);
+std::string workspace_json(std::span<const SegmentText> segments, Columns columns = Columns::none);
 
 // At kEnd, with the standard shape: how many are in segment s1..s7, and the sum of their ids.
 struct Expected {

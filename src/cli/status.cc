@@ -103,7 +103,7 @@ int run_status(const Run& run) {
     double work = 1;
   };
   const auto sums = run.core.call([](engine::Engine& engine) {
-    Sums result{.counts = engine.counts(), .reasons = {}, .work = engine.work_done()};
+    Sums result{.counts = engine.counts(), .reasons = {}, .work = engine.progress().share};
     for (const auto& item : engine.quarantine()) ++result.reasons[item.reason];
     return result;
   });

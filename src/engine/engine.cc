@@ -7,11 +7,12 @@
 
 #include "base/assert.h"
 #include "model/json.h"
+#include "segments/walk.h"
 
 namespace tailrace::engine {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 5;
+constexpr std::uint32_t kSnapshotVersion = 6;
 
 // An unreadable payload counts as empty: the sources validated it before it reached the log.
 Value parse_payload(std::string_view payload) {
@@ -121,6 +122,7 @@ struct Engine::Live {
 struct Engine::Question {
   std::shared_ptr<const segments::Condition> condition;
   language::ExprPtr expr;
+  const segments::Dependencies& dependencies;
   segments::Compiler& compiler;
   const segments::World& world;
 };
@@ -399,6 +401,11 @@ Time Engine::next_change() { return live_ ? live_->tracker->next_change() : kNev
 Result<std::unique_ptr<Engine::Live>> Engine::compile(workspace::Workspace workspace) {
   Zone zone = TRY(Zone::named(workspace.time_zone));
   auto live = std::make_unique<Live>(std::move(workspace), std::move(zone));
+  for (const auto& event : live->workspace.taxonomy.events) {
+    for (const auto& property : event.properties) {
+      if (property.indexed) history_.keep_column(history_.event(event.name), property.name);
+    }
+  }
   segments::Compiler compiler(history_, profiles_, references_of(live->workspace));
   std::vector<segments::Tracker::Segment> compiled;
   const auto add = [&](const language::ExprPtr& expr) -> Result<void> {
@@ -417,10 +424,9 @@ Result<std::unique_ptr<Engine::Live>> Engine::compile(workspace::Workspace works
 // Compiles and takes back what compiling added to the history.
 Result<void> Engine::check(const workspace::Workspace& workspace) {
   while (work_pending()) TRY(work());
-  const auto mark = history_.mark();
+  const auto mark = history_.begin_question();
   const auto compiled = compile(workspace);
-  history_.take_backfill();
-  history_.finish_backfill();
+  history_.give_up_backfill();
   history_.roll_back(mark);
   if (!compiled) return std::unexpected(compiled.error());
   return {};
@@ -439,8 +445,8 @@ Result<void> Engine::apply_workspace(Position position, const RecordView& record
   deduplication_.set_window(workspace->dedup_window);
   history_.begin_claims();
   next_ = TRY(compile(std::move(*workspace)));
-  backfill_ = history_.take_backfill();
-  backfill_done_ = 0;
+  history_.begin_backfill();
+  filling_ = true;
   TRY(judge_again(output));
   if (live_ == nullptr) {
     // Nobody waits for the one before.
@@ -476,14 +482,18 @@ Result<void> Engine::judge_again(Output& output) {
 
 Result<void> Engine::work() {
   TR_ASSERT(work_pending());
-  std::string bytes;
-  for (std::size_t left = slice_.rows; left > 0 && backfill_done_ < backfill_.size(); --left) {
-    TRY(backfill(backfill_[backfill_done_++], bytes));
+  if (filling_) {
+    if (!history_.visit(slice_.visits)) return {};
+    std::string bytes;
+    for (std::size_t left = slice_.rows; left > 0; --left) {
+      const auto* row = history_.next_row();
+      filling_ = row != nullptr;
+      if (!filling_) break;
+      TRY(backfill(*row, bytes));
+    }
+    if (filling_) return sound();
+    history_.finish_backfill();
   }
-  if (backfill_done_ < backfill_.size()) return {};
-  if (!backfill_.empty()) backfill_ = {};
-  backfill_done_ = 0;
-  history_.finish_backfill();
   next_->tracker->fill(slice_.people, now_);
   if (next_->tracker->filled()) finish_work();
   return sound();
@@ -495,11 +505,33 @@ void Engine::finish_work() {
   ++generation_;
 }
 
-double Engine::work_done() const {
-  if (!work_pending()) return 1;
-  return backfill_.empty()
-             ? 0.9
-             : 0.9 * static_cast<double>(backfill_done_) / static_cast<double>(backfill_.size());
+Engine::Progress Engine::progress() const {
+  if (!work_pending()) return {};
+  // By what they cost: a record that is read again some microsecond, a person's step a tenth of one.
+  constexpr double kRecord = 10;
+  const auto history = history_.progress();
+  const auto [evaluated, to_evaluate] = next_->tracker->fill_progress();
+  Progress progress{.step = Progress::Step::people,
+                    .filling = history.filling,
+                    .done = evaluated,
+                    .total = to_evaluate,
+                    .share = 1};
+  if (filling_ && history.people_visited < history.people) {
+    progress.step = Progress::Step::columns;
+    progress.done = history.people_visited;
+    progress.total = history.people;
+  } else if (filling_) {
+    progress.step = Progress::Step::records;
+    progress.done = history.rows_read;
+    progress.total = history.rows;
+  }
+  const auto cost = [](std::uint64_t people, std::uint64_t records, std::uint64_t more_people) {
+    return static_cast<double>(people) + kRecord * static_cast<double>(records) +
+           static_cast<double>(more_people);
+  };
+  const double all = cost(history.people, history.rows, to_evaluate);
+  if (all > 0) progress.share = cost(history.people_visited, history.rows_read, evaluated) / all;
+  return progress;
 }
 
 std::optional<SegmentId> Engine::segment(std::string_view name) const {
@@ -549,32 +581,36 @@ Counts Engine::counts() const {
 Result<void> Engine::backfill(const history::History::BackfillRow& row, std::string& bytes) {
   const RecordView record = TRY(records_.record(row.position, bytes));
   const std::string message_id(record.message_id);  // reading another record may overwrite it
-  Value& properties = looked_at(record, row.event);
+  Value& properties = looked_at(record, history_.event_of(row.stream));
   if (const Live* judge = next_ ? next_.get() : live_.get())
     judge->taxonomy.convert(judge->taxonomy.name(record), properties);
   history_.backfill(row, message_id, properties, *ids_);
   return {};
 }
 
-Result<void> Engine::backfill_all() {
+Result<void> Engine::backfill_all(std::optional<PersonId> only) {
   std::string bytes;
-  for (const auto& row : history_.take_backfill()) TRY(backfill(row, bytes));
+  history_.begin_backfill(only);
+  while (!history_.visit(SIZE_MAX)) {
+  }
+  while (const auto* row = history_.next_row()) TRY(backfill(*row, bytes));
   history_.finish_backfill();
   return {};
 }
 
 template <class Ask>
 auto Engine::ask(const workspace::Workspace& in, const language::ExprPtr& expr, Time from, Time to,
-                 Ask answer) -> Result<decltype(answer(std::declval<Question&>()))> {
+                 Ask answer, std::optional<PersonId> only)
+    -> Result<decltype(answer(std::declval<Question&>()))> {
   if (work_pending()) {
     // `in` and `expr` may be the live workspace's own, which the pending one is about to replace.
     const workspace::Workspace kept = in;
     const language::ExprPtr kept_expr = expr;
     while (work_pending()) TRY(work());
-    return ask(kept, kept_expr, from, to, answer);
+    return ask(kept, kept_expr, from, to, answer, only);
   }
   const Zone zone = TRY(Zone::named(in.time_zone));
-  const auto mark = history_.mark();
+  const auto mark = history_.begin_question();
   struct RollBack {
     history::History& history;
     const history::History::Mark& mark;
@@ -583,7 +619,9 @@ auto Engine::ask(const workspace::Workspace& in, const language::ExprPtr& expr, 
   segments::Compiler compiler(history_, profiles_, references_of(in));
   segments::Dependencies dependencies;
   auto condition = compiler.compile(expr, dependencies);
-  TRY(backfill_all());
+  // A rank is of everybody.
+  if (!compiler.ranks().empty()) only = std::nullopt;
+  TRY(backfill_all(only));
   const RollBack roll_back{history_, mark};
   if (!condition) return std::unexpected(condition.error());
   segments::World seen = world(zone, in.consent_unknown);
@@ -594,21 +632,29 @@ auto Engine::ask(const workspace::Workspace& in, const language::ExprPtr& expr, 
     from = std::min(from, segments::beginning_of(seen, compiler.ranks()));
   const segments::RankHistory ranks(seen, compiler.ranks(), from, to);
   seen.ranks = &ranks;
-  Question question{std::move(*condition), expr, compiler, seen};
+  Question question{std::move(*condition), expr, dependencies, compiler, seen};
   auto answered = answer(question);
   TRY(sound());
   return answered;
+}
+
+// In order, each person's memory fetched ahead of them.
+template <class Visit>
+void Engine::for_each_alive(const segments::Dependencies& dependencies, Visit visit) const {
+  const auto limit = static_cast<std::uint32_t>(profiles_.person_limit());
+  for (std::uint32_t id = 0; id < limit; ++id) {
+    segments::prefetch_ahead(history_, dependencies.streams, id, limit);
+    if (profiles_.alive(PersonId(id))) visit(PersonId(id));
+  }
 }
 
 Result<std::vector<PersonId>> Engine::members_at(const workspace::Workspace& in,
                                                  const language::ExprPtr& expr, Time t) {
   return ask(in, expr, t, t, [&](Question& question) {
     std::vector<PersonId> result;
-    for (std::uint32_t id = 0; id < profiles_.person_limit(); ++id) {
-      const PersonId person(id);
-      if (profiles_.alive(person) && question.condition->truth(question.world, person, t).value)
-        result.push_back(person);
-    }
+    for_each_alive(question.dependencies, [&](PersonId person) {
+      if (question.condition->truth(question.world, person, t).value) result.push_back(person);
+    });
     return result;
   });
 }
@@ -622,9 +668,7 @@ Result<std::vector<Transition>> Engine::transitions(const workspace::Workspace& 
                                                     const language::ExprPtr& expr, Time from, Time to) {
   return ask(in, expr, from, to, [&](Question& question) {
     std::vector<Transition> result;
-    for (std::uint32_t id = 0; id < profiles_.person_limit(); ++id) {
-      const PersonId person(id);
-      if (!profiles_.alive(person)) continue;
+    for_each_alive(question.dependencies, [&](PersonId person) {
       // Nothing but calendar words and fixed dates can change before a person's first record.
       const auto line = segments::timeline(question.world, *question.condition, person, from, to);
       bool inside = line.initially;
@@ -632,7 +676,7 @@ Result<std::vector<Transition>> Engine::transitions(const workspace::Workspace& 
         inside = !inside;
         result.push_back({at, person, inside ? Change::entered : Change::left});
       }
-    }
+    });
     std::sort(result.begin(), result.end(), [](const Transition& a, const Transition& b) {
       return std::tie(a.at, a.person) < std::tie(b.at, b.person);
     });
@@ -683,9 +727,10 @@ Result<Backtest> Engine::backtest(const workspace::Workspace& in, const language
 Result<segments::Explanation> Engine::explain(const workspace::Workspace& in, const language::ExprPtr& expr,
                                               PersonId person, Time t) {
   // Ranks are followed a while into the future, so that "will next change" can name the instant.
-  return ask(in, expr, t, t + kDay * 35, [&](Question& question) {
-    return question.compiler.explain(question.world, question.expr, person, t);
-  });
+  return ask(
+      in, expr, t, t + kDay * 35,
+      [&](Question& question) { return question.compiler.explain(question.world, question.expr, person, t); },
+      person);
 }
 
 Result<segments::PlanView> Engine::plan(const workspace::Workspace& in, const std::string& name,
@@ -772,8 +817,7 @@ void Engine::reset() {
   profiles_ = {};
   deduplication_ = ingest::Deduplication(kDay * 30);
   sync_entries_.clear();
-  backfill_ = {};
-  backfill_done_ = 0;
+  filling_ = false;
   quarantine_.clear();
   imports_.clear();
   counts_ = {};

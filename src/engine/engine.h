@@ -97,8 +97,9 @@ class Engine {
  public:
   // How much work() does at a time.
   struct Slice {
-    std::size_t rows = 2'000;  // of history, into new columns and streams
-    std::size_t people = 200;  // evaluated for all segments
+    std::size_t visits = 2'000;  // people whose rows go into new columns and streams
+    std::size_t rows = 500;      // read again from the log, into those
+    std::size_t people = 200;    // evaluated for all segments
   };
   explicit Engine(Records& records);
   Engine(Records& records, Slice slice);
@@ -131,7 +132,16 @@ class Engine {
   std::uint64_t generation() const { return generation_; }
   // The live workspace; nullptr before the first.
   const workspace::Workspace* workspace() const;
-  double work_done() const;  // 0..1, of the pending work
+  // Of the pending work.
+  struct Progress {
+    enum class Step : unsigned char { none, columns, records, people };
+    Step step = Step::none;
+    std::string filling;     // names of events, with commas; empty: nothing is filled
+    std::uint64_t done = 0;  // of this step: people whose columns are filled, records read, people evaluated
+    std::uint64_t total = 0;
+    double share = 1;  // of the whole, estimated by what the steps usually cost
+  };
+  Progress progress() const;
 
   // Would this workspace compile? To be asked before it is logged. Errors: unsupported, invalid_argument.
   Result<void> check(const workspace::Workspace& workspace);
@@ -205,12 +215,16 @@ class Engine {
   bool seen_before(Position position, const RecordView& record);
   void finish_work();
   Result<std::unique_ptr<Live>> compile(workspace::Workspace workspace);
+  template <class Visit>
+  void for_each_alive(const segments::Dependencies& dependencies, Visit visit) const;
   segments::World world(const Zone& zone, bool consent_unknown) const;
+  // only: the one person the question is about.
   template <class Ask>
-  auto ask(const workspace::Workspace& in, const language::ExprPtr& expr, Time from, Time to, Ask answer)
+  auto ask(const workspace::Workspace& in, const language::ExprPtr& expr, Time from, Time to, Ask answer,
+           std::optional<PersonId> only = std::nullopt)
       -> Result<decltype(answer(std::declval<Question&>()))>;
   Result<void> backfill(const history::History::BackfillRow& row, std::string& bytes);
-  Result<void> backfill_all();
+  Result<void> backfill_all(std::optional<PersonId> only);
 
   Records& records_;
   Slice slice_;
@@ -221,8 +235,7 @@ class Engine {
   segments::SyncEntries sync_entries_;
   std::unique_ptr<Live> live_;
   std::unique_ptr<Live> next_;  // being filled
-  std::vector<history::History::BackfillRow> backfill_;
-  std::size_t backfill_done_ = 0;
+  bool filling_ = false;        // streams and columns; after that, the tracker
   std::vector<Quarantined> quarantine_;
   std::map<std::string, std::uint64_t> imports_;
   Counts counts_;

@@ -32,6 +32,27 @@ class EngineTest : public ::testing::Test {
     }
     return workspace;
   }
+  // The same, with columns of the price and kind of X.
+  static workspace::Workspace indexed_workspace(const std::vector<std::string>& segments) {
+    workspace::Workspace workspace = workspace_of(segments);
+    workspace::EventRule& event = workspace.taxonomy.events.emplace_back();
+    event.name = "X";
+    event.properties = {{.name = "price", .type = language::Type::number, .indexed = true},
+                        {.name = "kind", .type = language::Type::string, .indexed = true}};
+    return workspace;
+  }
+  language::ExprPtr expr_of(const std::string& text) const {
+    const auto expr = workspace::resolve_segment(*engine_.workspace(), text);
+    EXPECT_TRUE(expr) << expr.error().message;
+    return expr ? *expr : nullptr;
+  }
+  std::vector<std::string> asked(const std::string& text) {
+    std::vector<std::string> names;
+    const auto found = engine_.members_at(*engine_.workspace(), expr_of(text), now_);
+    EXPECT_TRUE(found) << found.error().message;
+    for (const PersonId person : *found) names.push_back(engine_.golden_id(person));
+    return names;
+  }
   void apply(const workspace::Workspace& workspace) {
     const std::string payload = to_json(workspace::to_value(workspace));
     RecordView record;
@@ -69,7 +90,7 @@ class EngineTest : public ::testing::Test {
   }
 
   tailrace::testing::MemoryRecords records_;
-  Engine engine_{records_, Engine::Slice{.rows = 1, .people = 1}};
+  Engine engine_{records_, Engine::Slice{.visits = 1, .rows = 1, .people = 1}};
   Output output_;
   Time now_ = kStart;
 };
@@ -189,6 +210,110 @@ TEST_F(EngineTest, a_late_record_moves_the_past_of_others_at_once_or_a_second_la
       EXPECT_EQ(output.deltas.size(), is_dear ? 1u : 0u);
     }
   }
+}
+
+// What a new segment needs of a property is there already, and nothing is read again.
+TEST_F(EngineTest, segments_over_indexed_properties_need_no_records) {
+  apply(indexed_workspace({}));
+  track("ada", "X", R"({"price": 1, "kind": "a"})");
+  track("bob", "X", R"({"price": 2, "kind": "b"})");
+  track("bob", "X", R"({"price": 4.5, "kind": null})");
+  apply(indexed_workspace({R"(sum("X".price) = 6.5)", R"(performed "X" where kind = "a")",
+                           R"(performed "X" where kind = "b" or price > 3 exactly 2 times)",
+                           R"(sum("X".price where kind = "a") = 1)"}));
+  while (engine_.work_pending()) {
+    EXPECT_NE(engine_.progress().step, Engine::Progress::Step::records);
+    ASSERT_TRUE(engine_.work());
+  }
+  EXPECT_THAT(members(0), ElementsAre("bob"));
+  EXPECT_THAT(members(1), ElementsAre("ada"));
+  EXPECT_THAT(members(2), ElementsAre("bob"));
+  EXPECT_THAT(members(3), ElementsAre("ada"));
+  EXPECT_EQ(records_.reads(), 0u);
+}
+
+TEST_F(EngineTest, questions_about_indexed_properties_need_no_records) {
+  apply(indexed_workspace({}));
+  track("ada", "X", R"({"price": 1, "kind": "a"})");
+  track("bob", "X", R"({"price": 2, "kind": "b"})");
+  EXPECT_THAT(asked(R"(avg("X".price) > 1)"), ElementsAre("bob"));
+  EXPECT_THAT(asked(R"(performed "X" where kind = "a")"), ElementsAre("ada"));
+  EXPECT_THAT(asked(R"(rank <= 1 by sum("X".price))"), ElementsAre("bob"));
+  EXPECT_EQ(records_.reads(), 0u);
+}
+
+TEST_F(EngineTest, an_explanation_reads_the_records_of_its_person_alone) {
+  apply(workspace_of({}));
+  for (int i = 0; i < 20; ++i) track("u" + std::to_string(i), "X", R"({"price": 2})");
+  const auto expr = expr_of(R"(sum("X".price) = 2)");
+  const auto explained = engine_.explain(*engine_.workspace(), expr, *engine_.find_person("u3"), now_);
+  ASSERT_TRUE(explained) << explained.error().message;
+  EXPECT_TRUE(explained->holds);
+  EXPECT_EQ(records_.reads(), 1u);
+}
+
+// Whoever changes before their turn is filled at once, and not again at their turn.
+TEST_F(EngineTest, people_who_change_while_columns_are_walked_are_counted_once) {
+  apply(indexed_workspace({}));
+  for (const char* user : {"ada", "bob", "cat", "dan"}) track(user, "X", R"({"price": 1, "kind": "a"})");
+  apply(indexed_workspace({R"(sum("X".price) = 2)", R"(performed "X" where kind = "a" exactly 2 times)"}));
+  ASSERT_TRUE(engine_.work_pending());
+  ASSERT_TRUE(engine_.work());
+  track("ada", "X", R"({"price": 1, "kind": "a"})");  // behind the walk
+  track("cat", "X", R"({"price": 1, "kind": "a"})");  // ahead of it
+  RecordView alias;
+  alias.kind = RecordKind::alias;
+  alias.previous_id = "dan";
+  alias.user_id = "bob";
+  apply(alias);
+  finish();
+  EXPECT_THAT(members(0), ElementsAre("ada", "bob", "cat"));
+  EXPECT_THAT(members(1), ElementsAre("ada", "bob", "cat"));
+}
+
+TEST_F(EngineTest, progress_goes_from_nothing_to_all) {
+  apply(indexed_workspace({}));
+  for (int i = 0; i < 20; ++i)
+    track("u" + std::to_string(i), "X", R"({"price": 2, "kind": "a", "colour": "red"})");
+  EXPECT_EQ(engine_.progress().step, Engine::Progress::Step::none);
+  EXPECT_EQ(engine_.progress().share, 1);
+  apply(indexed_workspace({R"(sum("X".price) = 2 and performed "X" where colour = "red")"}));
+  std::vector<Engine::Progress::Step> steps;
+  double share = 0;
+  while (engine_.work_pending()) {
+    const auto progress = engine_.progress();
+    if (steps.empty() || steps.back() != progress.step) {
+      steps.push_back(progress.step);
+      share = 0;  // what lies ahead is known better at each step
+    }
+    EXPECT_LE(share, progress.share);
+    EXPECT_LE(progress.share, 1);
+    EXPECT_LE(progress.done, progress.total);
+    share = progress.share;
+    EXPECT_EQ(progress.filling, progress.step == Engine::Progress::Step::people ? "" : "X");
+    ASSERT_TRUE(engine_.work());
+  }
+  using Step = Engine::Progress::Step;
+  EXPECT_THAT(steps, ElementsAre(Step::columns, Step::records, Step::people));
+}
+
+TEST_F(EngineTest, a_snapshot_holds_no_value_of_somebody_deleted) {
+  apply(indexed_workspace({}));
+  track("ada", "X", R"({"price": 1, "kind": "very private"})");
+  track("bob", "X", R"({"price": 2, "kind": "b"})");
+  EXPECT_THAT(engine_.save(), HasSubstr("very private"));
+  RecordView removal;
+  removal.kind = RecordKind::remove;
+  removal.user_id = "ada";
+  apply(removal);
+  const std::string snapshot = engine_.save();
+  EXPECT_THAT(snapshot, ::testing::Not(HasSubstr("very private")));
+  Engine restarted(records_);
+  ASSERT_TRUE(restarted.restore(snapshot));
+  const auto found =
+      restarted.members_at(*restarted.workspace(), expr_of(R"(performed "X" where kind = "b")"), now_);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->size(), 1u);
 }
 
 TEST_F(EngineTest, people_merged_while_columns_are_filled_keep_their_values) {

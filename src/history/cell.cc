@@ -1,5 +1,7 @@
 #include "history/cell.h"
 
+#include <algorithm>
+
 #include "model/json.h"
 
 namespace tailrace::history {
@@ -102,16 +104,47 @@ Value CellPool::load(Cell cell) const {
   }
 }
 
-void CellPool::save(ByteWriter& out) const {
+void CellPool::Used::add(Cell cell) {
+  const auto tag = cell.bits & kTagMask;
+  if (tag != kString && tag != kOther) return;
+  std::vector<bool>& used = tag == kString ? strings_ : others_;
+  const std::size_t index = index_of(cell);
+  if (index >= used.size()) used.resize(std::max(index + 1, used.size() * 2));
+  used[index] = true;
+}
+
+void CellPool::save(ByteWriter& out, const Used& used) const {
+  const auto is_in = [](const std::vector<bool>& all, std::size_t index) {
+    return index < all.size() && all[index];
+  };
+  // Places of those left out stay, as cells hold them.
   out.put<std::uint64_t>(strings_.size());
-  for (const std::string& text : strings_) out.put_string(text);
+  for (std::size_t i = 0; i < strings_.size(); ++i) {
+    out.put(is_in(used.strings_, i));
+    if (is_in(used.strings_, i)) out.put_string(strings_[i]);
+  }
   out.put<std::uint64_t>(others_.size());
-  for (const Value& value : others_) out.put_string(to_json(value));
+  for (std::size_t i = 0; i < others_.size(); ++i) {
+    out.put(is_in(used.others_, i));
+    if (is_in(used.others_, i)) out.put_string(to_json(others_[i]));
+  }
 }
 
 Result<void> CellPool::restore(ByteReader& in) {
-  for (auto left = TRY(in.get_count(8)); left > 0; --left) intern(Value::of(TRY(in.get_string())));
-  for (auto left = TRY(in.get_count(8)); left > 0; --left) intern_other(TRY(parse_json(TRY(in.get_view()))));
+  for (auto left = TRY(in.get_count(1)); left > 0; --left) {
+    if (TRY(in.get<bool>())) {
+      intern(Value::of(TRY(in.get_string())));
+    } else {
+      strings_.emplace_back();
+    }
+  }
+  for (auto left = TRY(in.get_count(1)); left > 0; --left) {
+    if (TRY(in.get<bool>())) {
+      intern_other(TRY(parse_json(TRY(in.get_view()))));
+    } else {
+      others_.emplace_back();
+    }
+  }
   return {};
 }
 

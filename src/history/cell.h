@@ -36,7 +36,17 @@ class CellPool {
   // False: it is no list, which stands for its elements.
   static bool may_be_several(Cell cell);
 
-  void save(ByteWriter& out) const;
+  // Those of its strings, lists and objects that cells hold; others, such as a deleted person's, are not
+  // written.
+  class Used {
+   public:
+    void add(Cell cell);
+
+   private:
+    friend class CellPool;
+    std::vector<bool> strings_, others_;
+  };
+  void save(ByteWriter& out, const Used& used) const;
   Result<void> restore(ByteReader& in);
 
  private:

@@ -33,6 +33,7 @@ StreamId History::stream(EventId event, const std::string& where, Filter filter)
     StreamEntry& found = streams_[known->second.value];
     if (!found.accepts) {
       found.accepts = std::move(filter.accepts);
+      found.looks_at = std::move(filter.looks_at);
       found.needs = std::move(filter.needs);
       entry.index.reset();
     }
@@ -43,30 +44,44 @@ StreamId History::stream(EventId event, const std::string& where, Filter filter)
   streams_.push_back({.event = event,
                       .where = where,
                       .accepts = std::move(filter.accepts),
+                      .looks_at = std::move(filter.looks_at),
                       .needs = std::move(filter.needs),
                       .columns = {},
-                      .stream = std::make_unique<Stream>(places_),
+                      // Of a question, a map of its own: it goes as a whole.
+                      .stream = std::make_unique<Stream>(question_ ? std::make_shared<Places>() : places_),
                       .claimed = claims_});
   stream_ids_.emplace(key, id);
   entry.streams.push_back(id);
   entry.index.reset();
   if (!where.empty()) {
-    if (at(base(event)).row_count() > 0) backfill_.push_back({id, std::nullopt});
+    if (at(base(event)).row_count() > 0) add_target({Target::What::whole_stream, id});
   }
   return id;
 }
 
 Column History::column(StreamId stream, const std::string& path) {
+  const Column column = add_column(stream, path);
+  Stream& filled = *streams_[stream.value].stream;
+  if (filled.has_sums(column) || question_) return column;
+  filled.keep_sums(column);
+  const bool pending =
+      is_target({Target::What::column, stream, column}) || is_target({Target::What::whole_stream, stream});
+  if (filled.row_count() > 0 && !pending) add_target({Target::What::sums, stream, column});
+  return column;
+}
+
+void History::keep_column(EventId event, const std::string& path) { add_column(base(event), path); }
+
+// Without sums.
+Column History::add_column(StreamId stream, const std::string& path) {
   StreamEntry& entry = streams_[stream.value];
   const auto known = std::find(entry.columns.begin(), entry.columns.end(), path);
   if (known != entry.columns.end()) return static_cast<Column>(known - entry.columns.begin());
   entry.columns.push_back(path);
   add_path(events_[entry.event.value].members, path);
-  const Column column = entry.stream->add_column();
-  const bool whole_stream_pending =
-      std::any_of(backfill_.begin(), backfill_.end(),
-                  [&](const Target& target) { return target.stream == stream && !target.column; });
-  if (entry.stream->row_count() > 0 && !whole_stream_pending) backfill_.push_back({stream, column});
+  const Column column = entry.stream->add_column(Sums::none);
+  if (entry.stream->row_count() > 0 && !is_target({Target::What::whole_stream, stream}))
+    add_target({Target::What::column, stream, column});
   return column;
 }
 
@@ -102,6 +117,7 @@ bool History::accepts(FilterIndex::Candidate candidate, const Value& properties)
 void History::insert(EventId event, PersonId person, Time time, Position position,
                      std::string_view message_id, const Value& properties, MessageIds& ids,
                      std::vector<StreamId>* touched) {
+  visit_if_needed(person);
   for (const auto& candidate : index_of(events_[event.value]).find(properties)) {
     if (!accepts(candidate, properties)) continue;
     const StreamEntry& entry = streams_[candidate.stream.value];
@@ -120,70 +136,6 @@ void History::prefetch_rows(std::string_view event, PersonId person) const {
   for (const StreamId id : std::span(streams).first(wanted)) at(id).prefetch_newest(person);
 }
 
-std::vector<History::BackfillRow> History::take_backfill() {
-  filling_ = std::move(backfill_);
-  backfill_.clear();
-  std::vector<EventId> events;
-  for (const Target& target : filling_) {
-    const EventId event = event_of(target.stream);
-    if (target.column) {
-      events_[event.value].filling_columns.push_back(target);
-    } else {
-      events_[event.value].filling.add(target.stream, streams_[target.stream.value].needs);
-    }
-    if (std::find(events.begin(), events.end(), event) == events.end()) events.push_back(event);
-  }
-  std::vector<BackfillRow> result;
-  for (const EventId event : events) {
-    const Stream& all = at(base(event));
-    result.reserve(result.size() + all.row_count());
-    for (std::uint32_t person = 0; person < places_->person_limit(); ++person) {
-      const Stream::Rows rows = all.rows(PersonId(person));
-      for (std::size_t row = 0; row < rows.size(); ++row) {
-        result.push_back({rows.positions[row], PersonId(person), event, rows.times[row]});
-      }
-    }
-  }
-  std::sort(result.begin(), result.end(),
-            [](const BackfillRow& a, const BackfillRow& b) { return a.position < b.position; });
-  return result;
-}
-
-void History::backfill(const BackfillRow& row, std::string_view message_id, const Value& properties,
-                       MessageIds& ids) {
-  // Since the rows were listed their person may have been merged into another, or deleted.
-  const PersonId person = owner_now(row.person);
-  if (!at(base(row.event)).has_row(person, row.time, row.position)) return;
-  EventEntry& event = events_[row.event.value];
-  for (const Target& target : event.filling_columns) {
-    const StreamEntry& entry = streams_[target.stream.value];
-    const Cell cell = cell_at(properties, entry.columns[*target.column]);
-    if (cell.present()) entry.stream->set_cell(person, row.time, row.position, *target.column, cell);
-  }
-  for (const auto& candidate : event.filling.find(properties)) {
-    if (!accepts(candidate, properties)) continue;
-    const StreamEntry& entry = streams_[candidate.stream.value];
-    gather_cells(entry, properties);
-    entry.stream->insert(person, row.time, row.position, message_id, scratch_, ids);
-  }
-}
-
-void History::finish_backfill() {
-  for (const Target& target : filling_) {
-    EventEntry& event = events_[event_of(target.stream).value];
-    event.filling = {};
-    event.filling_columns.clear();
-  }
-  filling_.clear();
-  moved_.clear();
-}
-
-PersonId History::owner_now(PersonId person) const {
-  for (auto into = moved_.find(person.value); into != moved_.end(); into = moved_.find(person.value))
-    person = into->second;
-  return person;
-}
-
 void History::drop_name(StreamEntry& entry) {
   EventEntry& event = events_[entry.event.value];
   const auto name = stream_ids_.find(event.name + '\0' + entry.where);
@@ -193,13 +145,14 @@ void History::drop_name(StreamEntry& entry) {
 }
 
 void History::give_up_unclaimed() {
-  TR_ASSERT(backfill_.empty() && filling_.empty());
+  TR_ASSERT(targets_.empty() && filling_ == nullptr);
   for (StreamEntry& entry : streams_) {
     if (entry.where.empty() || entry.given_up || entry.claimed == claims_) continue;
     drop_name(entry);
     entry.given_up = true;
     entry.accepts = nullptr;
     entry.needs.reset();
+    entry.looks_at.clear();
     entry.columns.clear();
     entry.stream = nullptr;
   }
@@ -212,8 +165,13 @@ History::Mark History::mark() const {
   return result;
 }
 
+History::Mark History::begin_question() {
+  question_ = true;
+  return mark();
+}
+
 void History::roll_back(const Mark& mark) {
-  TR_ASSERT(backfill_.empty() && filling_.empty());
+  TR_ASSERT(targets_.empty() && filling_ == nullptr);
   for (; streams_.size() > mark.streams; streams_.pop_back()) {
     drop_name(streams_.back());
     const EventEntry& event = events_[streams_.back().event.value];
@@ -228,10 +186,11 @@ void History::roll_back(const Mark& mark) {
     }
   }
   places_->sweep();
+  question_ = false;
 }
 
 void History::move(PersonId from, PersonId to, MessageIds& ids, std::vector<StreamId>* touched) {
-  if (!filling_.empty()) moved_[from.value] = to;
+  note_move(from, to);
   for (std::uint32_t id = 0; id < streams_.size(); ++id) {
     if (streams_[id].given_up) continue;
     Stream& stream = *streams_[id].stream;
@@ -267,8 +226,12 @@ std::uint64_t History::row_count() const {
 }
 
 void History::save(ByteWriter& out) const {
-  TR_ASSERT(!backfill_pending() && filling_.empty());
-  cells_.save(out);
+  TR_ASSERT(!backfill_pending() && filling_ == nullptr);
+  CellPool::Used used;
+  for (const StreamEntry& entry : streams_) {
+    if (!entry.given_up) entry.stream->for_each_cell([&](Cell cell) { used.add(cell); });
+  }
+  cells_.save(out, used);
   places_->save(out);
   out.put<std::uint64_t>(events_.size());
   for (const EventEntry& event : events_) out.put_string(event.name);

@@ -33,15 +33,29 @@ bool rescale(std::int64_t& mantissa, int from, int to) {
 Stream::Stream(std::shared_ptr<Places> places) : places_(std::move(places)), key_(places_->take_key()) {}
 Stream::~Stream() {
   places_->retire(key_);
-  for (const ColumnData& column : columns_) places_->retire(column.sum_key);
+  for (const ColumnData& column : columns_) {
+    if (column.sums == Sums::kept) places_->retire(column.sum_key);
+  }
 }
 
-Column Stream::add_column() {
-  ColumnData column;
-  column.cells.grow_to(times_.size());
-  column.sum_key = places_->take_key();
-  columns_.push_back(std::move(column));
-  return static_cast<Column>(columns_.size() - 1);
+Column Stream::add_column(Sums sums) {
+  columns_.emplace_back();
+  const auto column = static_cast<Column>(columns_.size() - 1);
+  if (sums == Sums::kept) keep_sums(column);
+  return column;
+}
+
+void Stream::keep_sums(Column column) {
+  ColumnData& data = columns_[column];
+  TR_ASSERT(data.sums == Sums::none);
+  data.sums = Sums::kept;
+  data.sum_key = places_->take_key();
+}
+
+void Stream::add_sums(PersonId person, Column column) {
+  const Rows found = rows(person);
+  for (std::size_t row = 0; row < found.size(); ++row)
+    add_to_sum(person, columns_[column], cell(found, row, column));
 }
 
 void Stream::prefetch_newest(PersonId person) const {
@@ -50,11 +64,26 @@ void Stream::prefetch_newest(PersonId person) const {
   const std::size_t newest = found->begin + found->count - 1;
   __builtin_prefetch(&times_[newest]);
   __builtin_prefetch(&positions_[newest], 1);
-  for (const ColumnData& column : columns_) __builtin_prefetch(&column.cells[newest]);
+  for (const ColumnData& column : columns_) {
+    if (column.cells.size() > 0) __builtin_prefetch(&column.cells[newest]);
+  }
+}
+
+void Stream::prefetch_rows(PersonId person) const {
+  const Slot* found = slot(person);
+  if (found == nullptr) return;
+  // People have few rows of most names: their first and last lines are most of what there is.
+  for (const std::size_t row : {std::size_t{found->begin}, std::size_t{found->begin} + found->count - 1}) {
+    __builtin_prefetch(&times_[row]);
+    __builtin_prefetch(&positions_[row]);
+    for (const ColumnData& column : columns_) {
+      if (column.cells.size() > 0) __builtin_prefetch(&column.cells[row]);
+    }
+  }
 }
 
 void Stream::drop_last_column() {
-  places_->retire(columns_.back().sum_key);
+  if (columns_.back().sums == Sums::kept) places_->retire(columns_.back().sum_key);
   columns_.pop_back();
 }
 
@@ -70,8 +99,23 @@ std::uint32_t Stream::take_range(std::uint32_t size_class) {
   TR_ASSERT(end <= UINT32_MAX);
   times_.grow_to(end);
   positions_.grow_to(end);
-  for (ColumnData& column : columns_) column.cells.grow_to(end);
+  for (ColumnData& column : columns_) {
+    if (column.cells.size() > 0) column.cells.grow_to(end);
+  }
   return static_cast<std::uint32_t>(begin);
+}
+
+// Wiped, as columns are saved as they stand: nothing of a deleted person may be among them.
+void Stream::release_range(std::uint32_t begin, std::uint32_t size_class) {
+  const auto wipe = [&](auto& values) {
+    std::fill_n(values.begin() + begin, capacity_of(size_class), std::decay_t<decltype(values[0])>{});
+  };
+  wipe(times_);
+  wipe(positions_);
+  for (ColumnData& column : columns_) {
+    if (column.cells.size() > 0) wipe(column.cells);
+  }
+  free_ranges_[size_class].push_back(begin);
 }
 
 void Stream::grow(Slot& slot) {
@@ -84,14 +128,25 @@ void Stream::grow(Slot& slot) {
   };
   copy(times_);
   copy(positions_);
-  for (ColumnData& column : columns_) copy(column.cells);
-  if (old_class != Slot::kNoRange) free_ranges_[old_class].push_back(slot.begin);
+  for (ColumnData& column : columns_) {
+    if (column.cells.size() > 0) copy(column.cells);
+  }
+  if (old_class != Slot::kNoRange) release_range(slot.begin, old_class);
   slot.begin = begin;
   slot.size_class = new_class & 63;
 }
 
+// Most properties never come with most events: a column without values takes no memory.
+void Stream::set(ColumnData& column, std::size_t place, Cell cell) {
+  if (column.cells.size() == 0) {
+    if (!cell.present()) return;
+    column.cells.grow_to(times_.size());
+  }
+  column.cells[place] = cell;
+}
+
 void Stream::add_to_sum(PersonId person, const ColumnData& column, Cell cell) {
-  if (!cell.present()) return;
+  if (column.sums == Sums::none || !cell.present()) return;
   Sum& sum = places_->sum_of(person, column.sum_key);
   std::int64_t mantissa = 0;
   int scale = 0;
@@ -133,12 +188,41 @@ void Stream::insert(PersonId person, Time time, Position position, std::string_v
   };
   put(times_, time);
   put(positions_, position);
-  for (std::size_t i = 0; i < columns_.size(); ++i) put(columns_[i].cells, cells[i]);
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (columns_[i].cells.size() == 0) {
+      set(columns_[i], place, cells[i]);
+    } else {
+      put(columns_[i].cells, cells[i]);
+    }
+  }
   slot.last = slot.count == 0 ? time : std::max(slot.last, time);
   slot.count = (slot.count + 1) & ((1U << 26) - 1);
   ++row_count_;
   // Last, as a new sum moves the slot.
   for (std::size_t i = 0; i < columns_.size(); ++i) add_to_sum(person, columns_[i], cells[i]);
+}
+
+void Stream::load(PersonId person, std::span<const Time> times, std::span<const Position> positions,
+                  std::span<const Cell> cells) {
+  TR_ASSERT(!times.empty() && cells.size() == times.size() * columns_.size());
+  Slot& slot = places_->slot_of(person, key_);
+  TR_ASSERT(slot.size_class == Slot::kNoRange);
+  std::uint32_t size_class = 0;
+  while (capacity_of(size_class) < times.size()) ++size_class;
+  TR_ASSERT(size_class <= kLargestClass);
+  const std::uint32_t begin = take_range(size_class);
+  std::copy(times.begin(), times.end(), times_.begin() + begin);
+  std::copy(positions.begin(), positions.end(), positions_.begin() + begin);
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    for (std::size_t row = 0; row < times.size(); ++row)
+      set(columns_[i], begin + row, cells[row * columns_.size() + i]);
+  }
+  slot = {.begin = begin,
+          .count = static_cast<std::uint32_t>(times.size()) & ((1U << 26) - 1),
+          .size_class = size_class & 63,
+          .last = times.back()};
+  row_count_ += times.size();
+  for (std::size_t i = 0; i < cells.size(); ++i) add_to_sum(person, columns_[i % columns_.size()], cells[i]);
 }
 
 std::optional<std::size_t> Stream::find_row(const Rows& rows, Time time, Position position) const {
@@ -158,8 +242,7 @@ bool Stream::set_cell(PersonId person, Time time, Position position, Column colu
   const Rows found = rows(person);
   const auto row = find_row(found, time, position);
   if (!row) return false;
-  columns_[column].cells[found.offset + *row] = cell;
-  add_to_sum(person, columns_[column], cell);
+  fill_cell(person, found, *row, column, cell);
   return true;
 }
 
@@ -184,10 +267,12 @@ void Stream::move(PersonId from, PersonId to, MessageIds& ids) {
 void Stream::erase(PersonId person) {
   const Slot* slot = this->slot(person);
   if (slot == nullptr) return;
-  free_ranges_[slot->size_class].push_back(slot->begin);
+  release_range(slot->begin, slot->size_class);
   row_count_ -= slot->count;
   places_->erase(person, key_);
-  for (const ColumnData& column : columns_) places_->erase(person, column.sum_key);
+  for (const ColumnData& column : columns_) {
+    if (column.sums == Sums::kept) places_->erase(person, column.sum_key);
+  }
 }
 
 void Stream::save(ByteWriter& out) const {
@@ -197,6 +282,7 @@ void Stream::save(ByteWriter& out) const {
   out.put<std::uint64_t>(columns_.size());
   for (const ColumnData& column : columns_) {
     out.put_array(column.cells.view());
+    out.put(column.sums);
     out.put(column.sum_key);
   }
   for (const auto& ranges : free_ranges_) out.put_array(ranges);
@@ -209,16 +295,18 @@ Result<void> Stream::restore(ByteReader& in) {
   TR_ASSERT(times_.size() == 0 && columns_.empty());
   TRY(in.get_into(times_));
   TRY(in.get_into(positions_));
-  for (auto left = TRY(in.get_count(12)); left > 0; --left) {
+  for (auto left = TRY(in.get_count(13)); left > 0; --left) {
     ColumnData column;
     TRY(in.get_into(column.cells));
+    column.sums = TRY(in.get<Sums>());
+    if (column.sums > Sums::kept) return fail(Error::Code::corrupt, "a column of an unknown kind");
     column.sum_key = TRY(in.get<Places::Key>());
     columns_.push_back(std::move(column));
   }
   for (auto& ranges : free_ranges_) ranges = TRY(in.get_array<std::uint32_t>());
   row_count_ = TRY(in.get<std::uint64_t>());
   const bool same_size = std::all_of(columns_.begin(), columns_.end(), [&](const ColumnData& column) {
-    return column.cells.size() == times_.size();
+    return column.cells.size() == times_.size() || column.cells.size() == 0;
   });
   if (!same_size || positions_.size() != times_.size())
     return fail(Error::Code::corrupt, "columns of different lengths");

@@ -3,8 +3,9 @@
 // event lands in its place.
 //
 // A person's rows stand next to each other in a range of the columns; a range that is full moves to one half
-// as large again, and the old one is reused. Cost of an event in time order: amortised O(1). Memory: 16 bytes
-// per row plus 8 per column, times the slack of the ranges (at most 1.5, about 1.2 on average).
+// as large again, and the old one is reused, its rows wiped. Cost of an event in time order: amortised O(1).
+// Memory: 16 bytes per row, and 8 per column in which any row has a value, times the slack of the ranges (at
+// most 1.5, about 1.2 on average).
 #pragma once
 
 #include <array>
@@ -34,6 +35,9 @@ class MessageIds {
 
 using Column = std::uint32_t;
 
+// Does a column keep the sum of each person's values?
+enum class Sums : unsigned char { none, kept };
+
 class Stream {
  public:
   // One person's rows, oldest first. Valid until the stream changes.
@@ -62,16 +66,33 @@ class Stream {
             .offset = slot.begin};
   }
   Cell cell(const Rows& rows, std::size_t row, Column column) const {
-    return columns_[column].cells[rows.offset + row];
+    const auto& cells = columns_[column].cells;
+    const std::size_t place = rows.offset + row;
+    return place < cells.size() ? cells[place] : Cell{};
   }
 
   void prefetch_newest(PersonId person) const;
-  // nullptr: no row of the person has a value.
+  // For a walk over people, some apart: where the person's slot is, the slot, and of the rows the newest
+  // one's time or all.
+  void prefetch_keys(PersonId person) const { places_->prefetch_keys(person); }
+  void prefetch_slot(PersonId person) const { places_->prefetch_entry(person, key_); }
+  void prefetch_newest_time(PersonId person) const {
+    if (const Slot* found = slot(person)) __builtin_prefetch(&times_[found->begin + found->count - 1]);
+  }
+  void prefetch_rows(PersonId person) const;
+  // nullptr: no row of the person has a value. Of a column without sums: one that is not exact.
   const Sum* sum(PersonId person, Column column) const {
-    return places_->sum(person, columns_[column].sum_key);
+    static constexpr Sum kUnknown{.exact = false};
+    const ColumnData& data = columns_[column];
+    return data.sums == Sums::kept ? places_->sum(person, data.sum_key) : &kUnknown;
   }
 
-  Column add_column();
+  Column add_column(Sums sums);
+  bool has_sums(Column column) const { return columns_[column].sums == Sums::kept; }
+  // The column's sums are kept from now on; those of rows that are there are up to add_sums().
+  void keep_sums(Column column);
+  // Adds up a person's rows. Once.
+  void add_sums(PersonId person, Column column);
   void drop_last_column();
   std::size_t column_count() const { return columns_.size(); }
   std::uint64_t row_count() const { return row_count_; }
@@ -79,25 +100,44 @@ class Stream {
   // cells: one per column.
   void insert(PersonId person, Time time, Position position, std::string_view message_id,
               std::span<const Cell> cells, MessageIds& ids);
+  // All of a person's rows at once, in their order, where there are none yet. cells: row by row, one per
+  // column.
+  void load(PersonId person, std::span<const Time> times, std::span<const Position> positions,
+            std::span<const Cell> cells);
   // Fills one cell of a row that is there. False: there is no such row.
   bool set_cell(PersonId person, Time time, Position position, Column column, Cell cell);
+  // Fills one that was missing; the row is one of the person's.
+  void fill_cell(PersonId person, const Rows& rows, std::size_t row, Column column, Cell cell) {
+    set(columns_[column], rows.offset + row, cell);
+    add_to_sum(person, columns_[column], cell);
+  }
   bool has_row(PersonId person, Time time, Position position) const;
   // All rows of `from` become rows of `to`.
   void move(PersonId from, PersonId to, MessageIds& ids);
   void erase(PersonId person);
+
+  template <class Visit>
+  void for_each_cell(Visit visit) const {
+    for (const ColumnData& column : columns_) {
+      for (const Cell cell : column.cells.view()) visit(cell);
+    }
+  }
 
   void save(ByteWriter& out) const;
   Result<void> restore(ByteReader& in);
 
  private:
   struct ColumnData {
-    GrowingArray<Cell> cells;
-    Places::Key sum_key = 0;
+    GrowingArray<Cell> cells;  // as many as there are times; none while no row had a value
+    Sums sums = Sums::none;
+    Places::Key sum_key = 0;  // where sums are kept
   };
 
   std::optional<std::size_t> find_row(const Rows& rows, Time time, Position position) const;
   std::uint32_t take_range(std::uint32_t size_class);
+  void release_range(std::uint32_t begin, std::uint32_t size_class);
   void grow(Slot& slot);
+  void set(ColumnData& column, std::size_t place, Cell cell);
   void add_to_sum(PersonId person, const ColumnData& column, Cell cell);
 
   std::shared_ptr<Places> places_;

@@ -507,6 +507,8 @@ class Sequence final : public Condition {
     const Stream::Rows rows = world.history.at(stream_).rows(person);
     const Extent extent = span_.extent(world, person, t);
     const Inside found = inside(world, span_, extent, rows, t);
+    // Nothing inside, nor ever again without a new record: true of nearly everybody at any time.
+    if (found.count() == 0 && found.until() == kNever) return {false, kNever};
     bool value = false;
     for (std::size_t row = found.begin; row < found.end && !value; ++row) {
       value = follows(world, person, {rows.times[row], rows.positions[row], event_}, 0, t);

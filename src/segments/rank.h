@@ -24,13 +24,17 @@ class RankTable {
   // flips, each once (this person too).
   void update(PersonId person, const std::optional<Number>& value, std::vector<PersonId>& flips);
   // While filling, updates move nobody; finish_filling sets the boundary once.
-  void start_filling() { filling_ = true; }
+  // unordered: whoever is within is found out at the end, in a fraction of the time; the order is made by the
+  // first update after it, if one comes.
+  enum class Filling : unsigned char { in_order, unordered };
+  void start_filling(Filling how);
   void finish_filling();
 
   bool contains(PersonId person) const;
 
  private:
   struct Order;
+  void put_in_order();
   void move_boundary(std::vector<PersonId>& flips);
   void set(PersonId person, bool inside, std::vector<PersonId>& flips);
 
@@ -39,6 +43,7 @@ class RankTable {
   std::vector<bool> inside_;  // by person
   std::uint64_t inside_count_ = 0;
   bool filling_ = false;
+  bool ordered_ = true;
 };
 
 // An instant before which no rank moves anybody.

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/assert.h"
+#include "segments/walk.h"
 
 namespace tailrace::segments {
 namespace {
@@ -34,7 +35,7 @@ Tracker::Tracker(const World& world, std::vector<RankPlan> ranks, std::vector<Se
   world_.timelines = &timelines_;
   for (std::uint32_t rank = 0; rank < ranks_.size(); ++rank) {
     tables_.emplace_back(ranks_[rank]);
-    tables_.back().start_filling();
+    tables_.back().start_filling(RankTable::Filling::in_order);
     pasts_.push_back(ranks_[rank].past_is_asked ? std::make_unique<RankPast>() : nullptr);
     Dependencies both;
     both.add(ranks_[rank].by.dependencies, Dependencies::Bearing::any);
@@ -43,6 +44,11 @@ Tracker::Tracker(const World& world, std::vector<RankPlan> ranks, std::vector<Se
   }
   for (std::uint32_t segment = 0; segment < segments_.size(); ++segment) {
     index(static_cast<Item>(ranks_.size()) + segment, segments_[segment].dependencies);
+  }
+  for (std::uint32_t stream = 0; stream < by_stream_.size(); ++stream) {
+    const StreamUses& uses = by_stream_[stream];
+    if (!uses.counts.empty() || !uses.distincts.empty() || !uses.others.empty())
+      streams_.emplace_back(stream);
   }
 }
 
@@ -122,6 +128,13 @@ void Tracker::fill(std::size_t people, Time t) {
       timelines_.clear();
       continue;
     }
+    // All segments look at most of what is known of a person: its place is asked for as a whole.
+    if (filled_people_ + kFarAhead < limit)
+      world_.history.places().prefetch_entries(PersonId(filled_people_ + kFarAhead));
+    if (pass_ == ranks_.size() && streams_.size() <= kFewStreams && filled_people_ + kNearAhead < limit) {
+      for (const history::StreamId stream : streams_)
+        world_.history.at(stream).prefetch_newest_time(PersonId(filled_people_ + kNearAhead));
+    }
     const PersonId person(filled_people_++);
     if (!world_.profiles.alive(person)) continue;
     reserve(person);
@@ -141,6 +154,11 @@ void Tracker::finish_filling(RankId rank) {
   tables_[rank.value].finish_filling();
   std::vector<RankPast::Moved> all;
   if (pasts_[rank.value] != nullptr) pasts_[rank.value]->catch_up(tables_[rank.value], all);
+}
+
+Tracker::FillProgress Tracker::fill_progress() const {
+  const std::uint64_t people = world_.profiles.person_limit();
+  return {std::uint64_t{pass_} * people + filled_people_, (ranks_.size() + 1) * people};
 }
 
 void Tracker::mark_all_items(PersonId person) {

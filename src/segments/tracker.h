@@ -44,6 +44,10 @@ class Tracker final : public RankView {
   // them, at t; records may be applied between slices. Until filled() no deltas come out.
   void fill(std::size_t people, Time t);
   bool filled() const { return pass_ > ranks_.size(); }
+  struct FillProgress {
+    std::uint64_t done, total;  // people evaluated, once for each rank and once for all segments
+  };
+  FillProgress fill_progress() const;
 
   // What a record changed of a person.
   struct Touch {
@@ -177,7 +181,8 @@ class Tracker final : public RankView {
   // Those that have to be looked at for a person of whom nothing is known: ranks and what depends on them,
   // and segments they may be in for that very reason, now or later. Missing: not worked out yet.
   std::optional<std::vector<Item>> items_of_new_;
-  Item pass_ = 0;  // of fill: a pass per rank, in order, then one for all segments
+  std::vector<history::StreamId> streams_;  // that items use, each once
+  Item pass_ = 0;                           // of fill: a pass per rank, in order, then one for all segments
   std::uint32_t filled_people_ = 0;
 };
 

@@ -13,7 +13,8 @@ using Properties = std::vector<PropertyRule>;
 // A rule whose name holds a dot speaks of the elements of a list: "products.price".
 void add(Properties& properties, std::string_view prefix,
          std::initializer_list<std::pair<const char*, Type>> rules) {
-  for (const auto& [name, type] : rules) properties.push_back({std::string(prefix) + name, type, false});
+  for (const auto& [name, type] : rules)
+    properties.push_back({.name = std::string(prefix) + name, .type = type});
 }
 
 Properties product(std::string_view prefix) {
@@ -41,17 +42,17 @@ Properties operator+(Properties left, const Properties& right) {
 
 Properties texts(std::initializer_list<const char*> names) {
   Properties properties;
-  for (const char* name : names) properties.push_back({name, Type::string, false});
+  for (const char* name : names) properties.push_back({.name = name, .type = Type::string});
   return properties;
 }
 
 Properties numbers(std::initializer_list<const char*> names) {
   Properties properties;
-  for (const char* name : names) properties.push_back({name, Type::number, false});
+  for (const char* name : names) properties.push_back({.name = name, .type = Type::number});
   return properties;
 }
 
-Properties products() { return Properties{{"products", Type::list, false}} + product("products."); }
+Properties products() { return Properties{{.name = "products", .type = Type::list}} + product("products."); }
 
 Properties order() {
   return texts({"order_id", "affiliation", "coupon", "currency"}) +
@@ -80,7 +81,8 @@ std::vector<EventRule> ecommerce_events() {
             texts({"list_id", "category"}) + products()),
       event("Product List Filtered", "A list of products was filtered or sorted",
             texts({"list_id", "category"}) +
-                Properties{{"filters", Type::list, false}, {"sorts", Type::list, false}} + products()),
+                Properties{{.name = "filters", .type = Type::list}, {.name = "sorts", .type = Type::list}} +
+                products()),
       event("Promotion Viewed", "An offer in the shop was seen", promotion),
       event("Promotion Clicked", "An offer in the shop was clicked", promotion),
       event("Product Clicked", "A product in a list was clicked", product("")),

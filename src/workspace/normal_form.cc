@@ -86,7 +86,9 @@ Value write(const Named& named) {
 Value write(const PropertyRule& rule) {
   Object object;
   object.add("name", rule.name).add("type", print_type(rule.type)).add_flag("required", rule.required);
+  // Left out where it says nothing: workspaces that were applied before it came are the same as ever.
   if (rule.from_string) object.add_flag("from_string", true);
+  if (rule.indexed) object.add_flag("indexed", true);
   return object.take();
 }
 
@@ -156,6 +158,7 @@ class Members {
     return Members(value, std::move(what));
   }
 
+  bool has(const char* name) const { return value_->find(name) != nullptr; }
   Result<const Value*> member(const char* name, Value::Kind kind) const {
     const Value* found = value_->find(name);
     if (found == nullptr) return invalid(fmt::format("{} lacks {}", what_, name));
@@ -243,7 +246,8 @@ Result<PropertyRule> read_property(const Value& value) {
   rule.name = TRY(members.text("name"));
   rule.type = TRY(members.part("type", Value::Kind::string, read_type));
   rule.required = TRY(members.flag("required"));
-  rule.from_string = value.find("from_string") != nullptr && TRY(members.flag("from_string"));
+  rule.from_string = members.has("from_string") && TRY(members.flag("from_string"));
+  rule.indexed = members.has("indexed") && TRY(members.flag("indexed"));
   return rule;
 }
 

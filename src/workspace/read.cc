@@ -221,7 +221,7 @@ void Reader::properties(const YamlNode& node, EventRule& rule) {
     return;
   }
   for (const YamlNode::Entry& entry : node.entries) {
-    PropertyRule property{entry.key.text, language::Type::any, false};
+    PropertyRule property{.name = entry.key.text};
     if (entry.value.kind == YamlNode::Kind::mapping) {
       Fields fields(entry.value, "a property", problems_);
       if (const YamlNode* declared = fields.find("type"))
@@ -234,6 +234,15 @@ void Reader::properties(const YamlNode& node, EventRule& rule) {
         if (!property.from_string || property.type != language::Type::number)
           problems_.error(from->spot, "only a number can be read from another type, and only from a string",
                           "write `{type: number, from: string}`");
+      }
+      if (const YamlNode* indexed = fields.find("indexed")) {
+        property.indexed = scalar_boolean(*indexed, "`indexed`", problems_).value_or(false);
+        const bool scalar = property.type != language::Type::any && property.type != language::Type::list;
+        if (property.indexed && (!scalar || property.name.find('.') != std::string::npos)) {
+          problems_.error(indexed->spot, fmt::format("{} cannot be indexed", in_quotes(property.name)),
+                          "`indexed` is for a property of type string, number, boolean or time, and not for "
+                          "one inside a list or object");
+        }
       }
       fields.finish();
     } else if (const std::optional<language::Type> declared = type(entry.value)) {

@@ -41,6 +41,7 @@ struct PropertyRule {
   language::Type type = language::Type::any;
   bool required = false;
   bool from_string = false;  // a number that may come as a string, "12.50", and counts as that number
+  bool indexed = false;      // kept as a column of the event from the first one on
 };
 struct EventRule {
   std::string name;  // canonical

@@ -544,6 +544,30 @@ TEST(Taxonomy, own_entries_add_to_the_preset_and_override_it) {
   EXPECT_EQ(revenues, 1);
 }
 
+TEST(Taxonomy, scalar_properties_may_be_indexed) {
+  const Loaded loaded =
+      Folder()
+          .with("taxonomy.yaml",
+                "events:\n  Order Placed:\n    properties: {revenue: {type: number, indexed: "
+                "true}, shop: string}\n")
+          .load();
+  ASSERT_TRUE(loaded.ok());
+  const auto again = from_value(to_value(loaded.workspace));
+  ASSERT_TRUE(again);
+  const auto& properties = again->taxonomy.events.front().properties;
+  ASSERT_EQ(properties.size(), 2u);
+  EXPECT_TRUE(properties[0].indexed);
+  EXPECT_FALSE(properties[1].indexed);
+}
+
+TEST(Taxonomy, what_may_be_many_values_cannot_be_indexed) {
+  for (const char* property : {"tags: {type: list, indexed: true}",
+                               "products.price: {type: number, indexed: true}", "shop: {indexed: true}"}) {
+    const auto text = fmt::format("events:\n  X:\n    properties:\n      {}\n", property);
+    EXPECT_THAT(Folder().with("taxonomy.yaml", text).problems(), HasSubstr("cannot be indexed")) << property;
+  }
+}
+
 TEST(Taxonomy, a_name_of_ones_own_is_no_alias_of_the_preset_any_more) {
   const Loaded loaded =
       Folder()

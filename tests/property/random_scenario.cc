@@ -219,11 +219,22 @@ Scenario fixed_scenario(Random& random, std::uint64_t seed) {
   return scenario;
 }
 
+// Which properties have columns from the first event on must not matter.
+void index_some(workspace::Workspace& workspace, Random& random) {
+  for (auto& event : workspace.taxonomy.events) {
+    for (const std::string_view property : vocabulary::kProperties)
+      event.properties.push_back({.name = std::string(property), .indexed = one_in(random, 2)});
+  }
+}
+
 Scenario random_scenario(Random& random, std::uint64_t seed) {
   const OracleWorld world = random_world(random, kSmall);
   const bool holds_back = one_in(random, 3);
   workspace::Workspace first = random_workspace(random, world, {.holds_back = holds_back});
   workspace::Workspace second = random_workspace(random, world, {});
+  Random columns(~seed);  // of its own, so that seeds that were found stay what they are
+  index_some(first, columns);
+  index_some(second, columns);
   Scenario scenario = with_steps(random, seed, world);
   scenario.holds_back = holds_back;
   scenario.first = std::move(first);

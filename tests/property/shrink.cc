@@ -231,6 +231,13 @@ class Shrinker {
     if (in(false).time_zone != "UTC") everywhere([](Workspace& one) { one.time_zone = "UTC"; });
     if (in(false).consent_unknown) everywhere([](Workspace& one) { one.consent_unknown = false; });
     if (!in(false).taxonomy.traits.empty()) everywhere([](Workspace& one) { one.taxonomy.traits.clear(); });
+    const auto& events = in(false).taxonomy.events;
+    if (std::any_of(events.begin(), events.end(),
+                    [](const auto& event) { return !event.properties.empty(); })) {
+      everywhere([](Workspace& one) {
+        for (auto& event : one.taxonomy.events) event.properties.clear();
+      });
+    }
     return smaller;
   }
 

@@ -17,6 +17,7 @@ class MemoryRecords final : public engine::Records {
     return Position(records_.size() - 1);
   }
   Result<RecordView> record(Position position, std::string& bytes) override {
+    ++reads_;
     if (position.value >= records_.size()) return fail(Error::Code::corrupt, "no such record");
     bytes = records_[position.value];
     return decode_record(bytes);
@@ -26,9 +27,11 @@ class MemoryRecords final : public engine::Records {
     make_tombstone(bytes, 0, bytes.size(), created_person);
   }
   std::size_t size() const { return records_.size(); }
+  std::size_t reads() const { return reads_; }  // by record()
 
  private:
   std::vector<std::string> records_;
+  std::size_t reads_ = 0;
 };
 
 }  // namespace tailrace::testing
