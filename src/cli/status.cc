@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/filling.h"
 #include "cli/table.h"
 
 namespace tailrace::cli {
@@ -100,18 +101,19 @@ int run_status(const Run& run) {
   struct Sums {
     engine::Counts counts;
     std::map<std::string, std::uint64_t> reasons;
-    double work = 1;
+    std::string filling;
   };
-  const auto sums = run.core.call([](engine::Engine& engine) {
-    Sums result{.counts = engine.counts(), .reasons = {}, .work = engine.progress().share};
+  const auto sums = run.core.call([&run](engine::Engine& engine) {
+    Sums result{.counts = engine.counts(), .reasons = {}, .filling = {}};
+    if (const auto filling = run.core.filling())
+      result.filling = filling_in_words(filling->progress, run.core.now() - filling->since);
     for (const auto& item : engine.quarantine()) ++result.reasons[item.reason];
     return result;
   });
   run.console.out(fmt::format("\n{} people, {} events, {} duplicates, {} records\n",
                               grouped(sums.counts.people), grouped(sums.counts.events),
                               grouped(sums.counts.duplicates), grouped(sums.counts.records)));
-  if (sums.work < 1)
-    run.console.out(fmt::format("a new workspace is being filled: {:.0f} %\n", sums.work * 100));
+  if (!sums.filling.empty()) run.console.out(sums.filling + "\n");
   if (!sums.reasons.empty()) {
     run.console.out(fmt::format("\nQuarantine: {} records\n", grouped(sums.counts.quarantined)));
     std::vector<std::pair<std::uint64_t, std::string>> by_count;

@@ -127,7 +127,7 @@ void Core::run() {
       if (auto passed = pipeline_->let_time_pass(now); !passed) fail(passed.error());
     }
     if (!failed_ && pipeline_->engine().work_pending()) {
-      if (auto worked = pipeline_->work(); !worked) fail(worked.error());
+      if (auto worked = pipeline_->work(clock_()); !worked) fail(worked.error());
     }
     look_after_snapshot();
     pipeline_->start_delivery();
@@ -211,7 +211,7 @@ Result<void> Core::stop(Millis grace) {
   snapshot_.reset();
   // With a deletion unfinished, the log is replayed at the next start, and the deletion finished.
   if (failed_ || pipeline_->records_since_snapshot() == 0 || pipeline_->redaction_pending()) return {};
-  while (pipeline_->engine().work_pending()) TRY(pipeline_->work());
+  while (pipeline_->engine().work_pending()) TRY(pipeline_->work(clock_()));
   return pipeline_->store().save_snapshot(pipeline_->applied());
 }
 

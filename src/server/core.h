@@ -76,6 +76,8 @@ class Core final : public delivery::ProfileSource {
   }
   Store& store() { return pipeline_->store(); }
   Time now() const { return clock_(); }
+  // A new workspace that is being filled. On the core thread.
+  std::optional<Pipeline::Filling> filling() const { return pipeline_->filling(); }
   // True once the engine met an error it cannot go on from (the store's disk fails); nothing is accepted any
   // more.
   bool failed() const { return failed_; }

@@ -49,6 +49,11 @@ void write_engine(Text& text, const engine::Engine& engine) {
   text.single("tailrace_duplicates_total", "counter", "Messages seen before.", counts.duplicates);
   text.single("tailrace_people", "gauge", "People known.", counts.people);
   text.single("tailrace_quarantined", "gauge", "Records held back.", counts.quarantined);
+  const auto progress = engine.progress();
+  text.single("tailrace_filling", "gauge", "1 while a new workspace is being filled.",
+              engine.work_pending() ? 1 : 0);
+  text.kind("tailrace_filled_ratio", "gauge", "How much of it is, estimated; 1 when none is being filled.");
+  text.out += fmt::format("tailrace_filled_ratio {:.4f}\n", progress.share);
   if (engine.workspace() == nullptr) return;
   text.kind("tailrace_segment_members", "gauge", "Members of a segment.");
   const auto& segments = engine.workspace()->segments;

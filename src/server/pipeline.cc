@@ -69,7 +69,18 @@ Result<void> Pipeline::let_time_pass(Time now) {
   return {};
 }
 
-Result<void> Pipeline::work() { return engine().work(); }
+Result<void> Pipeline::work(Time now) {
+  if (!filling_since_) filling_since_ = now;
+  TRY(engine().work());
+  if (!engine().work_pending()) filling_since_.reset();
+  return {};
+}
+
+std::optional<Pipeline::Filling> Pipeline::filling() const {
+  const engine::Engine& engine = store_->engine();
+  if (!engine.work_pending()) return std::nullopt;
+  return Filling{engine.progress(), filling_since_.value_or(engine.now())};
+}
 
 void Pipeline::enter(const std::vector<delivery::Delivery::Entry>& entries, Time now) {
   if (engine().workspace() == nullptr) return;

@@ -36,7 +36,12 @@ class Pipeline final : public delivery::ProfileSource {
   Result<void> apply(const log::CommittedBatch& batch, Time now, const std::function<void()>& changed = {});
   Result<void> let_time_pass(Time now);  // errors: of the engine
   // A slice of the back-fill of a new workspace. Errors: of the engine.
-  Result<void> work();
+  Result<void> work(Time now);
+  struct Filling {
+    engine::Engine::Progress progress;
+    Time since;
+  };
+  std::optional<Filling> filling() const;
   // Hands over a workspace that became live since the last call.
   void start_delivery();
   // Acknowledged additions, for `entered sync`.
@@ -75,6 +80,7 @@ class Pipeline final : public delivery::ProfileSource {
   Position applied_;
   std::uint64_t records_since_snapshot_ = 0;
   std::uint64_t delivered_generation_ = 0;
+  std::optional<Time> filling_since_;
 };
 
 }  // namespace tailrace::server

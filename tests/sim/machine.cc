@@ -58,7 +58,7 @@ Result<void> Machine::submit(const std::vector<RecordView>& records) {
 
 Result<std::vector<delivery::Send>> Machine::step() {
   TRY(pipeline_->let_time_pass(clock_));
-  if (engine().work_pending()) TRY(pipeline_->work());
+  if (engine().work_pending()) TRY(pipeline_->work(clock_));
   pipeline_->start_delivery();
   // Neither of these stops the process: what fails is tried again.
   if (pipeline_->redaction_due(clock_) && pipeline_->redact(pipeline_->store().log(), clock_)) ++redactions_;
