@@ -172,9 +172,9 @@ RankHistory::RankHistory(const World& world, const std::vector<RankPlan>& ranks,
       if (!world.profiles.alive(person)) continue;
       for (Time t = from; t <= to;) {
         const Truth takes_part = plan.eligible ? plan.eligible->truth(own, person, t) : Truth{true, kNever};
-        const Held by = plan.by.node->at(own, person, t);
+        const Held by = takes_part.value ? plan.by.node->at(own, person, t) : Held{};
         std::optional<Number> value;
-        if (takes_part.value && by.value.kind == Scalar::Kind::number) value = by.value.number;
+        if (by.value.kind == Scalar::Kind::number) value = by.value.number;
         if (t == from) {
           table.update(person, value, flips);
         } else {

@@ -371,8 +371,9 @@ void Tracker::evaluate_rank(RankId rank, PersonId person, Time t, std::vector<Pe
   std::optional<Number> value;
   if (world_.profiles.alive(person)) {
     const Truth takes_part = plan.eligible ? plan.eligible->truth(world_, person, t) : Truth{true, kNever};
-    const Held by = plan.by.node->at(world_, person, t);
-    if (takes_part.value && by.value.kind == Scalar::Kind::number) value = by.value.number;
+    // Of those who take no part the value does not matter until they do.
+    const Held by = takes_part.value ? plan.by.node->at(world_, person, t) : Held{};
+    if (by.value.kind == Scalar::Kind::number) value = by.value.number;
     wait_for(person, rank.value, std::min(takes_part.until, by.until), t);
   }
   tables_[rank.value].update(person, value, flips);
