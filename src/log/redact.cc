@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/whole_file.h"
 #include "log/frame.h"
 #include "log/frame_scanner.h"
 #include "log/survey.h"
@@ -17,7 +18,9 @@ namespace {
 constexpr std::size_t kWriteBytes = 1 << 20;
 constexpr std::string_view kMagic = "TRREDAC1";
 
-std::string intent_path(const std::string& directory) { return path_in(directory, "redaction"); }
+constexpr std::string_view kIntentName = "redaction";
+
+std::string intent_path(const std::string& directory) { return path_in(directory, std::string(kIntentName)); }
 
 // Appends the frame as a tombstone of the same length.
 void append_tombstone(std::string& out, const ScannedFrame& frame, Position position, bool created_person) {
@@ -76,17 +79,9 @@ Result<void> write_down(Disk& disk, const std::string& directory, const Redactio
   const std::string bytes = body.take();
   ByteWriter whole;
   whole.put(hash64(bytes));
-  const std::string path = intent_path(directory);
-  // The name must be a leftover's, should it stay.
-  const std::string beside = path + kLeftoverSuffix;
-  if (disk.exists(beside)) TRY(disk.remove(beside));
-  {
-    const auto file = TRY(disk.open(beside, Disk::Mode::create_or_open));
-    TRY(file->write_at(0, std::string(kMagic) + whole.take() + bytes));
-    TRY(file->sync());
-  }
-  TRY(disk.rename(beside, path));
-  return disk.sync_directory(directory);
+  // A crash leaves what is removed as a leftover when the log is opened.
+  return write_whole(disk, directory, {.name = kIntentName, .suffix = kLeftoverSuffix},
+                     std::string(kMagic) + whole.take(), bytes);
 }
 
 Result<std::optional<Redaction>> find_written_down(Disk& disk, const std::string& directory) {
@@ -99,9 +94,7 @@ Result<std::optional<Redaction>> find_written_down(Disk& disk, const std::string
                     "from a backup, or remove the file and delete the person again",
                     path));
   };
-  const auto file = TRY(disk.open(path, Disk::Mode::read));
-  std::string bytes(TRY(file->size()), '\0');
-  bytes.resize(TRY(file->read_at(0, bytes)));
+  const std::string bytes = TRY(read_whole(disk, path));
   if (!bytes.starts_with(kMagic)) return damaged();
   ByteReader reader(std::string_view(bytes).substr(kMagic.size()));
   const auto checksum = reader.get<std::uint64_t>();

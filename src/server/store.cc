@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/whole_file.h"
 
 namespace tailrace::server {
 namespace {
@@ -12,29 +13,6 @@ constexpr std::string_view kFormat = "tailrace store 1\n";
 // snapshot := magic:8 position:u64 size:u64 checksum:u64 state
 constexpr std::string_view kSnapshotMagic = "TRSNAP01";
 constexpr std::size_t kSnapshotHeader = 8 + 3 * 8;
-
-Result<std::string> read_whole(Disk& disk, const std::string& path) {
-  const auto file = TRY(disk.open(path, Disk::Mode::read));
-  std::string bytes(TRY(file->size()), '\0');
-  const std::size_t got = TRY(file->read_at(0, bytes));
-  bytes.resize(got);
-  return bytes;
-}
-
-Result<void> write_whole(Disk& disk, const std::string& directory, const std::string& name,
-                         std::string_view bytes, std::string_view more = {}) {
-  const std::string path = directory + "/" + name;
-  const std::string beside = path + ".new";
-  if (disk.exists(beside)) TRY(disk.remove(beside));
-  {
-    const auto file = TRY(disk.open(beside, Disk::Mode::create_or_open));
-    TRY(file->write_at(0, bytes));
-    if (!more.empty()) TRY(file->write_at(bytes.size(), more));
-    TRY(file->sync());
-  }
-  TRY(disk.rename(beside, path));
-  return disk.sync_directory(directory);
-}
 
 }  // namespace
 
@@ -63,7 +41,7 @@ Result<void> Store::lock() {
 
 Result<void> Store::check_format() {
   const std::string path = options_.directory + "/FORMAT";
-  if (!disk_.exists(path)) return write_whole(disk_, options_.directory, "FORMAT", kFormat);
+  if (!disk_.exists(path)) return write_whole(disk_, options_.directory, {.name = "FORMAT"}, kFormat);
   const std::string format = TRY(read_whole(disk_, path));
   if (format == kFormat) return {};
   return fail(Error::Code::unsupported,
@@ -133,7 +111,7 @@ Result<void> Store::save_snapshot(Position position) {
   put(position.value);
   put(state.size());
   put(hash64(state));
-  return write_whole(disk_, options_.directory, "snapshot", header, state);
+  return write_whole(disk_, options_.directory, {.name = "snapshot"}, header, state);
 }
 
 }  // namespace tailrace::server

@@ -85,12 +85,7 @@ class Run {
   }
 
   Oracle judge() const {
-    OracleWorld world = known_.world();
-    world.time_zone = workspace().time_zone;
-    world.consent_unknown = workspace().consent_unknown;
-    for (const auto& one : workspace().definitions) world.definitions[one.name] = one.expr;
-    for (const auto& one : workspace().attributes) world.attributes[one.name] = one.expr;
-    for (const auto& one : workspace().segments) world.segments[one.name] = one.expr;
+    OracleWorld world = known_.world(workspace());
     if (telling_) telling_(world);
     return Oracle(std::move(world));
   }

@@ -50,6 +50,16 @@ OracleWorld Known::world() const {
   return world;
 }
 
+OracleWorld Known::world(const workspace::Workspace& workspace) const {
+  OracleWorld world = this->world();
+  world.time_zone = workspace.time_zone;
+  world.consent_unknown = workspace.consent_unknown;
+  for (const auto& one : workspace.definitions) world.definitions[one.name] = one.expr;
+  for (const auto& one : workspace.attributes) world.attributes[one.name] = one.expr;
+  for (const auto& one : workspace.segments) world.segments[one.name] = one.expr;
+  return world;
+}
+
 PersonId Known::survivor(PersonId person) const {
   for (auto into = merged_.find(person); into != merged_.end(); into = merged_.find(person))
     person = into->second;

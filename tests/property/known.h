@@ -23,6 +23,8 @@ class Known {
   std::size_t waiting() const { return waiting_.size(); }
 
   OracleWorld world() const;
+  // With the words of a workspace, as far as judging needs them.
+  OracleWorld world(const workspace::Workspace& workspace) const;
   // Whom a merged person has become.
   PersonId survivor(PersonId person) const;
   // Every name the person is known under: "anon-1 u1".

@@ -42,7 +42,6 @@ class Machine {
   server::Pipeline& pipeline() { return *pipeline_; }
   engine::Engine& engine() { return pipeline_->engine(); }
   delivery::Delivery* delivery() { return dispatch_->delivery(); }
-  std::size_t in_flight() const { return dispatch_->in_flight(); }
   std::uint64_t snapshots() const { return snapshots_; }
   std::uint64_t redactions() const { return redactions_; }
 

@@ -175,16 +175,12 @@ class Simulation {
   }
   // It stands in the log, for the first time or again.
   void arrived(const Message& message) {
-    if (!arrived_.insert(name_of(message)).second) {
-      if (message.workspace) live_workspace_ = *message.workspace;
-      return;
-    }
+    const bool is_new = arrived_.insert(name_of(message)).second;
     if (message.workspace) {
       live_workspace_ = *message.workspace;
-    } else {
+    } else if (is_new) {
       known_.apply(story_.inputs[*message.input]);
     }
-    log_end_ = machine_.running() ? machine_.pipeline().applied() : log_end_;
   }
 
   // --- the machine's life
@@ -384,12 +380,7 @@ class Simulation {
   const workspace::Workspace& workspace() const { return story_.workspaces[live_workspace_].second; }
 
   Oracle oracle() {
-    OracleWorld world = known_.world();
-    world.time_zone = workspace().time_zone;
-    world.consent_unknown = workspace().consent_unknown;
-    for (const auto& one : workspace().definitions) world.definitions[one.name] = one.expr;
-    for (const auto& one : workspace().attributes) world.attributes[one.name] = one.expr;
-    for (const auto& one : workspace().segments) world.segments[one.name] = one.expr;
+    OracleWorld world = known_.world(workspace());
     for (const auto& sync : workspace().syncs) {
       const auto read = machine_.pipeline().ledger().for_each_entry(sync.name, [&](PersonId person, Time at) {
         const PersonId survivor = known_.survivor(person);
@@ -516,7 +507,6 @@ class Simulation {
   std::set<std::string> arrived_;  // in the log
   std::set<std::string> acknowledged_;
   std::map<std::pair<std::string, std::string>, std::size_t> by_record_;
-  Position log_end_;
   std::size_t live_workspace_ = 0;
   Known known_;
   std::vector<OraclePerson> people_;

@@ -12,6 +12,8 @@
 namespace tailrace::testing {
 namespace {
 
+constexpr std::string_view kAccount = "1234567890";
+
 bool one_in(Random& random, std::uint64_t n) { return random.below(n) == 0; }
 
 // Addresses and numbers of one person, some of them shared with others, each written in several ways.
@@ -122,7 +124,6 @@ Story random_story(Random& random) {
   const OracleWorld world = random_world(random, {.people_max = 8, .events_per_person_max = 10});
   const std::string third = one_in(random, 2) ? "Meta" : "Google";
   Story story;
-  story.time_zone = world.time_zone;
   story.workspaces.emplace_back(kStart - kDay * 2, random_workspace_with_syncs(random, world, third));
   std::vector<Step> steps = random_steps(random, world);
   std::erase_if(steps, [](const Step& step) { return step.input.kind == Input::Kind::sync_entry; });

@@ -2,9 +2,7 @@
 // operators apply, and the identifiers by which platforms know people. All of it follows from a seed.
 #pragma once
 
-#include <array>
 #include <cstddef>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,15 +13,12 @@
 
 namespace tailrace::testing {
 
-inline constexpr std::string_view kAccount = "1234567890";
-
 struct Story {
   // In order of the first attempt to send (input.received_at).
   std::vector<Input> inputs;
   // Each is applied once, at its time; the first before everything else.
   std::vector<std::pair<Time, workspace::Workspace>> workspaces;
   Time end;  // of what happens
-  std::string time_zone;
 };
 
 Story random_story(Random& random);
