@@ -23,11 +23,13 @@ int run_check(const Command& command, server::Console& console) {
     return kInvalid;
   }
   const auto& workspace = loaded.workspace;
-  console.out(
-      fmt::format("{} is well: {} events, {} attributes, {} segments, {} syncs to {} destinations{}\n",
-                  command.workspace, workspace.taxonomy.events.size(), workspace.attributes.size(),
-                  workspace.segments.size(), workspace.syncs.size(), workspace.destinations.size(),
-                  loaded.problems.empty() ? "" : fmt::format("; {} warnings", loaded.problems.size())));
+  console.out(fmt::format(
+      "{} is well: {} events, {} attributes, {} segments, {} syncs to {} destinations{}\n", command.workspace,
+      workspace.taxonomy.events.size(), workspace.attributes.size(), workspace.segments.size(),
+      workspace.syncs.size(), workspace.destinations.size(),
+      loaded.problems.empty()
+          ? ""
+          : fmt::format("; {} warning{}", loaded.problems.size(), loaded.problems.size() == 1 ? "" : "s")));
   return kDone;
 }
 
