@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/table.h"
+#include "delivery/guard.h"
 #include "model/json.h"
 #include "model/record.h"
 
@@ -17,6 +18,7 @@ struct Difference {
   std::string name;
   std::string change;  // "new", "changed", "gone", "same"
   std::optional<std::vector<PersonId>> before, after;
+  std::string held;  // by the guards of the sync: why
 
   std::uint64_t entering() const { return minus(after, before); }
   std::uint64_t leaving() const { return minus(before, after); }
@@ -31,6 +33,26 @@ struct Difference {
     return rest.size();
   }
 };
+
+// What the guards would say if all of the difference came at once, besides what waits and went already.
+Result<void> ask_guards(server::Core& core, const workspace::Workspace& folder,
+                        std::vector<Difference>& differences) {
+  for (Difference& difference : differences) {
+    const auto* sync = difference.kind == "sync" ? folder.find_sync(difference.name) : nullptr;
+    if (sync == nullptr || !difference.before) continue;
+    const auto state =
+        TRY(core.with_ledger([&](delivery::Ledger& ledger) { return ledger.state(sync->name); }));
+    const delivery::Guard::Standing standing{.people = difference.before->size(),
+                                             .wanted = difference.after->size(),
+                                             .adding = difference.entering(),
+                                             .removing = difference.leaving()};
+    for (const auto kind : {destinations::BatchKind::add, destinations::BatchKind::remove}) {
+      const std::string why = delivery::Guard(sync->guards).held(kind, standing, state.guards);
+      if (!why.empty()) difference.held += (difference.held.empty() ? "" : "; ") + why;
+    }
+  }
+  return {};
+}
 
 void judge(Difference& difference, bool same_text) {
   if (!difference.before) {
@@ -49,7 +71,8 @@ Result<std::vector<Difference>> compare(engine::Engine& engine, const workspace:
   const workspace::Workspace applied = engine.workspace() == nullptr ? none : *engine.workspace();
 
   const auto segment = [&](const std::string& name) -> Result<void> {
-    Difference difference{.kind = "segment", .name = name, .change = {}, .before = {}, .after = {}};
+    Difference difference{
+        .kind = "segment", .name = name, .change = {}, .before = {}, .after = {}, .held = {}};
     const auto* before = applied.find_segment(name);
     const auto* after = folder.find_segment(name);
     if (before != nullptr) difference.before = TRY(engine.members_at(applied, before->expr, now));
@@ -59,7 +82,7 @@ Result<std::vector<Difference>> compare(engine::Engine& engine, const workspace:
     return {};
   };
   const auto sync = [&](const std::string& name) -> Result<void> {
-    Difference difference{.kind = "sync", .name = name, .change = {}, .before = {}, .after = {}};
+    Difference difference{.kind = "sync", .name = name, .change = {}, .before = {}, .after = {}, .held = {}};
     const auto* before = applied.find_sync(name);
     const auto* after = folder.find_sync(name);
     if (before != nullptr) difference.before = TRY(engine.audience_at(applied, *before, now));
@@ -83,18 +106,20 @@ struct Planned {
   workspace::Workspace folder;
   std::string text;  // of the folder's workspace, normalised
   bool same = false;
-  Table table{{"", "name", "change", "members now", "members then", "enter", "leave"}};
+  std::vector<std::string> held;  // syncs whose guards would hold the change back
+  Table table{{"", "name", "change", "members now", "members then", "enter", "leave", "held"}};
 };
 
 Result<Planned> make_plan(const Run& run) {
   Planned planned;
   planned.folder = TRY(load_folder(run.path(run.command.workspace)));
   planned.text = to_json(workspace::to_value(planned.folder));
-  const auto differences = TRY(run.core.call([&](engine::Engine& engine) -> Result<std::vector<Difference>> {
+  auto differences = TRY(run.core.call([&](engine::Engine& engine) -> Result<std::vector<Difference>> {
     planned.same =
         engine.workspace() != nullptr && to_json(workspace::to_value(*engine.workspace())) == planned.text;
     return compare(engine, planned.folder, run.core.now());
   }));
+  TRY(ask_guards(run.core, planned.folder, differences));
   const auto number = [](std::uint64_t value) {
     return Value::of(Number::integer(static_cast<std::int64_t>(value)));
   };
@@ -102,9 +127,20 @@ Result<Planned> make_plan(const Run& run) {
     planned.table.add({Value::of(difference.kind), Value::of(difference.name), Value::of(difference.change),
                        difference.before ? number(difference.before->size()) : Value(),
                        difference.after ? number(difference.after->size()) : Value(),
-                       number(difference.entering()), number(difference.leaving())});
+                       number(difference.entering()), number(difference.leaving()),
+                       difference.held.empty() ? Value() : Value::of(difference.held)});
+    if (!difference.held.empty()) planned.held.push_back(difference.name);
   }
   return planned;
+}
+
+void show(const Run& run, const Planned& planned) {
+  run.console.out(planned.table.print(run.command.format));
+  if (run.command.format != Format::text) return;
+  for (const std::string& sync : planned.held) {
+    run.console.out(fmt::format(
+        "\nThe guards of \"{0}\" hold this back until `tailrace release \"{0}\"` lets it go.\n", sync));
+  }
 }
 
 }  // namespace
@@ -112,7 +148,7 @@ Result<Planned> make_plan(const Run& run) {
 int run_plan(const Run& run) {
   const auto planned = make_plan(run);
   if (!planned) return run.fail(planned.error());
-  run.console.out(planned->table.print(run.command.format));
+  show(run, *planned);
   if (run.command.format == Format::text) {
     run.console.out(planned->same ? "\nThe folder is what is applied.\n"
                                   : "\n`tailrace apply` makes this live.\n");
@@ -123,7 +159,7 @@ int run_plan(const Run& run) {
 int run_apply(const Run& run) {
   const auto planned = make_plan(run);
   if (!planned) return run.fail(planned.error());
-  run.console.out(planned->table.print(run.command.format));
+  show(run, *planned);
   if (planned->same) {
     if (run.command.format == Format::text)
       run.console.out("\nThe folder is what is applied; nothing to do.\n");

@@ -108,6 +108,10 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
                    "people to add, one identifier or JSON object per line; default: what is pending")
       ->type_name("FILE");
   preview->add_option("--remove", command.remove, "people to remove, likewise")->type_name("FILE");
+  on_store(app.add_subcommand("release", "let through what the guards of a sync hold back now"))
+      ->add_option("sync", command.sync, "the sync")
+      ->required()
+      ->type_name("SYNC");
   on_store(app.add_subcommand("status", "syncs, lag, match rate, failures, quarantine"));
   auto* sandbox = app.add_subcommand("sandbox", "a stand-in for the ad platforms, on this machine");
   sandbox->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:9090)")
@@ -176,6 +180,7 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
   if (command.name == "explain") return run_explain(run);
   if (command.name == "backtest") return run_backtest(run);
   if (command.name == "preview") return run_preview(run);
+  if (command.name == "release") return run_release(run);
   if (command.name == "status") return run_status(run);
   console.err("`" + command.name + "` is not a command on a store\n");
   return kUsage;

@@ -76,6 +76,7 @@ int run_transitions(const Run& run);
 int run_explain(const Run& run);
 int run_backtest(const Run& run);
 int run_preview(const Run& run);
+int run_release(const Run& run);
 int run_status(const Run& run);
 
 // Commands without one.

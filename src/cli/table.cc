@@ -39,12 +39,6 @@ std::size_t width_of(std::string_view text) {
 
 }  // namespace
 
-std::string grouped(std::uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
-  return digits;
-}
-
 std::string Table::print(Format format) const {
   std::string out;
   if (format == Format::json) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/grouped.h"
 #include "cli/command.h"
 #include "model/value.h"
 
@@ -21,8 +22,5 @@ class Table {
   std::vector<std::string> columns_;
   std::vector<std::vector<Value>> rows_;
 };
-
-// 1234567 -> "1,234,567".
-std::string grouped(std::uint64_t number);
 
 }  // namespace tailrace::cli

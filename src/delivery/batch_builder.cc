@@ -1,5 +1,7 @@
 #include "delivery/batch_builder.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 
 namespace tailrace::delivery {
@@ -8,11 +10,12 @@ using destinations::UploadIdentifier;
 
 // What is about to happen, until the ledger has it.
 struct BatchBuilder::Draft {
-  explicit Draft(Direction direction) : batch(std::make_unique<ActiveBatch>()) {
+  Draft(Direction direction, Time now) : batch(std::make_unique<ActiveBatch>()), begun_at(now) {
     batch->direction = direction;
   }
 
   std::unique_ptr<ActiveBatch> batch;
+  Time begun_at;
   std::uint64_t sent = 0;  // new records, resends not counted
   std::vector<MembershipChange> changes;
   std::vector<PersonId> without_identifier;
@@ -46,6 +49,15 @@ std::string golden_id_of(const PersonProfile& profile, std::span<const UploadIde
     if (!identifier.hashed && identifier.kind == IdentifierKind::external_id) return identifier.value;
   }
   return {};
+}
+
+// Memberships that begin or end with these, for the guards: a resend was counted before, and whoever leaves
+// whatever the guards say is not counted.
+std::uint64_t begun_by(const Plan& plan, std::span<const Item> items) {
+  return static_cast<std::uint64_t>(std::ranges::count_if(items, [&](const Item& item) {
+    return item.kind == Item::Kind::whole && !plan.is_uncertain(item.person) &&
+           !plan.is_departed(item.person);
+  }));
 }
 
 enum class Share : unsigned char {
@@ -98,7 +110,7 @@ struct BatchBuilder::Difference {
 
 Result<BatchBuilder::Built> BatchBuilder::build(SyncRun& run, Direction direction, std::size_t people_max,
                                                 Time now) {
-  Draft draft(direction);
+  Draft draft(direction, now);
   const auto people = run.plan.next(direction, people_max);
   if (!people.empty()) {
     TRY(direction == Direction::add ? draft_adds(run, people, now, draft)
@@ -268,6 +280,8 @@ Result<BatchBuilder::Built> BatchBuilder::commit(SyncRun& run, Draft& draft) {
   SyncState state = run.state;
   if (!batch.items.empty()) batch.id = run.take_batch_id(state);
   state.sent += draft.sent;
+  state.guards.begin(batch.direction, begun_by(run.plan, draft.left) + begun_by(run.plan, batch.items),
+                     draft.begun_at);
   if (!draft.changes.empty()) TRY(ledger_.write(run.name(), draft.changes, state));
   run.state = std::move(state);
 

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "delivery/backoff.h"
 #include "delivery/batch_builder.h"
+#include "delivery/breaker.h"
 #include "delivery/rate_limit.h"
 #include "delivery/sync_run.h"
 
@@ -22,6 +23,8 @@ using workspace::Effect;
 
 constexpr std::size_t kVerifiedPerPoll = 5'000;
 constexpr std::size_t kPeoplePerBuild = 20'000;  // looked at for one batch, whatever the platform takes
+constexpr Millis kTooSmallAgain{6 * 60 * 60 * 1000};
+constexpr std::string_view kTooSmall = "the audience would become too small: ";
 constexpr Millis kTokenRefreshEarly{5 * 60 * 1000};
 constexpr std::size_t kReasonBytesMax = 300;
 
@@ -30,6 +33,7 @@ struct Connector {
   const destinations::Destination* destination = nullptr;
   const destinations::Config* config = nullptr;  // of the first sync to it
   RateLimit rate;
+  Breaker breaker;
   bool needs_token = true;  // until it says otherwise
   destinations::Token token;
   Time refresh_at = kForeverAgo;
@@ -91,6 +95,7 @@ class Body final : public Delivery {
  public:
   Body(Ledger& ledger, ProfileSource& profiles, Random& random, Options options)
       : ledger_(ledger),
+        profiles_(profiles),
         builder_(ledger, profiles),
         random_(random),
         options_(options),
@@ -108,12 +113,14 @@ class Body final : public Delivery {
         connectors_.push_back({.destination = run->connection.destination,
                                .config = &run->connection.config,
                                .rate = RateLimit(run->limits.requests_per_minute),
+                               .breaker = {},
                                .token = {},
                                .token_problem = {}});
       }
       run->connector = at->second;
       runs_.push_back(std::move(run));
     }
+    join_twins();
     return {};
   }
 
@@ -123,6 +130,7 @@ class Body final : public Delivery {
     run.desired_known = true;
     run.causes.clear();
     run.plan.set_desired(people);
+    run.plan.examine_removals();
     run.flush = run.flush || run.plan.has_uncertain();
     wake_at(kForeverAgo);
   }
@@ -133,6 +141,7 @@ class Body final : public Delivery {
       run.plan.enter(delta.person);
     } else {
       run.plan.leave(delta.person);
+      if (!run.held.empty()) run.plan.examine(delta.person);
     }
     if (run.plan.is_pending(delta.person) || run.plan.is_busy(delta.person)) {
       const bool live = origin == Origin::live;
@@ -145,7 +154,10 @@ class Body final : public Delivery {
   }
 
   void on_profile_change(PersonId person) override {
-    for (auto& run : runs_) run->plan.profile_changed(person);
+    for (auto& run : runs_) {
+      run->plan.profile_changed(person);
+      if (!run->held.empty()) run->plan.examine(person);
+    }
     wake_at(kForeverAgo);
   }
 
@@ -153,6 +165,7 @@ class Body final : public Delivery {
     now_ = now;
     next_poll_at_ = kNever;
     std::vector<Send> out;
+    for (auto& run : runs_) hold_back(*run);
     for (auto& run : runs_) prepare(*run);
     open_protective_windows();
     for (int rank = 0; rank < 4; ++rank) {
@@ -177,6 +190,7 @@ class Body final : public Delivery {
     const Attempt attempt = at->second;
     attempts_.erase(at);
     now_ = now;
+    notice(attempt.connector, reply);
     switch (attempt.kind) {
       case Attempt::Kind::token:
         on_token(connectors_[attempt.connector], reply);
@@ -206,7 +220,7 @@ class Body final : public Delivery {
     return std::all_of(runs_.begin(), runs_.end(), [&](const auto& run) {
       if (run->in_flight > 0 || run->creating || run->measuring) return false;
       if (run->stopped() || connectors_[run->connector].token_refused) return true;
-      return run->active.empty() && run->plan.pending() == 0 && !run->plan.has_unverified() &&
+      return run->active.empty() && run->plan.to_do(holds_on(*run)) == 0 && !run->plan.has_unverified() &&
              !(run->measure_wanted && run->measure_at <= now_);
     });
   }
@@ -237,6 +251,26 @@ class Body final : public Delivery {
   }
 
   std::vector<Entry> take_entries() override { return std::exchange(entries_, {}); }
+  std::vector<Alert> take_alerts() override { return std::exchange(alerts_, {}); }
+
+  Result<std::uint64_t> release(SyncId sync, Time now) override {
+    SyncRun& run = run_of(sync);
+    now_ = now;
+    judge_guards(run);
+    std::uint64_t people = 0;
+    for (const Direction direction : {Direction::add, Direction::remove}) {
+      GuardSide& side = run.state.guards.side(direction);
+      if (side.hold == GuardSide::Hold::none) continue;
+      side.release_asked = true;
+      people += run.plan.waiting(direction);
+    }
+    if (people == 0)
+      return fail(Error::Code::conflict, fmt::format("the sync \"{}\" holds nothing back", run.name()));
+    hold_back(run);
+    run.window = std::max(run.window, people);
+    wake_at(kForeverAgo);
+    return people;
+  }
 
  private:
   // --- opening
@@ -250,10 +284,12 @@ class Body final : public Delivery {
       run.cron = std::move(*cron);
     }
     run.protective = run.connection.sync.effect == Effect::suppress ? Direction::add : Direction::remove;
+    run.guard = Guard(run.connection.sync.guards);
     run.state = TRY(ledger_.state(run.name()));
     bool may_stand = false;
     TRY(ledger_.for_each(run.name(), [&](PersonId person, const Membership& membership) {
       run.plan.load(person, membership);
+      if (membership.reason.starts_with(kTooSmall)) run.too_small.add(person.value);
       may_stand = may_stand || !membership.uploaded.empty();
     }));
     const std::string& destination = run.connection.sync.destination;
@@ -282,6 +318,17 @@ class Body final : public Delivery {
     return {};
   }
 
+  void join_twins() {
+    for (auto& run : runs_) {
+      const auto twin = std::ranges::find_if(
+          runs_, [&](const auto& other) { return other->name() == run->connection.sync.twin; });
+      if (twin == runs_.end()) continue;
+      run->twins.push_back(twin->get());
+      (*twin)->twins.push_back(run.get());
+      for (const std::uint32_t person : run->too_small) (*twin)->plan.keep(PersonId{person});
+    }
+  }
+
   SyncRun& run_of(SyncId sync) {
     TR_ASSERT(sync.value < runs_.size());
     return *runs_[sync.value];
@@ -300,6 +347,75 @@ class Body final : public Delivery {
     return false;
   }
 
+  // --- guards and twins
+
+  Guard::Standing standing_of(const SyncRun& run) const {
+    return {.people = run.plan.standing(),
+            .wanted = run.plan.wanted(),
+            .adding = run.plan.waiting(Direction::add),
+            .removing = run.plan.waiting(Direction::remove)};
+  }
+
+  void judge_guards(SyncRun& run) {
+    const Guard::Standing standing = standing_of(run);
+    if (run.guard.judge(standing, now_, run.state.guards)) {
+      // A hold that is not on disk is found anew after a crash.
+      if (auto written = ledger_.write_state(run.name(), run.state); !written)
+        ledger_failed(run, written.error());
+    }
+    const bool was_held = !run.held.empty();
+    run.held = run.guard.held(Direction::add, standing, run.state.guards);
+    const std::string removals = run.guard.held(Direction::remove, standing, run.state.guards);
+    if (!removals.empty()) run.held += (run.held.empty() ? "" : "; ") + removals;
+    if (!removals.empty() && !was_held) run.plan.examine_removals();
+    if (was_held && run.held.empty()) alert(run, "no longer held: it goes on", true);
+    if (!was_held && !run.held.empty()) {
+      alert(run, fmt::format("held: {}. `tailrace plan` shows who; `tailrace release \"{}\"` lets them go",
+                             run.held, run.name()));
+    }
+  }
+
+  static Plan::Holds holds_on(const SyncRun& run) {
+    const auto is_held = [&](Direction direction) {
+      return run.state.guards.side(direction).hold != GuardSide::Hold::none;
+    };
+    Plan::Holds holds{
+        .additions = is_held(Direction::add), .removals = is_held(Direction::remove), .twins = {}};
+    for (const SyncRun* twin : run.twins) holds.twins.push_back(&twin->plan);
+    return holds;
+  }
+
+  void hold_back(SyncRun& run) {
+    if (!run.desired_known || !run.blocked.empty()) return;
+    const Plan::Holds before = holds_on(run);  // of rules that may be gone
+    if (run.guard.any() || before.additions || before.removals) judge_guards(run);
+    if (run.plan.has_unexamined() && holds_on(run).removals) find_departed(run);
+    if (!run.too_small.isEmpty() && has_come(run.ask_again_at)) {
+      run.ask_again_at = kNever;
+      for (const std::uint32_t person : run.too_small) run.plan.ask_again(PersonId{person});
+    }
+    run.plan.withhold(holds_on(run));
+  }
+
+  // Deleted people and those who withdrew their consent leave, whatever the guards say.
+  void find_departed(SyncRun& run) {
+    const auto people = run.plan.take_unexamined(kVerifiedPerPoll);
+    const auto profiles = profiles_.profiles(people);
+    for (std::size_t i = 0; i < people.size(); ++i) {
+      const auto& purpose = run.connection.sync.consent_purpose;
+      const bool withdrawn =
+          !purpose.empty() && std::ranges::any_of(profiles[i].consent, [&](const auto& said) {
+            return said.first == purpose && !said.second;
+          });
+      if (profiles[i].deleted || withdrawn) run.plan.mark_departed(people[i]);
+    }
+    if (run.plan.has_unexamined()) wake_at(kForeverAgo);
+  }
+
+  void alert(const SyncRun& run, std::string text, bool mended = false) {
+    alerts_.push_back({run.name(), std::move(text), mended});
+  }
+
   // --- cadence
 
   void prepare(SyncRun& run) {
@@ -311,10 +427,19 @@ class Body final : public Delivery {
       run.window = ready;
       return;
     }
-    const bool due = run.connection.sync.cadence.kind == Cadence::Kind::realtime
-                         ? is_due_by_age(run, ready)
-                         : is_due_by_calendar(run, ready);
-    if (due && run.window == 0) run.window = ready;
+    if (run.connection.sync.cadence.kind != Cadence::Kind::realtime) {
+      if (is_due_by_calendar(run, ready) && run.window == 0) run.window = ready;
+      return;
+    }
+    // Whose removal waits for a twin is not to wait for the twin's cadence.
+    std::uint64_t waits = 0;
+    for (const SyncRun* twin : run.twins) {
+      const std::uint64_t people = run.plan.waiting_for(twin->plan);
+      waits += people - std::min(people, twin->window);
+    }
+    if (!is_due_by_age(run, ready + waits)) return;
+    if (run.window == 0) run.window = ready;
+    for (SyncRun* twin : run.twins) twin->window = std::max(twin->window, run.plan.waiting_for(twin->plan));
   }
 
   bool is_due_by_age(SyncRun& run, std::uint64_t ready) {
@@ -429,12 +554,18 @@ class Body final : public Delivery {
     SyncRun& run = *runs_[sync];
     if (run.in_flight >= std::max(options_.in_flight_per_sync, 1u)) return false;
     if (!run.state.stopped_reason.empty() && (run.in_flight > 0 || !has_come(run.probe_at))) return false;
-    return has_come(run.throttled_until) && has_token(sync, out) && has_audience(sync, out) &&
-           has_come(connector_of(run).rate.next_at());
+    return has_come(run.held_back_until) && may_speak(connector_of(run)) && has_token(sync, out) &&
+           has_audience(sync, out) && may_speak(connector_of(run));
+  }
+
+  // Within the destination's rate, and with somebody there to answer.
+  bool may_speak(const Connector& connector) {
+    return has_come(connector.breaker.next_at()) && has_come(connector.rate.next_at());
   }
 
   std::uint64_t push(Attempt attempt, HttpRequest request, std::vector<Send>& out) {
     const std::uint64_t id = ++last_send_id_;
+    connectors_[attempt.connector].breaker.on_send();
     attempts_.emplace(id, attempt);
     out.push_back({id, std::move(request)});
     return id;
@@ -464,7 +595,7 @@ class Body final : public Delivery {
   bool has_audience(std::size_t sync, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
     if (!run.state.audience_id.empty() || run.needs_no_audience) return true;
-    if (run.creating || !has_come(run.create_at) || !has_come(connector_of(run).rate.next_at())) return false;
+    if (run.creating || !has_come(run.create_at) || !may_speak(connector_of(run))) return false;
     // One of this name may be there: an earlier answer was lost, or somebody made it by hand. It is adopted.
     auto request =
         run.sought ? std::nullopt : run.connection.destination->encode_find(context(run), run.find_page);
@@ -530,7 +661,7 @@ class Body final : public Delivery {
     second->id = run.take_batch_id(state);
     // An id is never used for two different requests, not even across a crash.
     if (auto written = ledger_.write_state(run.name(), state); !written) {
-      retry_later(run, batch, std::nullopt, written.error().message);
+      retry_later(batch, std::nullopt, written.error().message);
       return nullptr;
     }
     run.state = std::move(state);
@@ -548,28 +679,57 @@ class Body final : public Delivery {
 
   // --- answers
 
+  static bool is_silence(const Result<HttpResponse>& response) {
+    return !response || response->status >= 500;
+  }
+
+  void notice(std::size_t index, const Result<HttpResponse>& response) {
+    Connector& connector = connectors_[index];
+    if (is_silence(response)) {
+      connector.breaker.on_silence(now_, backoff_, random_);
+      return;
+    }
+    if (!connector.breaker.on_answer()) return;
+    // It is there again: what waited because it was not goes now.
+    connector.token_at = std::min(connector.token_at, now_);
+    for (auto& run : runs_) {
+      if (run->connector != index) continue;
+      if (run->create_failures > 0) run->create_at = std::min(run->create_at, now_);
+      for (auto& batch : run->active) {
+        if (batch->unanswered) batch->next_at = std::min(batch->next_at, now_);
+      }
+    }
+  }
+
   void on_batch(const Attempt& attempt, const Result<HttpResponse>& response) {
     SyncRun& run = *runs_[attempt.sync];
     ActiveBatch& batch = *attempt.batch;
     TR_ASSERT(batch.in_flight && run.in_flight > 0);
     batch.in_flight = false;
     --run.in_flight;
+    batch.unanswered = is_silence(response);
     if (!response) {
-      retry_later(run, batch, std::nullopt, response.error().message);
+      retry_later(batch, std::nullopt, response.error().message);
       return;
     }
     const Reply reply = run.connection.destination->decode(encoded(run, batch), *response);
     if (reply.usage_percent) connector_of(run).rate.on_usage(*reply.usage_percent);
     if (reply.verdict != Reply::Verdict::reauthorise) batch.reauthorised = false;
     // It speaks with us of records again: mended.
-    if (reply.verdict == Reply::Verdict::done || reply.verdict == Reply::Verdict::split)
+    const bool speaks = reply.verdict == Reply::Verdict::done || reply.verdict == Reply::Verdict::split;
+    if (speaks && !run.state.stopped_reason.empty()) {
       run.state.stopped_reason.clear();
+      alert(run, "no longer stopped: it goes on", true);
+    }
     switch (reply.verdict) {
       case Reply::Verdict::done:
         on_done(run, batch, reply);
         break;
       case Reply::Verdict::retry:
-        retry_later(run, batch, reply.retry_after, with_code(reply));
+        retry_later(batch, reply.retry_after, with_code(reply));
+        // A platform that is too busy for us means all our requests, not this one alone.
+        if (!batch.unanswered || reply.retry_after)
+          connector_of(run).rate.on_throttled(now_, reply.retry_after ? batch.next_at : kForeverAgo);
         break;
       case Reply::Verdict::split:
         on_split(run, batch, reply);
@@ -622,19 +782,18 @@ class Body final : public Delivery {
     if (connector.token_generation == generation) connector.token = {};
   }
 
-  void retry_later(SyncRun& run, ActiveBatch& batch, std::optional<Millis> retry_after, std::string reason) {
+  void retry_later(ActiveBatch& batch, std::optional<Millis> retry_after, std::string reason) {
     ++batch.failures;
     batch.next_at = now_ + backoff_.wait(batch.failures, retry_after, random_);
     reason.resize(std::min(reason.size(), kReasonBytesMax));
     batch.waiting_for = std::move(reason);
-    // A platform that names a time means all our requests, not this one alone.
-    if (retry_after) run.throttled_until = std::max(run.throttled_until, batch.next_at);
   }
 
   void stop(SyncRun& run, std::string reason) {
     run.probe_at = now_ + options_.stopped_retry_every;
     if (run.state.stopped_reason == reason) return;
     run.state.stopped_reason = std::move(reason);
+    alert(run, "stopped: " + run.state.stopped_reason);
     // Only for the eyes of the next process; this one knows.
     if (auto written = ledger_.write_state(run.name(), run.state); !written)
       ledger_failed(run, written.error());
@@ -642,9 +801,9 @@ class Body final : public Delivery {
 
   // The ledger does not take what we must write before we may send: nothing goes out until it does.
   void ledger_failed(SyncRun& run, const Error& error) {
-    run.throttled_until = now_ + backoff_.wait(++run.ledger_failures, std::nullopt, random_);
+    run.held_back_until = now_ + backoff_.wait(++run.ledger_failures, std::nullopt, random_);
     run.waiting_for = error.message;
-    wake_at(run.throttled_until);
+    wake_at(run.held_back_until);
   }
 
   // --- settling
@@ -696,18 +855,20 @@ class Body final : public Delivery {
       ++(accepted ? state.accepted : state.rejected);
       changes.push_back({batch.items[i].person, answered(batch, i, outcomes[i])});
     }
-    if (any_accepted) state.last_success_at = now_;
+    if (any_accepted) {
+      state.last_success_at = now_;
+      connector_of(run).rate.on_accepted(now_);
+    }
     if (auto written = ledger_.write(run.name(), changes, state); !written) {
-      retry_later(run, batch, std::nullopt, written.error().message);
+      retry_later(batch, std::nullopt, written.error().message);
       return false;
     }
     run.state = std::move(state);
     run.measure_wanted = run.measure_wanted || any_accepted;
     run.waiting_for.clear();
     for (std::size_t i = 0; i < batch.items.size(); ++i) {
-      const bool accepted = outcomes[i].kind == Outcome::Kind::accepted;
       if (batch.direction == Direction::remove) run.removing.unlock(batch.members[i]);
-      follow(run, batch, i, accepted, changes[i].membership);
+      follow(run, batch, i, outcomes[i], changes[i].membership);
       const PersonId person = batch.items[i].person;
       if (!run.plan.is_pending(person)) run.causes.erase(person);
       // A second step (old identifiers out, then new ones in) belongs to the window of the first.
@@ -725,6 +886,7 @@ class Body final : public Delivery {
     const bool whole = item.kind == Item::Kind::whole;
     Membership membership = item.membership;
     membership.reason = accepted ? "" : outcome.reason.substr(0, kReasonBytesMax);
+    if (!accepted && outcome.too_small) membership.reason.insert(0, kTooSmall);
     if (batch.direction == Direction::add) {
       if (!accepted) membership.uploaded = minus(membership.uploaded, sent);
       membership.unanswered = false;
@@ -747,8 +909,9 @@ class Body final : public Delivery {
   }
 
   // The plan after the answer.
-  void follow(SyncRun& run, const ActiveBatch& batch, std::size_t i, bool accepted,
+  void follow(SyncRun& run, const ActiveBatch& batch, std::size_t i, const Outcome& outcome,
               const Membership& now_is) {
+    const bool accepted = outcome.kind == Outcome::Kind::accepted;
     const Item& item = batch.items[i];
     const PersonId person = item.person;
     Plan& plan = run.plan;
@@ -768,14 +931,40 @@ class Body final : public Delivery {
       plan.settle_member(person);
       if (now_is.uploaded.size() > batch.members[i].identifiers.size()) plan.mark_changed(person);
       entries_.push_back({sync_id(run), person, now_});
+      for (SyncRun* twin : run.twins) {
+        if (twin->plan.is_pending(person)) ++twin->window;  // it has waited for this
+      }
+      if (run.too_small.contains(person.value)) leave_to_twin(run, person);  // wanted again
     } else if (adding && now_is.state == Membership::State::rejected) {
       plan.settle_rejected(person);
     } else if (adding) {
       plan.settle_uncertain_to_remove(person);
     } else if (accepted) {
       plan.settle_left(person);
+      if (run.too_small.contains(person.value)) leave_to_twin(run, person);
     } else {
       plan.refuse_removal(person);
+      if (outcome.too_small) stand_in(run, person);
+    }
+  }
+
+  // The platform keeps somebody who should leave a target: its twin takes them, until they are let go.
+  void stand_in(SyncRun& run, PersonId person) {
+    run.too_small.add(person.value);
+    run.ask_again_at = now_ + kTooSmallAgain;
+    if (run.connection.sync.effect == Effect::suppress) return;
+    for (SyncRun* twin : run.twins) {
+      twin->plan.keep(person);
+      ++twin->window;
+    }
+  }
+  static void leave_to_twin(SyncRun& run, PersonId person) {
+    run.too_small.remove(person.value);
+    if (run.connection.sync.effect == Effect::suppress) return;
+    for (SyncRun* twin : run.twins) {
+      const bool others = std::ranges::any_of(
+          twin->twins, [&](const SyncRun* other) { return other->too_small.contains(person.value); });
+      if (!others) twin->plan.let_go(person);
     }
   }
 
@@ -865,8 +1054,8 @@ class Body final : public Delivery {
   void measure(std::size_t sync, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
     if (!run.measure_wanted || run.measuring || run.stopped() || !run.active.empty()) return;
-    if (!has_come(run.measure_at) || !has_come(run.throttled_until) || !has_token(sync, out) ||
-        !has_come(connector_of(run).rate.next_at()))
+    if (!has_come(run.measure_at) || !has_come(run.held_back_until) || !may_speak(connector_of(run)) ||
+        !has_token(sync, out) || !may_speak(connector_of(run)))
       return;
     auto request = run.connection.destination->encode_measure(run.state.audience_id, context(run));
     if (!request) {
@@ -920,6 +1109,8 @@ class Body final : public Delivery {
     status.latency_p99 = run.latencies.percentile(0.99);
     status.latency_count = run.latencies.count();
     status.state = state_text(run);
+    status.held = !run.held.empty();
+    status.stopped = status.state.starts_with("stopped");
     return status;
   }
 
@@ -942,15 +1133,29 @@ class Body final : public Delivery {
     for (const auto& batch : run.active) {
       if (next == nullptr || batch->next_at < next->next_at) next = batch.get();
     }
+    if (has_work && !connector.breaker.is_closed()) {
+      return waiting(
+          std::min(connector.breaker.next_at(), now_ + kMinute),
+          fmt::format("the destination does not answer: {} failures in a row{}", connector.breaker.failures(),
+                      next == nullptr || next->waiting_for.empty() ? "" : ", " + next->waiting_for));
+    }
     if (next != nullptr && !next->waiting_for.empty())
-      return waiting(std::max(next->next_at, run.throttled_until), next->waiting_for);
+      return waiting(std::max({next->next_at, run.held_back_until, connector.rate.paused_until()}),
+                     next->waiting_for);
     if (has_work && !run.waiting_for.empty())
-      return waiting(std::max(run.create_at, run.throttled_until), run.waiting_for);
+      return waiting(std::max({run.create_at, run.held_back_until, connector.rate.paused_until()}),
+                     run.waiting_for);
+    if (!run.held.empty()) return "held: " + run.held;
     if (!run.active.empty() || run.window > 0) return "sending";
+    for (const SyncRun* twin : run.twins) {
+      if (run.plan.waits_for(twin->plan))
+        return fmt::format("pending: waits for its twin \"{}\"", twin->name());
+    }
     return has_work ? "pending" : "idle";
   }
 
   Ledger& ledger_;
+  ProfileSource& profiles_;
   BatchBuilder builder_;
   Random& random_;
   Options options_;
@@ -960,6 +1165,7 @@ class Body final : public Delivery {
   std::unordered_map<std::uint64_t, Attempt> attempts_;
   std::uint64_t last_send_id_ = 0;
   std::vector<Entry> entries_;
+  std::vector<Alert> alerts_;
   Time now_ = kForeverAgo;
   Time next_poll_at_ = kForeverAgo;
 };

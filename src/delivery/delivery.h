@@ -58,7 +58,9 @@ struct SyncStatus {
   std::optional<Millis> latency_p50, latency_p99;  // received_at of a live event -> acknowledgement
   std::uint64_t latency_count = 0;
   std::string state;  // "idle", "sending", "pending", "waiting for 12s: throttled (80003)",
-                      // "stopped: ..."
+                      // "held: ...", "stopped: ..."
+  bool held = false;
+  bool stopped = false;
 };
 
 struct Rejection {
@@ -127,6 +129,18 @@ class Delivery {
 
   virtual std::vector<SyncStatus> status() const = 0;
   virtual std::vector<Rejection> rejections(SyncId sync, std::size_t limit) const = 0;
+  // What somebody has to look at: a sync that stopped, is held by its guards, or goes on again. Since the
+  // last call.
+  struct Alert {
+    std::string sync;
+    std::string text;
+    bool mended = false;
+  };
+  virtual std::vector<Alert> take_alerts() = 0;
+  // Lets through what the guards of this sync hold now; gives how many people. Errors: conflict (nothing is
+  // held).
+  virtual Result<std::uint64_t> release(SyncId sync, Time now) = 0;
+
   // When this person last entered (acknowledged) and left this sync's audience; for `explain` and the demo.
   virtual std::optional<Membership> membership(SyncId sync, PersonId person) const = 0;
   // Acknowledged entries since the last call, for `entered sync`.

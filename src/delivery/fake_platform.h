@@ -101,8 +101,8 @@ class FakeDestination : public destinations::Destination {
     for (std::string line; std::getline(lines, line);) {
       const bool ok = line == "ok";
       reply.outcomes.push_back(
-          {ok ? destinations::Outcome::Kind::accepted : destinations::Outcome::Kind::rejected,
-           ok ? "" : line});
+          {ok ? destinations::Outcome::Kind::accepted : destinations::Outcome::Kind::rejected, ok ? "" : line,
+           line == "too small"});
     }
     if (response.status == 200 && response.body.empty()) reply.outcomes.resize(batch.members.size());
     return reply;

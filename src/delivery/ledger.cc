@@ -6,7 +6,7 @@
 //              | "m" name person                        value: membership
 //              | "h" name kind value-text person        value: empty; the person holds that identifier
 //              | "e" name person time                   value: empty; an acknowledged addition
-//   version    = u32, now 2
+//   version    = u32, now 3
 //   name       = text                                   the sync's name
 //   person     = u32
 //   time       = u64
@@ -16,7 +16,9 @@
 //   identifier = u8 kind, u8 hashed, u16 normalisation version, text value
 //   state      = text audience id, u64 sent, u64 accepted, u64 rejected, u64 next batch id,
 //                time last success, text stopped reason, u8 is measured, measurement, time measured,
-//                text destination (absent in what format 1 wrote)
+//                text destination (absent in what format 1 wrote), guards (absent in 1 and 2)
+//   guards     = side of additions, side of removals, u64 slot, u8 filled
+//   side       = u8 hold, time held, u8 release asked, u64 released, 12 of u32 recent
 //   measurement= u8 has size, u64 size, u8 has rate, u64 rate (bits of a double), text detail
 //
 // A value with bytes missing, left over or out of range is corrupt. A change of this grammar raises the
@@ -39,7 +41,7 @@ namespace {
 
 using destinations::UploadIdentifier;
 
-constexpr std::uint32_t kFormatVersion = 2;
+constexpr std::uint32_t kFormatVersion = 3;
 constexpr std::string_view kVersionKey = "version";
 constexpr std::size_t kCacheBytes = 64u << 20;
 constexpr std::uint64_t kSignBit = 1ull << 63;
@@ -140,6 +142,24 @@ std::optional<Membership> decode_membership(std::string_view bytes) {
   return membership;
 }
 
+void put_side(std::string& out, const GuardSide& side) {
+  put(out, static_cast<std::uint8_t>(side.hold));
+  put_time(out, side.held_at);
+  put(out, static_cast<std::uint8_t>(side.release_asked));
+  put(out, side.released);
+  for (const std::uint32_t count : side.recent) put(out, count);
+}
+
+GuardSide read_side(Reader& reader) {
+  GuardSide side;
+  side.hold = reader.choice(GuardSide::Hold::size);
+  side.held_at = reader.time();
+  side.release_asked = reader.flag();
+  side.released = reader.number<std::uint64_t>();
+  for (std::uint32_t& count : side.recent) count = reader.number<std::uint32_t>();
+  return side;
+}
+
 std::string encode_state(const SyncState& state) {
   std::string out;
   put_text(out, state.audience_id);
@@ -158,6 +178,10 @@ std::string encode_state(const SyncState& state) {
   put_text(out, measured.detail);
   put_time(out, state.measured_at);
   put_text(out, state.destination);
+  put_side(out, state.guards.additions);
+  put_side(out, state.guards.removals);
+  put(out, static_cast<std::uint64_t>(state.guards.slot));
+  put(out, static_cast<std::uint8_t>(state.guards.filled));
   return out;
 }
 
@@ -183,6 +207,12 @@ std::optional<SyncState> decode_state(std::string_view bytes) {
   if (is_measured) state.measured = std::move(measured);
   state.measured_at = reader.time();
   if (!reader.failed() && reader.left() > 0) state.destination = reader.text();
+  if (!reader.failed() && reader.left() > 0) {
+    state.guards.additions = read_side(reader);
+    state.guards.removals = read_side(reader);
+    state.guards.slot = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+    state.guards.filled = reader.flag();
+  }
   if (!reader.ok()) return std::nullopt;
   return state;
 }

@@ -18,6 +18,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "delivery/guard.h"
 #include "destinations/destination.h"
 
 namespace rocksdb {
@@ -57,6 +58,7 @@ struct SyncState {
   std::string stopped_reason;  // non-empty: not running until mended
   std::optional<destinations::Measurement> measured;
   Time measured_at;
+  GuardState guards;
 };
 
 struct MembershipChange {

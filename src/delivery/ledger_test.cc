@@ -156,30 +156,51 @@ TEST_F(LedgerTest, find_many_answers_in_order) {
 }
 
 TEST_F(LedgerTest, a_store_from_a_newer_version_is_refused_with_the_mend) {
-  overwrite("version", std::string("\0\0\0\3", 4));
+  overwrite("version", std::string("\0\0\0\4", 4));
   const auto opened = Ledger::open(directory.path());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Error::Code::unsupported);
   EXPECT_NE(opened.error().message.find("newer"), std::string::npos);
 }
 
-TEST_F(LedgerTest, what_format_1_wrote_is_read_and_the_store_becomes_format_2) {
+TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format_3) {
+  constexpr std::size_t kGuards = 2 * (1 + 8 + 1 + 8 + 12 * 4) + 8 + 1;
+  constexpr std::size_t kDestination = 4 + 4;
+  for (const char version : {'\1', '\2'}) {
+    SyncState state;
+    state.audience_id = "aud-1";
+    state.destination = "shop";
+    state.sent = 7;
+    ASSERT_TRUE(ledger->write_state("s", state));
+    ledger.reset();
+    const std::string key("s\0\0\0\1s", 6);
+    std::string bytes = raw(key);
+    bytes.resize(bytes.size() - kGuards - (version == '\1' ? kDestination : 0));
+    overwrite(key, bytes);
+    overwrite("version", std::string("\0\0\0", 3) + version);
+    ledger = *Ledger::open(directory.path());
+    EXPECT_EQ(ledger->state("s")->audience_id, "aud-1");
+    EXPECT_EQ(ledger->state("s")->sent, 7u);
+    EXPECT_EQ(ledger->state("s")->destination, version == '\1' ? "" : "shop");
+    EXPECT_EQ(ledger->state("s")->guards, GuardState{});
+    ledger.reset();
+    EXPECT_EQ(raw("version"), std::string("\0\0\0\3", 4));
+    ledger = *Ledger::open(directory.path());
+  }
+}
+
+TEST_F(LedgerTest, what_guards_hold_and_have_counted_is_kept) {
   SyncState state;
-  state.audience_id = "aud-1";
-  state.sent = 7;
+  state.guards.filled = true;
+  state.guards.begin(destinations::BatchKind::add, 5, Time{kHour.count * 1000});
+  state.guards.removals = {.hold = GuardSide::Hold::change,
+                           .held_at = Time{12},
+                           .release_asked = true,
+                           .released = 3,
+                           .recent = {}};
   ASSERT_TRUE(ledger->write_state("s", state));
-  ledger.reset();
-  const std::string key("s\0\0\0\1s", 6);
-  std::string bytes = raw(key);
-  bytes.resize(bytes.size() - 4);  // the destination's length: nothing follows it
-  overwrite(key, bytes);
-  overwrite("version", std::string("\0\0\0\1", 4));
-  ledger = *Ledger::open(directory.path());
-  EXPECT_EQ(ledger->state("s")->audience_id, "aud-1");
-  EXPECT_EQ(ledger->state("s")->sent, 7u);
-  EXPECT_EQ(ledger->state("s")->destination, "");
-  ledger.reset();
-  EXPECT_EQ(raw("version"), std::string("\0\0\0\2", 4));
+  reopen();
+  EXPECT_EQ(ledger->state("s")->guards, state.guards);
 }
 
 TEST_F(LedgerTest, a_second_owner_is_refused) {

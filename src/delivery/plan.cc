@@ -16,6 +16,18 @@ std::uint64_t count_free(const Roaring& people, const Roaring& busy, const Roari
   return people.cardinality() - people.and_cardinality(busy) - people.and_cardinality(parked);
 }
 
+std::vector<PersonId> first_of(const Roaring& people, std::size_t people_max) {
+  std::vector<PersonId> out;
+  for (auto at = people.begin(); at != people.end() && out.size() < people_max; ++at) out.emplace_back(*at);
+  return out;
+}
+
+std::vector<PersonId> take_first(Roaring& people, std::size_t people_max) {
+  std::vector<PersonId> out = first_of(people, people_max);
+  for (const PersonId person : out) people.remove(person.value);
+  return out;
+}
+
 // Those of `people` that are neither busy nor parked, appended until `out` holds people_max.
 void append_free(const Roaring& people, const Roaring& busy, const Roaring& parked, const Roaring* skip,
                  std::size_t people_max, std::vector<PersonId>& out) {
@@ -49,7 +61,8 @@ void Plan::load(PersonId person, const Membership& membership) {
 void Plan::set_desired(const std::vector<PersonId>& people) {
   Roaring desired;
   for (const PersonId person : people) desired.add(person.value);
-  desired_ = std::move(desired);
+  asked_ = std::move(desired);
+  desired_ = asked_ | kept_;
   rejected_ &= desired_;
   without_identifier_ &= desired_;
   withdrawn_ &= desired_;
@@ -61,7 +74,18 @@ void Plan::set_desired(const std::vector<PersonId>& people) {
 }
 
 void Plan::enter(PersonId person) {
+  asked_.add(person.value);
+  want(person);
+}
+
+void Plan::keep(PersonId person) {
+  kept_.add(person.value);
+  if (!is_desired(person)) want(person);
+}
+
+void Plan::want(PersonId person) {
   desired_.add(person.value);
+  departed_.remove(person.value);
   removal_refused_.remove(person.value);
   // Back before the removal was sent: while not desired, nobody compared the identifiers.
   if (member_.contains(person.value)) changed_.add(person.value);
@@ -69,6 +93,16 @@ void Plan::enter(PersonId person) {
 }
 
 void Plan::leave(PersonId person) {
+  asked_.remove(person.value);
+  if (!kept_.contains(person.value)) drop(person);
+}
+
+void Plan::let_go(PersonId person) {
+  kept_.remove(person.value);
+  if (is_desired(person) && !asked_.contains(person.value)) drop(person);
+}
+
+void Plan::drop(PersonId person) {
   desired_.remove(person.value);
   // What is known of the identifiers stays true: the person may be back before anything was sent.
   for (Roaring* flags : {&rejected_, &without_identifier_, &withdrawn_}) flags->remove(person.value);
@@ -86,7 +120,7 @@ void Plan::profile_changed(PersonId person) {
 }
 
 std::vector<PersonId> Plan::next(Direction direction, std::size_t people_max) const {
-  const Roaring& pending = direction == Direction::add ? to_add_ : to_remove_;
+  const Roaring pending = free_of(direction == Direction::add ? to_add_ : to_remove_);
   std::vector<PersonId> out;
   const Roaring live = pending & live_;
   append_free(live, busy_, parked_, nullptr, people_max, out);
@@ -101,11 +135,12 @@ std::vector<PersonId> Plan::next_to_compare(std::size_t people_max) const {
 }
 
 std::vector<PersonId> Plan::take_unverified(std::size_t people_max) {
-  std::vector<PersonId> out;
-  for (auto at = unverified_.begin(); at != unverified_.end() && out.size() < people_max; ++at)
-    out.emplace_back(*at);
-  for (const PersonId person : out) unverified_.remove(person.value);
-  return out;
+  return take_first(unverified_, people_max);
+}
+
+std::vector<PersonId> Plan::take_unexamined(std::size_t people_max) {
+  unexamined_ &= to_remove_;
+  return take_first(unexamined_, people_max);
 }
 
 void Plan::start(PersonId person) {
@@ -133,7 +168,8 @@ void Plan::settle_member(PersonId person) {
 }
 
 void Plan::settle_left(PersonId person) {
-  for (Roaring* flags : {&member_, &uncertain_, &withdrawn_, &changed_}) flags->remove(person.value);
+  for (Roaring* flags : {&member_, &uncertain_, &withdrawn_, &changed_, &departed_})
+    flags->remove(person.value);
   settle(person);
 }
 
@@ -169,6 +205,11 @@ void Plan::refuse_removal(PersonId person) {
   settle(person);
 }
 
+void Plan::ask_again(PersonId person) {
+  removal_refused_.remove(person.value);
+  refresh(person);
+}
+
 void Plan::refuse_extension(PersonId person) {
   // A profile that changed since is a new question.
   set(extension_refused_, person, !changed_.contains(person.value));
@@ -196,8 +237,42 @@ void Plan::withdraw(PersonId person) {
 void Plan::mark_changed(PersonId person) { changed_.add(person.value); }
 
 std::uint64_t Plan::ready(Direction direction) const {
-  return count_free(direction == Direction::add ? to_add_ : to_remove_, busy_, parked_);
+  const Roaring& pending = direction == Direction::add ? to_add_ : to_remove_;
+  return withheld_.isEmpty() ? count_free(pending, busy_, parked_)
+                             : count_free(pending - withheld_, busy_, parked_);
 }
+
+// Those of `people` that nothing holds back.
+Roaring Plan::free_of(const Roaring& people) const {
+  return withheld_.isEmpty() ? people : people - withheld_;
+}
+
+std::uint64_t Plan::waiting(Direction direction) const {
+  // One whose request has no answer was counted when it was begun.
+  if (direction == Direction::add) return to_add_.cardinality() - to_add_.and_cardinality(uncertain_);
+  return to_remove_.cardinality() - to_remove_.and_cardinality(uncertain_ | busy_ | departed_);
+}
+
+std::uint64_t Plan::standing() const { return member_.or_cardinality(uncertain_); }
+
+std::uint64_t Plan::wanted() const {
+  return desired_.cardinality() - rejected_.cardinality() - withdrawn_.cardinality();
+}
+
+// Who is wanted and does not stand there for certain: a removal may be under way.
+Roaring Plan::unsettled() const { return to_add_ | (busy_ & desired_); }
+
+bool Plan::waits_for(const Plan& twin) const { return to_remove_.intersect(twin.unsettled()); }
+
+Roaring Plan::withheld_by(const Holds& holds) const {
+  Roaring people;
+  if (holds.additions) people |= to_add_ - uncertain_;
+  if (holds.removals) people |= to_remove_ - uncertain_ - departed_;
+  for (const Plan* twin : holds.twins) people |= to_remove_ & twin->unsettled();
+  return people;
+}
+
+std::uint64_t Plan::to_do(const Holds& holds) const { return pending() - withheld_by(holds).cardinality(); }
 
 Roaring Plan::to_compare() const {
   Roaring people = changed_ & member_;
@@ -212,12 +287,7 @@ std::uint64_t Plan::pending() const {
   return to_add_.cardinality() + to_remove_.cardinality() + to_compare().cardinality();
 }
 
-std::vector<PersonId> Plan::rejected(std::size_t people_max) const {
-  std::vector<PersonId> out;
-  for (auto at = rejected_.begin(); at != rejected_.end() && out.size() < people_max; ++at)
-    out.emplace_back(*at);
-  return out;
-}
+std::vector<PersonId> Plan::rejected(std::size_t people_max) const { return first_of(rejected_, people_max); }
 
 void Plan::refresh(PersonId person) {
   const std::uint32_t p = person.value;

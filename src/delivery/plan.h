@@ -89,6 +89,39 @@ class Plan {
                                   desired_.contains(person.value));
   }
 
+  // Changes that wait and were not begun: for the guards. Those who leave whatever the guards say are no part
+  // of it.
+  std::uint64_t waiting(Direction direction) const;
+  std::uint64_t standing() const;  // at the platform, perhaps
+  std::uint64_t wanted() const;    // in the audience when all that waits has gone
+  // Holds back all additions, all removals, and the removals of those whom a twin is still to take. Until
+  // called again.
+  struct Holds {
+    bool additions = false;
+    bool removals = false;
+    std::vector<const Plan*> twins = {};
+  };
+  void withhold(const Holds& holds) { withheld_ = withheld_by(holds); }
+  std::uint64_t to_do(const Holds& holds) const;  // of pending(), what these do not hold back
+  bool waits_for(const Plan& twin) const;
+  // How many removals wait for additions that the twin has not begun.
+  std::uint64_t waiting_for(const Plan& twin) const {
+    return to_remove_.and_cardinality(twin.to_add_) - (to_remove_ & twin.to_add_).and_cardinality(twin.busy_);
+  }
+
+  // People whose removal waits, to be looked at: a deletion or withdrawn consent is not held back.
+  void examine_removals() { unexamined_ |= to_remove_; }
+  bool has_unexamined() const { return !unexamined_.isEmpty(); }
+  std::vector<PersonId> take_unexamined(std::size_t people_max);
+  void examine(PersonId person) { unexamined_.add(person.value); }
+  void mark_departed(PersonId person) { departed_.add(person.value); }
+  bool is_departed(PersonId person) const { return departed_.contains(person.value); }
+  void ask_again(PersonId person);  // for a removal that was refused
+
+  // Somebody stays for the twin's sake though the segment has no place for them, or no longer.
+  void keep(PersonId person);
+  void let_go(PersonId person);
+
   bool has_unverified() const { return !unverified_.isEmpty(); }
   bool has_uncertain() const { return !uncertain_.isEmpty(); }
   std::uint64_t ready(Direction direction) const;  // pending, neither busy nor parked
@@ -100,11 +133,18 @@ class Plan {
   std::vector<PersonId> rejected(std::size_t people_max) const;
 
  private:
+  void want(PersonId person);
+  void drop(PersonId person);
   void refresh(PersonId person);
+  Roaring free_of(const Roaring& people) const;
+  Roaring withheld_by(const Holds& holds) const;
+  Roaring unsettled() const;
   Roaring to_compare() const;
   void settle(PersonId person);
 
   Roaring desired_;
+  Roaring asked_;               // of desired_, by the segment
+  Roaring kept_;                // of desired_, for the twin's sake
   Roaring member_;              // acknowledged
   Roaring uncertain_;           // may stand at the platform
   Roaring rejected_;            // desired, refused
@@ -118,8 +158,11 @@ class Plan {
   Roaring busy_;
   Roaring parked_;
   Roaring live_;
-  Roaring to_add_;     // derived by refresh()
-  Roaring to_remove_;  // derived by refresh()
+  Roaring departed_;    // deleted, or without consent: no guard holds them
+  Roaring unexamined_;  // perhaps departed
+  Roaring withheld_;    // pending, and not to be begun
+  Roaring to_add_;      // derived by refresh()
+  Roaring to_remove_;   // derived by refresh()
 };
 
 }  // namespace tailrace::delivery

@@ -49,6 +49,7 @@ struct ActiveBatch {
   bool in_flight = false;
   bool reauthorised = false;  // the token was renewed for it, and it has had no other answer since
   std::string waiting_for;
+  bool unanswered = false;  // the last attempt was met with silence
 };
 
 // Identifiers in a removal that has no answer yet. An add of one of them waits, or the two would race at the
@@ -84,6 +85,10 @@ struct SyncRun {
   std::optional<Cron> cron;
   Direction protective = Direction::remove;
 
+  Guard guard{{}};
+  std::string held;             // by its guards, in words; empty: it is not
+  std::vector<SyncRun*> twins;  // of a target one at most; who goes from one to the other is never in neither
+
   Plan plan;
   SyncState state;
   std::unordered_map<PersonId, Cause> causes;  // of pending changes; those of set_desired have none
@@ -101,11 +106,13 @@ struct SyncRun {
   std::optional<Time> next_due;
 
   std::uint32_t in_flight = 0;
-  std::uint32_t ledger_failures = 0;  // in a row
-  Time throttled_until = kForeverAgo;
-  Time probe_at = kForeverAgo;  // of a stopped sync: when one request tries again
-  std::string blocked;          // cannot go on in this process
-  std::string waiting_for;      // the reason of the last failure that was not a batch's
+  std::uint32_t ledger_failures = 0;   // in a row
+  Time held_back_until = kForeverAgo;  // by the ledger
+  Time ask_again_at = kNever;          // for the removals that were refused because the audience is too small
+  Roaring too_small;                   // whose
+  Time probe_at = kForeverAgo;         // of a stopped sync: when one request tries again
+  std::string blocked;                 // cannot go on in this process
+  std::string waiting_for;             // the reason of the last failure that was not a batch's
 
   bool creating = false;  // or looking for one: a request is out
   bool sought = false;    // no audience of this name is there

@@ -95,7 +95,8 @@ struct Context {
 struct Outcome {
   enum class Kind : unsigned char { accepted, rejected };
   Kind kind = Kind::accepted;
-  std::string reason;  // of a rejection, shown to the user
+  std::string reason;      // of a rejection, shown to the user
+  bool too_small = false;  // of a removal: refused because the audience would become too small
 };
 
 // What an answer means for the whole request.

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include <spdlog/spdlog.h>
+
 #include "base/thread_name.h"
 
 namespace tailrace::server {
@@ -78,6 +80,10 @@ void Courier::run() {
     for (auto& item : work) item();
     dispatch_.settle(clock_());
     if (auto entries = dispatch_.take_entries(); !entries.empty()) on_entries_(std::move(entries));
+    for (const auto& alert : dispatch_.take_alerts()) {
+      spdlog::log(alert.mended ? spdlog::level::info : spdlog::level::err, "sync \"{}\" {}", alert.sync,
+                  alert.text);
+    }
     if (!stopping) {
       send_due();
       continue;

@@ -81,6 +81,10 @@ std::vector<delivery::Delivery::Entry> Dispatch::take_entries() {
   return delivery_ == nullptr ? std::vector<delivery::Delivery::Entry>() : delivery_->take_entries();
 }
 
+std::vector<delivery::Delivery::Alert> Dispatch::take_alerts() {
+  return delivery_ == nullptr ? std::vector<delivery::Delivery::Alert>() : delivery_->take_alerts();
+}
+
 void Dispatch::abandon() {
   for (auto& each : std::exchange(waiting_, {})) {
     if (each.work) each.work(nullptr);

@@ -52,6 +52,7 @@ class Dispatch final : public Outlet {
   void on_reply(std::uint64_t send_id, Result<HttpResponse> reply, Time now);
 
   std::vector<delivery::Delivery::Entry> take_entries();
+  std::vector<delivery::Delivery::Alert> take_alerts();
   std::size_t in_flight() const { return in_flight_; }
   delivery::Delivery* delivery() { return delivery_.get(); }
   // Ends: what waits is called with nullptr, so that nobody waits for an answer that never comes.

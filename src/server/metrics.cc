@@ -79,6 +79,10 @@ void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs) 
        [](const Status& s) { return s.delivered; });
   each("tailrace_sync_pending", "gauge", "Changes not yet acknowledged.",
        [](const Status& s) { return s.pending; });
+  each("tailrace_sync_held", "gauge", "1 while its guards hold changes back.",
+       [](const Status& s) { return s.held ? 1u : 0u; });
+  each("tailrace_sync_stopped", "gauge", "1 while it cannot go on until somebody mends the cause.",
+       [](const Status& s) { return s.stopped ? 1u : 0u; });
   each("tailrace_sync_sent_total", "counter", "Records sent.", [](const Status& s) { return s.sent; });
   each("tailrace_sync_accepted_total", "counter", "Records accepted.",
        [](const Status& s) { return s.accepted; });

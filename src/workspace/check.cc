@@ -75,6 +75,7 @@ class ReferenceCheck {
   void required_settings(const Destination& type, Setting::Scope scope, const Settings& given,
                          const Spot& whole);
   void identifiers(const Destination& type, const SyncConfig& config, const SyncSite& site);
+  void twin(const SyncConfig& config, const SyncSite& site);
   void shared_audience(const SyncConfig& config, const SyncSite& site);
   void whole_configuration(const Destination& type, const DestinationConfig& given, const Settings& of_sync,
                            std::string_view audience, const std::map<std::string, Spot>& sites,
@@ -187,6 +188,28 @@ void ReferenceCheck::identifiers(const Destination& type, const SyncConfig& conf
   }
 }
 
+// Who leaves the one goes to the other: a sync that targets names the one that suppresses.
+void ReferenceCheck::twin(const SyncConfig& config, const SyncSite& site) {
+  if (config.twin.empty()) return;
+  if (config.effect == Effect::suppress) {
+    problems_.error(site.twin, "a sync that suppresses names no twin",
+                    "write `twin` in the sync that targets; it holds for both");
+    return;
+  }
+  const SyncConfig* other = workspace_.find_sync(config.twin);
+  if (other == nullptr || other->effect != Effect::suppress) {
+    std::vector<std::string> names;
+    for (const SyncConfig& each : workspace_.syncs) {
+      if (each.effect == Effect::suppress) names.push_back(each.name);
+    }
+    problems_.error(site.twin,
+                    other == nullptr ? fmt::format("there is no sync {}", in_quotes(config.twin))
+                                     : fmt::format("the sync {} does not suppress", in_quotes(config.twin)),
+                    suggest(config.twin, names));
+    return;
+  }
+}
+
 // Two syncs in one audience would each remove what the other adds.
 void ReferenceCheck::shared_audience(const SyncConfig& config, const SyncSite& site) {
   if (config.audience_id.empty()) return;
@@ -254,6 +277,7 @@ void ReferenceCheck::sync(const SyncConfig& config, const SyncSite& site) {
         fmt::format("the sync {} targets people without asking for their consent", in_quotes(config.name)),
         "add `consent: ads`, or the purpose your people agreed to");
   }
+  twin(config, site);
   shared_audience(config, site);
   const DestinationConfig* destination_config = workspace_.find_destination(config.destination);
   if (destination_config == nullptr) {

@@ -55,6 +55,9 @@ struct EnumName {
 constexpr EnumName<Lifecycle> kLifecycles[] = {
     {Lifecycle::draft, "draft"}, {Lifecycle::active, "active"}, {Lifecycle::retired, "retired"}};
 constexpr EnumName<Effect> kEffects[] = {{Effect::target, "target"}, {Effect::suppress, "suppress"}};
+constexpr EnumName<Guards::SafeSide> kSafeSides[] = {{Guards::SafeSide::none, "none"},
+                                                     {Guards::SafeSide::additions, "additions"},
+                                                     {Guards::SafeSide::removals, "removals"}};
 constexpr EnumName<UnknownEvents> kUnknownEvents[] = {{UnknownEvents::quarantine, "quarantine"},
                                                       {UnknownEvents::admit, "admit"}};
 constexpr EnumName<SecretReference::Kind> kSecretKinds[] = {{SecretReference::Kind::none, "none"},
@@ -130,9 +133,18 @@ Value write(const DestinationConfig& config) {
       .take();
 }
 
+Value write(const Guards& guards) {
+  Object object;
+  if (guards.change_share_per_million)
+    object.add("change_share_per_million", std::int64_t{*guards.change_share_per_million});
+  if (guards.change_count) object.add("change_count", static_cast<std::int64_t>(*guards.change_count));
+  if (guards.size_min > 0) object.add("size_min", static_cast<std::int64_t>(guards.size_min));
+  return object.add("safe_side", name_of(kSafeSides, guards.safe_side)).take();
+}
+
 Value write(const SyncConfig& config) {
-  return Object()
-      .add("name", config.name)
+  Object object;
+  object.add("name", config.name)
       .add("segment", config.segment)
       .add("destination", config.destination)
       .add("effect", name_of(kEffects, config.effect))
@@ -146,8 +158,10 @@ Value write(const SyncConfig& config) {
       .add("holdout_salt", config.holdout_salt)
       .add("audience_id", config.audience_id)
       .add("settings", write_map(config.settings))
-      .add("batch_age_max_ms", config.batch_age_max.count)
-      .take();
+      .add("batch_age_max_ms", config.batch_age_max.count);
+  if (config.guards != Guards::of(config.effect)) object.add("guards", write(config.guards));
+  if (!config.twin.empty()) object.add("twin", config.twin);
+  return object.take();
 }
 
 // The members of a JSON object, each named in the error where it is missing or of another kind.
@@ -308,8 +322,25 @@ Result<IdentifierKind> read_identifier(const Value& value) {
 
 Result<Cadence> read_cadence(const Value& value) { return parse_cadence(value.string); }
 
+constexpr std::int64_t kShareMost = 999'999;
+
+Result<Guards> read_guards(const Value& value) {
+  constexpr std::int64_t kPeopleMost = UINT32_MAX;
+  const Members members = TRY(Members::of(value, "guards"));
+  Guards guards;
+  if (members.has("change_share_per_million")) {
+    guards.change_share_per_million =
+        static_cast<std::uint32_t>(TRY(members.integer("change_share_per_million", 1, kShareMost)));
+  }
+  if (members.has("change_count"))
+    guards.change_count = static_cast<std::uint64_t>(TRY(members.integer("change_count", 1, kPeopleMost)));
+  if (members.has("size_min"))
+    guards.size_min = static_cast<std::uint64_t>(TRY(members.integer("size_min", 1, kPeopleMost)));
+  guards.safe_side = TRY(members.choice("safe_side", kSafeSides));
+  return guards;
+}
+
 Result<SyncConfig> read_sync(const Value& value) {
-  constexpr std::int64_t kShareMost = 999'999;
   const Members members = TRY(Members::of(value, "a sync"));
   SyncConfig config;
   config.name = TRY(members.text("name"));
@@ -326,6 +357,9 @@ Result<SyncConfig> read_sync(const Value& value) {
   config.audience_id = TRY(members.text("audience_id"));
   config.settings = TRY(members.part("settings", Value::Kind::object, read_map));
   config.batch_age_max = Millis { TRY(members.integer("batch_age_max_ms", 0, kHour.count)) };
+  config.guards = Guards::of(config.effect);
+  if (members.has("guards")) config.guards = TRY(members.part("guards", Value::Kind::object, read_guards));
+  if (members.has("twin")) config.twin = TRY(members.text("twin"));
   return config;
 }
 

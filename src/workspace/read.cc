@@ -1,6 +1,7 @@
 #include "workspace/read.h"
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <set>
 
@@ -60,6 +61,8 @@ class Reader {
   void settings(Fields& fields, std::map<std::string, std::string>& out, std::map<std::string, Spot>& sites);
   void credentials(Fields& fields, DestinationConfig& config, DestinationSite& site);
   void holdout(Fields& fields, SyncConfig& config);
+  void guards(Fields& fields, SyncConfig& config);
+  void max_change(const YamlNode& node, Guards& guards);
   void identifiers(Fields& fields, SyncConfig& config, SyncSite& site);
   template <class T>
   bool is_first(const std::vector<T>& others, const std::string& text, const Spot& spot,
@@ -526,6 +529,61 @@ void Reader::identifiers(Fields& fields, SyncConfig& config, SyncSite& site) {
   }
 }
 
+// "20%", "5000", or both in a list.
+void Reader::max_change(const YamlNode& node, Guards& guards) {
+  for (const YamlNode& item : one_or_many(node)) {
+    const std::string text = scalar_text(item, "`max_change`", problems_).value_or("");
+    if (text.empty()) continue;
+    std::uint32_t count = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), count);
+    const bool is_count = failure == std::errc() && end == text.data() + text.size() && count > 0;
+    const Result<std::uint32_t> share = parse_share(text);
+    const bool is_share = share && *share > 0;
+    if ((is_count && guards.change_count) || (is_share && guards.change_share_per_million)) {
+      problems_.error(item.spot, "`max_change` is given twice", "name one share and one count at most");
+    } else if (is_count) {
+      guards.change_count = count;
+    } else if (is_share) {
+      guards.change_share_per_million = *share;
+    } else {
+      problems_.error(item.spot, fmt::format("{} is no `max_change`", in_quotes(text)),
+                      "write a share of the members (20%), a number of people (5000), or both: [20%, 5000]");
+    }
+  }
+}
+
+void Reader::guards(Fields& fields, SyncConfig& config) {
+  config.guards = Guards::of(config.effect);
+  const YamlNode* node = fields.find("guards");
+  if (node == nullptr) return;
+  if (node->kind == YamlNode::Kind::scalar && node->text == "none") {
+    config.guards = {};
+    return;
+  }
+  Fields given(*node, "`guards`", problems_);
+  if (!given.usable()) return;
+  Guards guards;
+  guards.safe_side = given.choice("safe_side", config.guards.safe_side,
+                                  {{"none", Guards::SafeSide::none},
+                                   {"additions", Guards::SafeSide::additions},
+                                   {"removals", Guards::SafeSide::removals}});
+  if (const YamlNode* change = given.find("max_change")) max_change(*change, guards);
+  if (const YamlNode* empty = given.find("never_empty")) {
+    if (scalar_boolean(*empty, "`never_empty`", problems_).value_or(false)) guards.size_min = 1;
+  }
+  if (const std::string text = given.text("min_size"); !text.empty()) {
+    std::uint32_t size = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), size);
+    if (failure != std::errc() || end != text.data() + text.size() || size == 0) {
+      problems_.error(given.spot_of("min_size"), fmt::format("{} is no `min_size`", in_quotes(text)),
+                      "write a whole number of people, such as 1000");
+    }
+    guards.size_min = std::max<std::uint64_t>(guards.size_min, size);
+  }
+  given.finish();
+  config.guards = guards;
+}
+
 void Reader::sync(const YamlNode& node) {
   Fields fields(node, "a sync", problems_);
   if (!fields.usable()) return;
@@ -562,6 +620,8 @@ void Reader::sync(const YamlNode& node) {
   holdout(fields, config);
   if (config.holdout_salt.empty()) config.holdout_salt = config.name;
   config.audience_id = fields.text("audience_id");
+  guards(fields, config);
+  config.twin = fields.text("twin");
   settings(fields, config.settings, site.settings);
   if (const auto age = duration(fields, "batch_age_max")) {
     config.batch_age_max = *age;
@@ -578,6 +638,7 @@ void Reader::sync(const YamlNode& node) {
   site.effect = fields.spot_of("effect");
   site.holdout = fields.spot_of("holdout");
   site.audience_id = fields.spot_of("audience_id");
+  site.twin = fields.spot_of("twin");
   if (config.name.empty() || !is_first(workspace_.syncs, config.name, site.name, "sync",
                                        [&](std::size_t i) { return draft_.syncs[i].name; })) {
     return;

@@ -31,6 +31,7 @@ struct SyncSite {
   Spot effect;
   Spot holdout;
   Spot audience_id;
+  Spot twin;
   std::vector<Spot> identifiers;
   std::vector<Spot> exclusions;
   std::map<std::string, Spot> settings;

@@ -89,6 +89,27 @@ struct Cadence {
   std::string cron;  // five fields, in the workspace's time zone
 };
 
+// Limits on how fast and how small a sync's audience may become by itself; delivery/guard.h says how they
+// are kept.
+struct Guards {
+  // The changes that are never held.
+  enum class SafeSide : unsigned char { none, additions, removals };
+  std::optional<std::uint32_t> change_share_per_million;  // of the members, within an hour, each way
+  std::optional<std::uint64_t> change_count;              // people, within an hour, each way
+  std::uint64_t size_min = 0;                             // 0: none; of `never_empty`, 1
+  SafeSide safe_side = SafeSide::none;
+
+  bool operator==(const Guards&) const = default;
+  // What a sync has that says nothing. A list that stops ads is never to lose more than half at a stroke.
+  static Guards of(Effect effect) {
+    if (effect == Effect::target) return {};
+    return {.change_share_per_million = 500'000,
+            .change_count = {},
+            .size_min = 0,
+            .safe_side = SafeSide::additions};
+  }
+};
+
 struct SyncConfig {
   std::string name;
   std::string segment;
@@ -103,6 +124,8 @@ struct SyncConfig {
   std::string audience_id;                      // empty: Tailrace creates the audience
   std::map<std::string, std::string> settings;  // destination-specific, such as audience_name
   Millis batch_age_max{250};                    // realtime: the longest a change waits for company
+  Guards guards;
+  std::string twin;  // of a target sync: the suppress sync that takes those who leave it; may be empty
 };
 
 struct Workspace {

@@ -396,6 +396,60 @@ TEST(Property, may_be_a_number_that_comes_as_a_string) {
         << wrong;
 }
 
+TEST(Sync, has_the_guards_it_names_and_no_others) {
+  const auto guards = [](const std::string& text) {
+    const Loaded loaded =
+        Folder().with("syncs/buyers.yaml", "name: Stop\nsegment: Buyers\ndestination: Ads\n" + text).load();
+    EXPECT_TRUE(loaded.ok()) << text;
+    const auto again = from_value(to_value(loaded.workspace));
+    EXPECT_EQ(again->syncs.front().guards, loaded.workspace.syncs.front().guards) << text;
+    return loaded.workspace.syncs.front().guards;
+  };
+  EXPECT_EQ(guards("effect: suppress\n"), Guards::of(Effect::suppress));
+  EXPECT_EQ(guards("effect: suppress\nguards: none\n"), Guards{});
+  EXPECT_EQ(guards("effect: target\n"), Guards{});
+  EXPECT_EQ(
+      guards("effect: target\nguards: {max_change: [20%, 5000], min_size: 1000, safe_side: removals}\n"),
+      (Guards{.change_share_per_million = 200'000,
+              .change_count = 5'000,
+              .size_min = 1'000,
+              .safe_side = Guards::SafeSide::removals}));
+  EXPECT_EQ(guards("effect: suppress\nguards: {never_empty: true}\n"),
+            (Guards{.change_share_per_million = {},
+                    .change_count = {},
+                    .size_min = 1,
+                    .safe_side = Guards::SafeSide::additions}));
+}
+
+TEST(Sync, has_guards_that_can_be_read) {
+  const auto problems = [](const std::string& guards) {
+    return sync_problems("effect: suppress\nguards: " + guards + "\n");
+  };
+  EXPECT_THAT(problems("{max_change: many}"), HasSubstr("write a share of the members (20%)"));
+  EXPECT_THAT(problems("{max_change: 0}"), HasSubstr("\"0\" is no `max_change`"));
+  EXPECT_THAT(problems("{max_change: [1%, 2%]}"), HasSubstr("given twice"));
+  EXPECT_THAT(problems("{min_size: -5}"), HasSubstr("a whole number of people"));
+  EXPECT_THAT(problems("{min_size: 99999999999}"), HasSubstr("a whole number of people"));
+  EXPECT_THAT(problems("{least: 5}"), HasSubstr("least"));
+  EXPECT_THAT(problems("some"), HasSubstr("`guards`"));
+}
+
+TEST(Sync, names_as_its_twin_a_sync_that_suppresses) {
+  EXPECT_THAT(sync_problems("effect: suppress\ntwin: Stop\n"),
+              HasSubstr("a sync that suppresses names no twin"));
+  EXPECT_THAT(sync_problems("effect: target\nconsent: ads\ntwin: Stopp\n"),
+              HasSubstr("there is no sync \"Stopp\""));
+  EXPECT_THAT(sync_problems("effect: target\nconsent: ads\ntwin: Stop\n"),
+              HasSubstr("the sync \"Stop\" does not suppress"));
+  const auto twins = [](const std::string& name) {
+    return "name: " + name +
+           "\nsegment: Buyers\ndestination: Ads\neffect: target\nconsent: ads\ntwin: Stop\n";
+  };
+  const Loaded loaded = Folder().with("syncs/a.yaml", twins("A")).with("syncs/b.yaml", twins("B")).load();
+  EXPECT_TRUE(loaded.ok());
+  EXPECT_EQ(from_value(to_value(loaded.workspace))->find_sync("A")->twin, "Stop");
+}
+
 TEST(Sync, that_suppresses_has_no_holdout) {
   EXPECT_THAT(sync_problems("effect: suppress\nholdout: 10%\n"),
               HasSubstr("syncs/buyers.yaml:5:10: error: a sync that suppresses has no holdout"));

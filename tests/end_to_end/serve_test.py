@@ -148,6 +148,25 @@ class Serving(unittest.TestCase):
         self.assertEqual(scene.server.stop(), 0)
         self.assertEqual(plan(), served)
 
+    def test_a_careless_edit_is_held_until_released(self):
+        self.scene.send(*(m for n in range(3) for m in (identify(f"u{n}", email=f"person{n}@example.com"), order(f"u{n}", f"o{n}"))))
+        suppressed = lambda: len(self.scene.platform_members("meta", "Purchasers 30d on Meta"))
+        eventually(lambda: suppressed() == 3, self.scene.statuses)
+        self.scene.replace("guards: {max_change: 20%, min_size: 10}", "guards: {never_empty: true}")
+        self.scene.run("apply")
+        self.scene.replace('performed "Order Placed" within 30d', 'performed "Order Placed" at least 9 times within 30d')
+        planned = {r["name"]: r for r in json.loads(self.scene.run("plan", "--format", "json").stdout) if r[""] == "sync"}
+        self.assertEqual(planned["Purchasers 30d on Meta"]["held"], "3 removals would leave 0 people (never_empty)")
+        self.assertIn('hold this back until `tailrace release "Purchasers 30d on Meta"`', self.scene.run("apply").stdout)
+        state = lambda: self.scene.statuses()["Purchasers 30d on Meta"]["state"]
+        eventually(lambda: state().startswith("held: 3 removals"), state)
+        self.assertEqual(suppressed(), 3)
+        self.assertIn("Released: 3 people", self.scene.run("release", "Purchasers 30d on Meta").stdout)
+        eventually(lambda: suppressed() == 0, self.scene.statuses)
+        self.assertTrue(self.scene.statuses()["Purchasers 30d on Google"]["state"].startswith("held: 3 removals"))
+        self.assertIn("holds nothing back", self.scene.run("release", "Purchasers 30d on Meta", code=5).stderr)
+        self.assertIn("no sync", self.scene.run("release", "No such", code=4).stderr)
+
     def test_health_and_metrics(self):
         scene = self.scene
         scene.send(order("u1", "o1"))

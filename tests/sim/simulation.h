@@ -40,6 +40,7 @@ struct Outcome {
   std::uint64_t lost_messages = 0;
   std::uint64_t snapshots = 0;
   std::uint64_t redactions = 0;
+  std::uint64_t releases = 0;  // of what guards held
   std::uint64_t standing = 0;  // identifiers at the platforms in the end
   std::uint64_t timed = 0;     // changes whose latency was looked at
   std::uint64_t members = 0;   // of segments in the end

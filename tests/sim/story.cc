@@ -100,11 +100,21 @@ void add_syncs(Random& random, const std::string& third, workspace::Workspace& w
     }
     if (one_in(random, 3)) sync.consent_purpose = "ads";
     if (sync.effect == workspace::Effect::target && one_in(random, 3)) sync.holdout_per_million = 300'000;
+    if (one_in(random, 3)) sync.guards.change_count = 1 + random.below(3);
+    if (one_in(random, 4)) sync.guards.size_min = 1 + random.below(2);
     workspace.syncs.push_back(std::move(sync));
   };
   add("Winback", "Meta");
   add("VIP", "Google");
   add("Buyers", third);
+  for (workspace::SyncConfig& sync : workspace.syncs) {
+    const auto suppresses = [](const workspace::SyncConfig& other) {
+      return other.effect == workspace::Effect::suppress;
+    };
+    const auto twin = std::ranges::find_if(workspace.syncs, suppresses);
+    if (sync.effect == workspace::Effect::suppress || twin == workspace.syncs.end()) continue;
+    if (one_in(random, 2)) sync.twin = twin->name;
+  }
 }
 
 workspace::Workspace random_workspace_with_syncs(Random& random, const OracleWorld& world,
