@@ -165,6 +165,9 @@ Result<void> BatchBuilder::draft_adds(SyncRun& run, std::span<const PersonId> pe
     // What an unanswered request may have left there stays in the ledger until it is known to be gone.
     item.membership.uploaded = plus(before.uploaded, usable.identifiers);
     draft.changes.push_back({person, item.membership});
+    // Nobody to be added is a member; with no answer outstanding they were refused or have left, if they were
+    // ever here.
+    if (!is_uncertain) draft.changes.back().before = nullptr;
     draft.sent += is_uncertain ? 0 : 1;
     draft.add(std::move(item), std::move(usable.identifiers), profiles[i].golden_id);
   }

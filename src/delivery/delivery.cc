@@ -853,7 +853,7 @@ class Body final : public Delivery {
       const bool accepted = outcomes[i].kind == Outcome::Kind::accepted;
       any_accepted = any_accepted || accepted;
       ++(accepted ? state.accepted : state.rejected);
-      changes.push_back({batch.items[i].person, answered(batch, i, outcomes[i])});
+      changes.push_back({batch.items[i].person, answered(batch, i, outcomes[i]), &batch.items[i].membership});
     }
     if (any_accepted) {
       state.last_success_at = now_;

@@ -33,6 +33,7 @@
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
@@ -271,6 +272,9 @@ rocksdb::Options store_options(rocksdb::Env* environment) {
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.max_file_opening_threads = 1;
+  // Memberships and entries of a batch come in order of person: each is put in beside the one before.
+  options.allow_concurrent_memtable_write = false;  // there is one writer, and hints need that
+  options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(1));
   if (environment != nullptr) options.env = environment;
   return options;
 }
@@ -365,16 +369,24 @@ class RocksLedger final : public Ledger {
 
   Result<void> write(const std::string& sync, std::span<const MembershipChange> changes,
                      const SyncState& state) override {
-    std::vector<PersonId> people;
-    people.reserve(changes.size());
-    for (const MembershipChange& change : changes) people.push_back(change.person);
-    const auto stored = TRY(find_many(sync, people));
+    TRY(mend());
+    std::vector<PersonId> unknown;
+    for (const MembershipChange& change : changes) {
+      if (!change.before) unknown.push_back(change.person);
+    }
+    const auto stored = TRY(find_many(sync, unknown));
+    std::size_t next_stored = 0;
     std::unordered_map<PersonId, const Membership*> earlier;  // in `changes`, for a person named twice
     rocksdb::WriteBatch batch;
-    for (std::size_t i = 0; i < changes.size(); ++i) {
-      const auto [at, is_new] = earlier.try_emplace(changes[i].person, stored[i] ? &*stored[i] : nullptr);
-      TRY(check(batch_change(batch, sync, at->second, changes[i])));
-      at->second = &changes[i].membership;
+    for (const MembershipChange& change : changes) {
+      const Membership* before = change.before.value_or(nullptr);
+      if (!change.before) {
+        const auto& found = stored[next_stored++];
+        before = found ? &*found : nullptr;
+      }
+      const auto [at, is_new] = earlier.try_emplace(change.person, before);
+      TRY(check(batch_change(batch, sync, at->second, change)));
+      at->second = &change.membership;
     }
     TRY(check(batch.Put(prefix('s', sync), encode_state(state))));
     return commit(batch);

@@ -64,6 +64,9 @@ struct SyncState {
 struct MembershipChange {
   PersonId person;
   Membership membership;
+  // What stands in the ledger, where that is known without looking (nullptr: nothing that holds an
+  // identifier); lent.
+  std::optional<const Membership*> before = std::nullopt;
 };
 
 // After an `io` error the next call opens the store anew: a disk that was full and is no longer needs no
