@@ -23,6 +23,11 @@ Result<void> ask_in_ledger(delivery::Ledger& ledger, const std::string& sync) {
     side->release_asked = side->hold != delivery::GuardSide::Hold::none;
     any = any || side->release_asked;
   }
+  if (state.frozen) {
+    any = true;
+    state.frozen = false;
+    state.baseline = {};
+  }
   if (!any) return fail(Error::Code::conflict, fmt::format("the sync \"{}\" holds nothing back", sync));
   return ledger.write_state(sync, state);
 }

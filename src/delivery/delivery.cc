@@ -46,7 +46,7 @@ struct Connector {
 };
 
 struct Attempt {
-  enum class Kind : unsigned char { batch, token, find, create, measure };
+  enum class Kind : unsigned char { batch, token, find, create, measure, update };
   Kind kind = Kind::batch;
   std::size_t sync = 0;
   std::size_t connector = 0;
@@ -177,6 +177,7 @@ class Body final : public Delivery {
     }
     for (std::size_t i = 0; i < runs_.size(); ++i) {
       close_window(*runs_[i]);
+      update(i, out);
       measure(i, out);
     }
     return out;
@@ -204,6 +205,9 @@ class Body final : public Delivery {
       case Attempt::Kind::measure:
         on_measured(attempt, reply);
         break;
+      case Attempt::Kind::update:
+        on_updated(attempt, reply);
+        break;
       case Attempt::Kind::batch:
         on_batch(attempt, reply);
         break;
@@ -218,8 +222,9 @@ class Body final : public Delivery {
 
   bool idle() const override {
     return std::all_of(runs_.begin(), runs_.end(), [&](const auto& run) {
-      if (run->in_flight > 0 || run->creating || run->measuring) return false;
+      if (run->in_flight > 0 || run->creating || run->measuring || run->updating) return false;
       if (run->stopped() || connectors_[run->connector].token_refused) return true;
+      if (run->plan.has_unexamined() && holds_on(*run).removals) return false;
       return run->active.empty() && run->plan.to_do(holds_on(*run)) == 0 && !run->plan.has_unverified() &&
              !(run->measure_wanted && run->measure_at <= now_);
     });
@@ -264,7 +269,13 @@ class Body final : public Delivery {
       side.release_asked = true;
       people += run.plan.waiting(direction);
     }
-    if (people == 0)
+    const bool was_frozen = std::exchange(run.state.frozen, false);
+    if (was_frozen) {
+      run.state.baseline = {};
+      run.adopt_next = true;
+      TRY(ledger_.write_state(run.name(), run.state));
+    }
+    if (people == 0 && !was_frozen)
       return fail(Error::Code::conflict, fmt::format("the sync \"{}\" holds nothing back", run.name()));
     hold_back(run);
     run.window = std::max(run.window, people);
@@ -286,6 +297,7 @@ class Body final : public Delivery {
     run.protective = run.connection.sync.effect == Effect::suppress ? Direction::add : Direction::remove;
     run.guard = Guard(run.connection.sync.guards);
     run.state = TRY(ledger_.state(run.name()));
+    if (run.state.starts_over) TRY(forget(run));  // the process ended while it was
     bool may_stand = false;
     TRY(ledger_.for_each(run.name(), [&](PersonId person, const Membership& membership) {
       run.plan.load(person, membership);
@@ -367,7 +379,8 @@ class Body final : public Delivery {
     run.held = run.guard.held(Direction::add, standing, run.state.guards);
     const std::string removals = run.guard.held(Direction::remove, standing, run.state.guards);
     if (!removals.empty()) run.held += (run.held.empty() ? "" : "; ") + removals;
-    if (!removals.empty() && !was_held) run.plan.examine_removals();
+    if (run.state.frozen) run.held = "frozen, for its audience drifted: " + run.drift_text;
+    if (!was_held && holds_on(run).removals) run.plan.examine_removals();
     if (was_held && run.held.empty()) alert(run, "no longer held: it goes on", true);
     if (!was_held && !run.held.empty()) {
       alert(run, fmt::format("held: {}. `tailrace plan` shows who; `tailrace release \"{}\"` lets them go",
@@ -379,8 +392,9 @@ class Body final : public Delivery {
     const auto is_held = [&](Direction direction) {
       return run.state.guards.side(direction).hold != GuardSide::Hold::none;
     };
-    Plan::Holds holds{
-        .additions = is_held(Direction::add), .removals = is_held(Direction::remove), .twins = {}};
+    Plan::Holds holds{.additions = run.state.frozen || is_held(Direction::add),
+                      .removals = run.state.frozen || is_held(Direction::remove),
+                      .twins = {}};
     for (const SyncRun* twin : run.twins) holds.twins.push_back(&twin->plan);
     return holds;
   }
@@ -388,7 +402,7 @@ class Body final : public Delivery {
   void hold_back(SyncRun& run) {
     if (!run.desired_known || !run.blocked.empty()) return;
     const Plan::Holds before = holds_on(run);  // of rules that may be gone
-    if (run.guard.any() || before.additions || before.removals) judge_guards(run);
+    if (run.guard.any() || before.additions || before.removals || !run.held.empty()) judge_guards(run);
     if (run.plan.has_unexamined() && holds_on(run).removals) find_departed(run);
     if (!run.too_small.isEmpty() && has_come(run.ask_again_at)) {
       run.ask_again_at = kNever;
@@ -420,6 +434,7 @@ class Body final : public Delivery {
 
   void prepare(SyncRun& run) {
     if (!run.desired_known || !run.blocked.empty()) return;
+    if (run.start_over_wanted && run.active.empty()) start_over(run);
     if (run.plan.has_unverified()) verify_some(run);
     const std::uint64_t ready = run.ready();
     if (run.flush) {
@@ -1053,6 +1068,16 @@ class Body final : public Delivery {
 
   void measure(std::size_t sync, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
+    const bool may_look = run.desired_known && !run.state.audience_id.empty() && !run.measuring;
+    if (!run.inspect_at)
+      run.inspect_at = (run.state.measured_at.ms > 0 ? run.state.measured_at : now_) + options_.inspect_every;
+    if (may_look && has_come(*run.inspect_at)) {
+      // Where it cannot be asked, no token is fetched for it either.
+      const bool can_be_asked =
+          run.connection.destination->encode_measure(run.state.audience_id, context(run)).has_value();
+      run.measure_wanted = run.measure_wanted || can_be_asked;
+      if (!can_be_asked) run.inspect_at = kNever;
+    }
     if (!run.measure_wanted || run.measuring || run.stopped() || !run.active.empty()) return;
     if (!has_come(run.measure_at) || !has_come(run.held_back_until) || !may_speak(connector_of(run)) ||
         !has_token(sync, out) || !may_speak(connector_of(run)))
@@ -1072,18 +1097,142 @@ class Body final : public Delivery {
   void on_measured(const Attempt& attempt, const Result<HttpResponse>& response) {
     SyncRun& run = *runs_[attempt.sync];
     run.measuring = false;
+    run.inspect_at = now_ + options_.inspect_every;
     if (!response) return;
     auto measured = run.connection.destination->decode_measure(*response);
     if (!measured) return;
-    // Platforms count late: ask again until the answer stays the same.
-    const bool same = run.state.measured && run.state.measured->size == measured->size &&
-                      run.state.measured->match_rate == measured->match_rate &&
-                      run.state.measured->detail == measured->detail;
-    run.measure_wanted = !same;
-    run.state.measured = std::move(*measured);
-    run.state.measured_at = now_;
+    look_for_drift(run, *measured);
+    run.measure_wanted = false;
+    if (!measured->gone) {
+      // Platforms count late: ask again until the answer stays the same.
+      const bool same = run.state.measured && run.state.measured->size == measured->size &&
+                        run.state.measured->match_rate == measured->match_rate &&
+                        run.state.measured->detail == measured->detail;
+      run.measure_wanted = !same;
+      run.state.measured = std::move(*measured);
+      run.state.measured_at = now_;
+    }
     if (auto written = ledger_.write_state(run.name(), run.state); !written)
       ledger_failed(run, written.error());
+  }
+
+  // --- drift
+
+  void look_for_drift(SyncRun& run, const destinations::Measurement& measured) {
+    const std::uint64_t delivered = run.plan.delivered();
+    auto drift = run.adopt_next ? std::vector<Drift>() : drift_of(run.state.baseline, measured, delivered);
+    std::vector<Drift::Kind> kinds;
+    std::string text;
+    for (const Drift& each : drift) {
+      kinds.push_back(each.kind);
+      text += (text.empty() ? "" : "; ") + each.text;
+    }
+    const bool is_new = kinds != run.drift;
+    if (is_new && !drift.empty()) alert(run, "drifted: " + text);
+    if (is_new && drift.empty()) alert(run, "is as it should be again at its platform", true);
+    run.drift = std::move(kinds);
+    run.drift_text = std::move(text);
+    if (run.drift.empty()) {
+      run.state.baseline = run.adopt_next ? adopted(run.state.baseline, measured, delivered)
+                                          : followed(run.state.baseline, measured, delivered);
+      run.adopt_next = false;
+    } else {
+      follow_policy(run, measured, delivered);
+    }
+  }
+
+  void follow_policy(SyncRun& run, const destinations::Measurement& measured, std::uint64_t delivered) {
+    const auto has = [&](Drift::Kind kind) { return std::ranges::find(run.drift, kind) != run.drift.end(); };
+    const bool is_ours = run.connection.sync.audience_id.empty();  // made by us, not named by its id
+    switch (run.connection.sync.drift) {
+      case workspace::DriftPolicy::alert:
+        return;
+      case workspace::DriftPolicy::adopt:
+        if (has(Drift::Kind::gone)) return;
+        run.state.baseline = adopted(run.state.baseline, measured, delivered);
+        run.drift.clear();
+        run.drift_text.clear();
+        return;
+      case workspace::DriftPolicy::freeze:
+        run.state.frozen = true;
+        return;
+      case workspace::DriftPolicy::reassert:
+        run.update_wanted = is_ours && has(Drift::Kind::edited);
+        run.start_over_wanted = is_ours && has(Drift::Kind::gone);
+        return;
+    }
+  }
+
+  // The audience is gone: another is made, and everybody goes into that.
+  void start_over(SyncRun& run) {
+    run.start_over_wanted = false;
+    run.state.starts_over = true;
+    run.state.audience_id.clear();
+    run.state.baseline = {};
+    run.state.measured.reset();
+    run.state.guards.filled = false;
+    auto forgotten = ledger_.write_state(run.name(), run.state);
+    if (forgotten) forgotten = forget(run);
+    if (!forgotten) {
+      run.start_over_wanted = true;
+      return ledger_failed(run, forgotten.error());
+    }
+    run.plan.forget_standing();
+    run.too_small = Roaring();
+    run.sought = false;
+    run.find_page.clear();
+    run.flush = true;
+    run.drift.clear();
+    run.drift_text.clear();
+  }
+
+  // Of a sync that starts over: nobody stands at the platform.
+  Result<void> forget(SyncRun& run) {
+    std::vector<PersonId> standing;
+    TRY(ledger_.for_each(run.name(), [&](PersonId person, const Membership& membership) {
+      if (!membership.uploaded.empty() || membership.state != Membership::State::left)
+        standing.push_back(person);
+    }));
+    run.state.starts_over = false;
+    constexpr std::size_t kAtATime = 5'000;
+    for (std::size_t first = 0; first < standing.size(); first += kAtATime) {
+      const auto people = std::span(standing).subspan(first, std::min(kAtATime, standing.size() - first));
+      auto memberships = TRY(ledger_.find_many(run.name(), people));
+      std::vector<MembershipChange> changes;
+      for (std::size_t i = 0; i < people.size(); ++i) {
+        Membership& membership = *memberships[i];
+        membership.state = Membership::State::left;
+        membership.uploaded.clear();
+        membership.unanswered = false;
+        membership.acknowledged_at = now_;
+        membership.reason.clear();
+        changes.push_back({people[i], std::move(membership)});
+      }
+      SyncState state = run.state;
+      state.starts_over = first + kAtATime < standing.size();
+      TRY(ledger_.write(run.name(), changes, state));
+    }
+    return ledger_.write_state(run.name(), run.state);
+  }
+
+  void update(std::size_t sync, std::vector<Send>& out) {
+    SyncRun& run = *runs_[sync];
+    if (!run.update_wanted || run.updating || run.stopped() || !may_speak(connector_of(run)) ||
+        !has_token(sync, out) || !may_speak(connector_of(run)))
+      return;
+    run.update_wanted = false;
+    auto request = run.connection.destination->encode_update(run.state.audience_id, context(run));
+    if (!request) return;
+    run.updating = true;
+    connector_of(run).rate.on_send(now_);
+    push({.kind = Attempt::Kind::update, .sync = sync, .connector = run.connector}, std::move(*request), out);
+  }
+
+  // Whether it helped is seen when the audience is looked at again.
+  void on_updated(const Attempt& attempt, const Result<HttpResponse>& response) {
+    SyncRun& run = *runs_[attempt.sync];
+    run.updating = false;
+    if (response && run.connection.destination->decode_update(*response)) run.measure_wanted = true;
   }
 
   // --- status
@@ -1146,6 +1295,7 @@ class Body final : public Delivery {
       return waiting(std::max({run.create_at, run.held_back_until, connector.rate.paused_until()}),
                      run.waiting_for);
     if (!run.held.empty()) return "held: " + run.held;
+    if (!run.drift_text.empty()) return "drifted: " + run.drift_text;
     if (!run.active.empty() || run.window > 0) return "sending";
     for (const SyncRun* twin : run.twins) {
       if (run.plan.waits_for(twin->plan))

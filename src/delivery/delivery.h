@@ -81,6 +81,7 @@ struct Options {
   Millis retry_base{500};
   Millis retry_cap{5 * 60 * 1000};
   Millis measure_every{60 * 1000};
+  Millis inspect_every{6 * 60 * 60 * 1000};  // an audience to which nothing is sent is looked at so often
   // Requests of one sync at a time. One place is kept free for protective changes. No two of them speak of
   // the same person.
   std::uint32_t in_flight_per_sync = 2;

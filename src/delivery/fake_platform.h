@@ -65,9 +65,17 @@ class FakeDestination : public destinations::Destination {
     return HttpRequest{"GET", "/measure", {}, "measure " + audience};
   }
   Result<destinations::Measurement> decode_measure(const HttpResponse& response) const override {
+    destinations::Measurement measured;
+    measured.gone = response.status == 404;
+    if (measured.gone) return measured;
     if (response.status != 200) return fail(Error::Code::unavailable, "down");
-    return destinations::Measurement{
-        .size = std::stoll(response.body), .match_rate = std::nullopt, .detail = {}};
+    measured.size = std::stoll(response.body);
+    measured.name = response.headers.get("Name").value_or("");
+    return measured;
+  }
+  std::optional<HttpRequest> encode_update(const std::string& audience,
+                                           const destinations::Context&) const override {
+    return HttpRequest{"POST", "/update", {}, "update " + audience};
   }
 
   HttpRequest encode(const destinations::Batch& batch, const destinations::Context& context) const override {
@@ -115,6 +123,8 @@ struct FakePlatform {
   std::set<std::string> poison;  // identifiers that make a whole addition fail
   bool names_culprits = false;
   std::string audience_size = "0";
+  std::string name = "ours";
+  bool gone = false;
 
   static bool is_batch(const HttpRequest& request) {
     return request.body.starts_with("add ") || request.body.starts_with("remove ");
@@ -122,8 +132,17 @@ struct FakePlatform {
 
   HttpResponse handle(const HttpRequest& request) {
     if (request.body == "token") return {200, {}, "token-1"};
-    if (request.body == "create") return {200, {}, "aud-new"};
-    if (request.body.starts_with("measure")) return {200, {}, audience_size};
+    if (request.body == "create") {
+      gone = false;
+      audiences.clear();
+      return {200, {}, "aud-new"};
+    }
+    if (request.body.starts_with("measure") && gone) return {404, {}, ""};
+    if (request.body.starts_with("measure")) return {200, {{"Name", name}}, audience_size};
+    if (request.body.starts_with("update")) {
+      name = "ours";
+      return {200, {}, ""};
+    }
     std::istringstream lines(request.body);
     std::string line, outcomes;
     std::getline(lines, line);

@@ -16,8 +16,11 @@
 //   identifier = u8 kind, u8 hashed, u16 normalisation version, text value
 //   state      = text audience id, u64 sent, u64 accepted, u64 rejected, u64 next batch id,
 //                time last success, text stopped reason, u8 is measured, measurement, time measured,
-//                text destination (absent in what format 1 wrote), guards (absent in 1 and 2)
+//                text destination (absent in what format 1 wrote), guards, baseline, u8 frozen, u8 starts
+//                over (these absent in 1 and 2)
 //   guards     = side of additions, side of removals, u64 slot, u8 filled
+//   baseline   = u8 known, text name, text description, u8 has retention, u64 days, text flag, u64 delivered,
+//                u64 size, u64 strangers
 //   side       = u8 hold, time held, u8 release asked, u64 released, 12 of u32 recent
 //   measurement= u8 has size, u64 size, u8 has rate, u64 rate (bits of a double), text detail
 //
@@ -161,6 +164,33 @@ GuardSide read_side(Reader& reader) {
   return side;
 }
 
+void put_baseline(std::string& out, const Baseline& baseline) {
+  put(out, static_cast<std::uint8_t>(baseline.known));
+  put_text(out, baseline.name);
+  put_text(out, baseline.description);
+  put(out, static_cast<std::uint8_t>(baseline.retention_days.has_value()));
+  put(out, static_cast<std::uint64_t>(baseline.retention_days.value_or(0)));
+  put_text(out, baseline.flag);
+  put(out, baseline.delivered);
+  put(out, static_cast<std::uint64_t>(baseline.size));
+  put(out, static_cast<std::uint64_t>(baseline.strangers));
+}
+
+Baseline read_baseline(Reader& reader) {
+  Baseline baseline;
+  baseline.known = reader.flag();
+  baseline.name = reader.text();
+  baseline.description = reader.text();
+  const bool has_retention = reader.flag();
+  const auto days = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+  if (has_retention) baseline.retention_days = days;
+  baseline.flag = reader.text();
+  baseline.delivered = reader.number<std::uint64_t>();
+  baseline.size = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+  baseline.strangers = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+  return baseline;
+}
+
 std::string encode_state(const SyncState& state) {
   std::string out;
   put_text(out, state.audience_id);
@@ -183,6 +213,9 @@ std::string encode_state(const SyncState& state) {
   put_side(out, state.guards.removals);
   put(out, static_cast<std::uint64_t>(state.guards.slot));
   put(out, static_cast<std::uint8_t>(state.guards.filled));
+  put_baseline(out, state.baseline);
+  put(out, static_cast<std::uint8_t>(state.frozen));
+  put(out, static_cast<std::uint8_t>(state.starts_over));
   return out;
 }
 
@@ -213,6 +246,9 @@ std::optional<SyncState> decode_state(std::string_view bytes) {
     state.guards.removals = read_side(reader);
     state.guards.slot = static_cast<std::int64_t>(reader.number<std::uint64_t>());
     state.guards.filled = reader.flag();
+    state.baseline = read_baseline(reader);
+    state.frozen = reader.flag();
+    state.starts_over = reader.flag();
   }
   if (!reader.ok()) return std::nullopt;
   return state;

@@ -18,6 +18,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "delivery/drift.h"
 #include "delivery/guard.h"
 #include "destinations/destination.h"
 
@@ -59,6 +60,9 @@ struct SyncState {
   std::optional<destinations::Measurement> measured;
   Time measured_at;
   GuardState guards;
+  Baseline baseline;
+  bool frozen = false;       // by drift, until released
+  bool starts_over = false;  // its audience is gone: what stood there is being forgotten
 };
 
 struct MembershipChange {

@@ -165,6 +165,7 @@ TEST_F(LedgerTest, a_store_from_a_newer_version_is_refused_with_the_mend) {
 
 TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format_3) {
   constexpr std::size_t kGuards = 2 * (1 + 8 + 1 + 8 + 12 * 4) + 8 + 1;
+  constexpr std::size_t kBaseline = 1 + 4 + 4 + 1 + 8 + 4 + 8 + 8 + 8 + 1 + 1;
   constexpr std::size_t kDestination = 4 + 4;
   for (const char version : {'\1', '\2'}) {
     SyncState state;
@@ -175,7 +176,7 @@ TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format
     ledger.reset();
     const std::string key("s\0\0\0\1s", 6);
     std::string bytes = raw(key);
-    bytes.resize(bytes.size() - kGuards - (version == '\1' ? kDestination : 0));
+    bytes.resize(bytes.size() - kGuards - kBaseline - (version == '\1' ? kDestination : 0));
     overwrite(key, bytes);
     overwrite("version", std::string("\0\0\0", 3) + version);
     ledger = *Ledger::open(directory.path());
@@ -198,9 +199,20 @@ TEST_F(LedgerTest, what_guards_hold_and_have_counted_is_kept) {
                            .release_asked = true,
                            .released = 3,
                            .recent = {}};
+  state.baseline = {.known = true,
+                    .name = "VIP",
+                    .description = "best",
+                    .retention_days = 540,
+                    .flag = "CLOSED",
+                    .delivered = 1,
+                    .size = 2,
+                    .strangers = 3};
+  state.frozen = true;
   ASSERT_TRUE(ledger->write_state("s", state));
   reopen();
   EXPECT_EQ(ledger->state("s")->guards, state.guards);
+  EXPECT_EQ(ledger->state("s")->baseline, state.baseline);
+  EXPECT_TRUE(ledger->state("s")->frozen);
 }
 
 TEST_F(LedgerTest, a_second_owner_is_refused) {

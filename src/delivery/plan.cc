@@ -205,6 +205,15 @@ void Plan::refuse_removal(PersonId person) {
   settle(person);
 }
 
+void Plan::forget_standing() {
+  for (Roaring* flags :
+       {&member_, &uncertain_, &rejected_, &without_identifier_, &withdrawn_, &removal_refused_,
+        &extension_refused_, &reduction_refused_, &changed_, &unverified_, &parked_})
+    *flags = Roaring();
+  to_add_ = desired_;
+  to_remove_ = Roaring();
+}
+
 void Plan::ask_again(PersonId person) {
   removal_refused_.remove(person.value);
   refresh(person);

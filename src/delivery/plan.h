@@ -113,6 +113,8 @@ class Plan {
   void examine_removals() { unexamined_ |= to_remove_; }
   bool has_unexamined() const { return !unexamined_.isEmpty(); }
   std::vector<PersonId> take_unexamined(std::size_t people_max);
+  // Nobody stands anywhere any more, and nobody was refused.
+  void forget_standing();
   void examine(PersonId person) { unexamined_.add(person.value); }
   void mark_departed(PersonId person) { departed_.add(person.value); }
   bool is_departed(PersonId person) const { return departed_.contains(person.value); }

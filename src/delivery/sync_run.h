@@ -120,6 +120,14 @@ struct SyncRun {
   Time create_at = kForeverAgo;
   std::uint32_t create_failures = 0;
 
+  std::optional<Time> inspect_at;  // when the audience is looked at though nothing changed
+  std::vector<Drift::Kind> drift;  // as it was seen last
+  std::string drift_text;
+  bool adopt_next = false;  // what is seen next is taken as it is
+  bool update_wanted = false;
+  bool updating = false;
+  bool start_over_wanted = false;
+
   bool measure_wanted = false;
   bool measuring = false;
   Time measure_at = kForeverAgo;

@@ -126,6 +126,10 @@ std::optional<HttpRequest> Destination::encode_create(const Context&) const { re
 Result<std::string> Destination::decode_create(const HttpResponse&) const {
   return invalid("this destination has no audiences to create");
 }
+std::optional<HttpRequest> Destination::encode_update(const std::string&, const Context&) const {
+  return std::nullopt;
+}
+Result<void> Destination::decode_update(const HttpResponse&) const { return {}; }
 std::optional<HttpRequest> Destination::encode_measure(const std::string&, const Context&) const {
   return std::nullopt;
 }

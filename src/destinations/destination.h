@@ -127,6 +127,11 @@ struct Measurement {
   std::optional<std::int64_t> size;
   std::optional<double> match_rate;  // 0..1, the platform's own estimate
   std::string detail;                // in its own words: "1000-1100", "31-40 %"
+  bool gone = false;                 // there is no such audience, or none we may see
+  std::string name = {};
+  std::string description = {};
+  std::optional<std::int64_t> retention_days = {};
+  std::string flag = {};  // why it is not used as it should be: code words and numbers, never free text
 };
 
 class Destination {
@@ -171,7 +176,12 @@ class Destination {
   virtual HttpRequest encode(const Batch& batch, const Context& context) const = 0;
   virtual Reply decode(const Batch& batch, const HttpResponse& response) const = 0;
 
-  // Size and match rate. Missing: it cannot be asked.
+  // Gives the audience its name and description again. Missing: they cannot be changed.
+  virtual std::optional<HttpRequest> encode_update(const std::string& audience_id,
+                                                   const Context& context) const;
+  virtual Result<void> decode_update(const HttpResponse& response) const;
+
+  // Size, match rate, and how it is described. Missing: it cannot be asked.
   virtual std::optional<HttpRequest> encode_measure(const std::string& audience_id,
                                                     const Context& context) const;
   virtual Result<Measurement> decode_measure(const HttpResponse& response) const;

@@ -7,7 +7,7 @@
 //   add to 2384 as batch 7                 people, one a line; prints the request
 //     crm-1 email=Ada@Example.com phone=+442079460018 at 2026-03-01T10:00:00Z
 //   remove from 2384 as batch 7
-//   create | measure 2384 | token          prints the request
+//   create | measure 2384 | update 2384 | token   prints the request
 //   answer to add of 3                     then an HTTP answer; prints what it means for three people
 //                                          who have one e-mail each (`answer to add of 3x2`: two each)
 //   answer to create | measure | token
@@ -80,9 +80,15 @@ std::string print(const Reply& reply) {
 }
 
 std::string print(const Measurement& measured) {
-  return fmt::format(
+  if (measured.gone) return "gone";
+  std::string text = fmt::format(
       "size {}, match rate {}, detail \"{}\"", measured.size ? fmt::format("{}", *measured.size) : "unknown",
       measured.match_rate ? fmt::format("{:.4f}", *measured.match_rate) : "unknown", measured.detail);
+  if (!measured.name.empty()) text += fmt::format("\nname \"{}\"", measured.name);
+  if (!measured.description.empty()) text += fmt::format("\ndescription \"{}\"", measured.description);
+  if (measured.retention_days) text += fmt::format("\nretention {} days", *measured.retention_days);
+  if (!measured.flag.empty()) text += "\nflagged: " + measured.flag;
+  return text;
 }
 
 std::string print(const Error& error) {
@@ -101,6 +107,7 @@ class GoldenCase {
     if (command == "add" || command == "remove") return print(encode(in, command));
     if (command == "create") return print(destination_.encode_create(context()).value());
     if (command == "token") return print(destination_.encode_token(given_.config, given_.now).value());
+    if (command == "update") return print(destination_.encode_update(rest_of(in), context()).value());
     if (command == "measure") return print(destination_.encode_measure(rest_of(in), context()).value());
     if (command == "answer") return decode(in);
     if (command == "normalise") return normalise(in);

@@ -55,6 +55,10 @@ struct EnumName {
 constexpr EnumName<Lifecycle> kLifecycles[] = {
     {Lifecycle::draft, "draft"}, {Lifecycle::active, "active"}, {Lifecycle::retired, "retired"}};
 constexpr EnumName<Effect> kEffects[] = {{Effect::target, "target"}, {Effect::suppress, "suppress"}};
+constexpr EnumName<DriftPolicy> kDriftPolicies[] = {{DriftPolicy::alert, "alert"},
+                                                    {DriftPolicy::adopt, "adopt"},
+                                                    {DriftPolicy::reassert, "reassert"},
+                                                    {DriftPolicy::freeze, "freeze"}};
 constexpr EnumName<Guards::SafeSide> kSafeSides[] = {{Guards::SafeSide::none, "none"},
                                                      {Guards::SafeSide::additions, "additions"},
                                                      {Guards::SafeSide::removals, "removals"}};
@@ -161,6 +165,7 @@ Value write(const SyncConfig& config) {
       .add("batch_age_max_ms", config.batch_age_max.count);
   if (config.guards != Guards::of(config.effect)) object.add("guards", write(config.guards));
   if (!config.twin.empty()) object.add("twin", config.twin);
+  if (config.drift != DriftPolicy::alert) object.add("drift", name_of(kDriftPolicies, config.drift));
   return object.take();
 }
 
@@ -360,6 +365,7 @@ Result<SyncConfig> read_sync(const Value& value) {
   config.guards = Guards::of(config.effect);
   if (members.has("guards")) config.guards = TRY(members.part("guards", Value::Kind::object, read_guards));
   if (members.has("twin")) config.twin = TRY(members.text("twin"));
+  if (members.has("drift")) config.drift = TRY(members.choice("drift", kDriftPolicies));
   return config;
 }
 

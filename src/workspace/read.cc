@@ -622,6 +622,11 @@ void Reader::sync(const YamlNode& node) {
   config.audience_id = fields.text("audience_id");
   guards(fields, config);
   config.twin = fields.text("twin");
+  config.drift = fields.choice("drift", DriftPolicy::alert,
+                               {{"alert", DriftPolicy::alert},
+                                {"adopt", DriftPolicy::adopt},
+                                {"reassert", DriftPolicy::reassert},
+                                {"freeze", DriftPolicy::freeze}});
   settings(fields, config.settings, site.settings);
   if (const auto age = duration(fields, "batch_age_max")) {
     config.batch_age_max = *age;

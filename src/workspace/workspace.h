@@ -110,6 +110,14 @@ struct Guards {
   }
 };
 
+// What happens when an audience is not as we left it at its platform (delivery/drift.h).
+enum class DriftPolicy : unsigned char {
+  alert,     // it is said, and the sync goes on
+  adopt,     // what the platform says holds from now on
+  reassert,  // a name is given back; an audience that is gone is made anew and filled
+  freeze,    // nothing is sent until `release`
+};
+
 struct SyncConfig {
   std::string name;
   std::string segment;
@@ -125,6 +133,7 @@ struct SyncConfig {
   std::map<std::string, std::string> settings;  // destination-specific, such as audience_name
   Millis batch_age_max{250};                    // realtime: the longest a change waits for company
   Guards guards;
+  DriftPolicy drift = DriftPolicy::alert;
   std::string twin;  // of a target sync: the suppress sync that takes those who leave it; may be empty
 };
 

@@ -417,9 +417,37 @@ HttpRequest encode_measure(const std::string& audience_id, const Context& contex
   return list_request(context, "GET", "userLists/" + percent_encoded(audience_id));
 }
 
+HttpRequest encode_update(const std::string& audience_id, const Context& context) {
+  HttpRequest result = list_request(
+      context, "PATCH", "userLists/" + percent_encoded(audience_id) + "?updateMask=displayName,description");
+  std::string body = R"({"displayName":)";
+  append_json_string(body, context.config.audience_name);
+  body += R"(,"description":)";
+  append_json_string(body, context.config.audience_description);
+  set_json(result, body + "}");
+  return result;
+}
+
+Result<void> decode_update(const HttpResponse& response) {
+  TRY(read_object(response, "renaming the list"));
+  return {};
+}
+
 Result<Measurement> decode_measure(const HttpResponse& response) {
-  const Value answer = TRY(read_object(response, "measuring the list"));
   Measurement result;
+  // A list that is not there is answered as one that may not be seen.
+  result.gone = response.status == 403 || response.status == 404;
+  if (result.gone) return result;
+  const Value answer = TRY(read_object(response, "measuring the list"));
+  result.name = text_member(&answer, "displayName");
+  result.description = text_member(&answer, "description");
+  const std::string_view duration = text_member(&answer, "membershipDuration");  // "46656000s"
+  std::int64_t seconds = 0;
+  const auto [end, failure] = std::from_chars(duration.data(), duration.data() + duration.size(), seconds);
+  if (failure == std::errc() && std::string_view(end, duration.data() + duration.size()) == "s")
+    result.retention_days = seconds / kSecondsPerDay;
+  if (text_member(&answer, "membershipStatus") == "CLOSED")
+    result.flag = fmt::format("membershipStatus CLOSED {}", code_word(text_member(&answer, "closingReason")));
   result.detail = size_detail(member(&answer, "sizeInfo"), result.size);
   const Value* contact = member(member(&answer, "ingestedUserListInfo"), "contactIdInfo");
   const auto percent = integer_member(contact, "matchRatePercentage");

@@ -24,6 +24,7 @@ constexpr std::array<Column, 3> kColumns{{{IdentifierKind::external_id, "EXTERN_
 constexpr std::uint64_t kSessionIdEnd =
     1'000'000'000'000'000'000;  // 18 digits: exact in every JSON reader of ours
 constexpr int kSessionsMeasured = 100;
+constexpr std::int64_t kFlagged = 471;  // operation_status of an audience whose uploads are blocked
 
 std::string setting(const Context& context, std::string_view name) {
   return context.config.setting(std::string(name));
@@ -288,6 +289,15 @@ Result<Value> read_object(const HttpResponse& response, std::string_view what) {
   return failed(what, decode(Batch{}, response));
 }
 
+// The audience was deleted, or the token may not see it: Meta says the same of both.
+bool is_gone(const HttpResponse& response) {
+  const auto answer = json_object(response);
+  if (!answer) return false;
+  const Value* error = member(&*answer, "error");
+  const auto code = integer_member(error, "code");
+  return (code == 100 && integer_member(error, "error_subcode") == 33) || code == 1487366;
+}
+
 std::optional<double> match_rate(const Value& answer) {
   const Value* sessions = member(member(&answer, "sessions"), "data");
   if (sessions == nullptr) return std::nullopt;
@@ -383,15 +393,37 @@ Result<std::string> decode_create(const HttpResponse& response) {
 
 HttpRequest encode_measure(const std::string& audience_id, const Context& context) {
   const std::string fields = fmt::format(
-      "approximate_count_lower_bound,approximate_count_upper_bound,"
+      "name,description,retention_days,operation_status,approximate_count_lower_bound,"
+      "approximate_count_upper_bound,"
       "sessions.limit({}){{session_id,num_received,num_matched}}",
       kSessionsMeasured);
   return request(context, "GET", percent_encoded(audience_id), "fields=" + percent_encoded(fields));
 }
 
+HttpRequest encode_update(const std::string& audience_id, const Context& context) {
+  HttpRequest result = request(context, "POST", percent_encoded(audience_id));
+  Value body = Value::with(Value::Kind::object);
+  body.members.emplace_back("name", Value::of(context.config.audience_name));
+  body.members.emplace_back("description", Value::of(context.config.audience_description));
+  set_json(result, to_json(body));
+  return result;
+}
+
+Result<void> decode_update(const HttpResponse& response) {
+  TRY(read_object(response, "renaming the audience"));
+  return {};
+}
+
 Result<Measurement> decode_measure(const HttpResponse& response) {
-  const Value answer = TRY(read_object(response, "measuring the audience"));
   Measurement result;
+  result.gone = is_gone(response);
+  if (result.gone) return result;
+  const Value answer = TRY(read_object(response, "measuring the audience"));
+  result.name = text_member(&answer, "name");
+  result.description = text_member(&answer, "description");
+  result.retention_days = integer_member(&answer, "retention_days");
+  const auto status = integer_member(member(&answer, "operation_status"), "code");
+  if (status == kFlagged) result.flag = fmt::format("operation_status {}", *status);
   const auto lower = integer_member(&answer, "approximate_count_lower_bound");
   const auto upper = integer_member(&answer, "approximate_count_upper_bound");
   if (lower && *lower >= 0) result.size = *lower;

@@ -31,6 +31,8 @@ Result<Destination::Found> decode_find(const HttpResponse& response, const Confi
 HttpRequest encode_create(const Context& context);
 Result<std::string> decode_create(const HttpResponse& response);
 
+HttpRequest encode_update(const std::string& audience_id, const Context& context);
+Result<void> decode_update(const HttpResponse& response);
 HttpRequest encode_measure(const std::string& audience_id, const Context& context);
 Result<Measurement> decode_measure(const HttpResponse& response);
 

@@ -111,6 +111,13 @@ class MetaCustomAudiences final : public Destination {
   Reply decode(const Batch& batch, const HttpResponse& response) const override {
     return codec::decode(batch, response);
   }
+  std::optional<HttpRequest> encode_update(const std::string& audience_id,
+                                           const Context& context) const override {
+    return codec::encode_update(audience_id, context);
+  }
+  Result<void> decode_update(const HttpResponse& response) const override {
+    return codec::decode_update(response);
+  }
   std::optional<HttpRequest> encode_measure(const std::string& audience_id,
                                             const Context& context) const override {
     return codec::encode_measure(audience_id, context);
