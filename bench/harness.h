@@ -119,6 +119,22 @@ class InProcess {
   engine::Output output_;
 };
 
+// What the engine holds, by part, in bytes per event; the rest of what the process holds is told as one.
+inline void print_memory(const engine::Engine& engine, std::uint64_t events) {
+  const auto per_event = [events](std::uint64_t bytes) {
+    return static_cast<double>(bytes) / static_cast<double>(events);
+  };
+  const MemoryParts memory = engine.memory();
+  for (const auto& [name, use] : memory.parts()) {
+    fmt::print("  {:<22} {:7.2f} bytes an event, of which {:.2f} are unused\n", name, per_event(use.bytes),
+               per_event(use.unused));
+  }
+  const std::uint64_t counted = memory.total().bytes;
+  const std::uint64_t resident = resident_bytes();
+  fmt::print("  {:<22} {:7.2f} bytes an event\n", "allocator and rest",
+             per_event(resident > counted ? resident - counted : 0));
+}
+
 // How many are in a segment, and the sum of their numbers in the workload, which are their ids: identify
 // records come in their order.
 struct Members {

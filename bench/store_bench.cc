@@ -54,6 +54,7 @@ class Bench {
     write_events();
     const double per_event = static_cast<double>(resident_bytes()) / static_cast<double>(shape_.events);
     fmt::print("memory: {:.0f} bytes resident per event\n", per_event);
+    print_memory(store_->engine(), shape_.events);
     {
       const Timed timed("snapshot written");
       must(store_->save_snapshot(store_->log().end()));

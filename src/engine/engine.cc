@@ -578,6 +578,20 @@ Counts Engine::counts() const {
   return counts;
 }
 
+MemoryParts Engine::memory() const {
+  MemoryParts parts;
+  history_.add_memory(parts);
+  for (const Live* live : {live_.get(), next_.get()}) {
+    if (live != nullptr) live->tracker->add_memory(parts);
+  }
+  parts.add("deduplication", deduplication_.memory());
+  profiles_.add_memory(parts);
+  MemoryUse held = memory_of(quarantine_);
+  for (const Quarantined& item : quarantine_) held += memory_of(item.reason);
+  parts.add("quarantine", held);
+  return parts;
+}
+
 Result<void> Engine::backfill(const history::History::BackfillRow& row, std::string& bytes) {
   const RecordView record = TRY(records_.record(row.position, bytes));
   const std::string message_id(record.message_id);  // reading another record may overwrite it

@@ -275,6 +275,19 @@ void Stream::erase(PersonId person) {
   }
 }
 
+Stream::Memory Stream::memory() const {
+  const std::size_t empty = times_.size() - row_count_;
+  const auto of_rows = [empty]<class T>(const GrowingArray<T>& values) {
+    MemoryUse use = values.memory();
+    use.unused += values.size() == 0 ? 0 : empty * sizeof(T);
+    return use;
+  };
+  Memory memory{.times = of_rows(times_), .positions = of_rows(positions_), .columns = {}};
+  for (const ColumnData& column : columns_) memory.columns += of_rows(column.cells);
+  for (const auto& ranges : free_ranges_) memory.positions += memory_of(ranges);
+  return memory;
+}
+
 void Stream::save(ByteWriter& out) const {
   out.put(key_);
   out.put_array(times_.view());

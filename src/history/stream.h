@@ -18,6 +18,7 @@
 
 #include "base/bytes.h"
 #include "base/id.h"
+#include "base/memory_use.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "history/cell.h"
@@ -115,6 +116,12 @@ class Stream {
   // All rows of `from` become rows of `to`.
   void move(PersonId from, PersonId to, MessageIds& ids);
   void erase(PersonId person);
+
+  // Room in people's ranges, and ranges nobody has, are unused.
+  struct Memory {
+    MemoryUse times, positions, columns;
+  };
+  Memory memory() const;
 
   template <class Visit>
   void for_each_cell(Visit visit) const {

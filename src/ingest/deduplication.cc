@@ -65,6 +65,15 @@ std::size_t Deduplication::size() const {
   return size;
 }
 
+MemoryUse Deduplication::memory() const {
+  MemoryUse use = memory_of(shards_);
+  for (const Shard& shard : shards_) {
+    constexpr std::size_t kPlace = sizeof(std::uint32_t) + sizeof(Position);
+    use += {shard.tags.size() * kPlace, (shard.tags.size() - shard.count) * kPlace};
+  }
+  return use += memory_of(hours_);
+}
+
 void Deduplication::prefetch(std::uint64_t hash) const {
   const Shard& shard = shards_[shard_of(hash)];
   if (shard.tags.empty()) return;

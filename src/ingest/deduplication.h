@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/id.h"
+#include "base/memory_use.h"
 #include "base/time.h"
 
 namespace tailrace::ingest {
@@ -29,6 +30,9 @@ class Deduplication {
   bool seen(std::uint64_t hash, Position position, Time received_at, const Compare& compare);
   Millis window() const { return window_; }
   std::size_t size() const;  // entries, of which some may have left the window
+
+  // What the window has left counts as used, until its place is needed.
+  MemoryUse memory() const;
 
   // A hint that a message with this hash is near.
   void prefetch(std::uint64_t hash) const;

@@ -334,6 +334,49 @@ PersonProfile Profiles::profile(PersonId person, IdentifierKind golden, Time now
   return result;
 }
 
+void Profiles::add_memory(MemoryParts& parts) const {
+  MemoryUse use;  // of what those people have who are counted
+  const auto add_text = [&](const std::string& text) { use += memory_of(text); };
+  const auto add_value = [&](const auto& self, const Value& value) -> void {
+    add_text(value.string);
+    use += memory_of(value.list);
+    use += memory_of(value.members);
+    for (const Value& element : value.list) self(self, element);
+    for (const auto& [name, member] : value.members) {
+      add_text(name);
+      self(self, member);
+    }
+  };
+  const auto add_histories = [&](const auto& histories, const auto& add_statement) {
+    use += memory_of(histories);
+    for (const auto& [key, history] : histories) {
+      use += memory_of(history);
+      for (const auto& statement : history) {
+        add_text(statement.message_id);
+        add_statement(statement);
+      }
+    }
+  };
+  const std::size_t step = people_.size() / kCounted + 1;
+  std::uint64_t counted = 0;
+  for (std::size_t i = 0; i < people_.size(); i += step, ++counted) {
+    const Person& person = people_[i];
+    use += memory_of(person.created_by);
+    use += memory_of(person.identifiers);
+    for (const Identifier& identifier : person.identifiers) add_text(identifier.value);
+    add_histories(person.traits, [&](const DatedValue& statement) { add_value(add_value, statement.value); });
+    add_histories(person.consents, [](const DatedConsent&) {});
+  }
+  if (counted > 0) {
+    use.bytes = use.bytes * people_.size() / counted;
+    use.unused = use.unused * people_.size() / counted;
+  }
+  use += memory_of(people_);
+  use += memory_of(alive_);
+  parts.add("profiles", use);
+  parts.add("directory", directory_.memory());
+}
+
 void Profiles::save(ByteWriter& out) const {
   const auto put_names = [&](const std::vector<std::string>& names) {
     out.put<std::uint64_t>(names.size());

@@ -20,6 +20,7 @@
 
 #include "base/bytes.h"
 #include "base/id.h"
+#include "base/memory_use.h"
 #include "base/time.h"
 #include "model/person.h"
 #include "model/record.h"
@@ -100,6 +101,10 @@ class Profiles {
   // The identifier that names a person outwards.
   std::string_view golden_id(PersonId person, IdentifierKind golden) const;
   PersonProfile profile(PersonId person, IdentifierKind golden, Time now) const;
+
+  // Of more than kCounted people it is estimated by that many of them.
+  static constexpr std::size_t kCounted = 4096;
+  void add_memory(MemoryParts& parts) const;
 
   void save(ByteWriter& out) const;
   Result<void> restore(ByteReader& in);

@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include <malloc.h>
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -26,6 +28,7 @@
 #include "base/bytes.h"
 #include "base/chunked.h"
 #include "base/id.h"
+#include "base/memory_use.h"
 #include "base/time.h"
 
 namespace tailrace::segments {
@@ -72,7 +75,15 @@ class WindowEnds {
     if (block != nullptr) block->each_due(t, visit);
   }
   void clear(PersonId person) {
-    if (person.value < blocks_.size()) blocks_[person.value].reset();
+    if (person.value >= blocks_.size()) return;
+    block_bytes_ -= bytes_of(blocks_[person.value]);
+    blocks_[person.value].reset();
+  }
+
+  // Room in blocks is not counted as unused.
+  MemoryUse memory() const {
+    MemoryUse use = blocks_.memory();
+    return use += {block_bytes_, 0};
   }
 
   // Hints that this person is wanted soon: first the one, some hundred nanoseconds later the other.
@@ -99,6 +110,7 @@ class WindowEnds {
   Result<void> restore(ByteReader& in) {
     const auto people = TRY(in.get_count(4));
     blocks_ = {};
+    block_bytes_ = 0;
     blocks_.grow_to(people);
     std::vector<Item> items;
     for (std::uint32_t person = 0; person < people; ++person) {
@@ -281,6 +293,7 @@ class WindowEnds {
   Block* block_of(PersonId person) {
     return const_cast<Block*>(static_cast<const WindowEnds*>(this)->block_of(person));
   }
+  static std::size_t bytes_of(const BlockPtr& block) { return block ? ::malloc_usable_size(block.get()) : 0; }
   // By half.
   Block& grow(PersonId person) {
     if (person.value >= blocks_.size()) blocks_.grow_to(person.value + std::size_t{1});
@@ -301,11 +314,13 @@ class WindowEnds {
       std::memset(larger->index(), 0xff, slots * sizeof(std::uint32_t));
       larger->put_in_order();
     }
+    block_bytes_ += bytes_of(larger) - bytes_of(owner);
     owner = std::move(larger);
     return *owner;
   }
 
   Chunked<BlockPtr> blocks_;  // by person
+  std::size_t block_bytes_ = 0;
 };
 
 }  // namespace tailrace::segments
