@@ -99,7 +99,7 @@ TEST(EngineMemory, its_parts_add_up_to_what_was_allocated) {
     }
     return std::uint64_t{0};
   };
-  for (const char* part : {"event_times", "event_positions", "filtered_streams", "columns", "person_blocks",
+  for (const char* part : {"event_rows", "filtered_streams", "columns", "person_blocks",
                            "window_ends", "deduplication", "directory", "profiles", "ranks", "memberships"})
     EXPECT_GT(bytes_of(part), kPeople) << part;
 }

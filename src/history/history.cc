@@ -226,15 +226,13 @@ std::uint64_t History::row_count() const {
 }
 
 void History::add_memory(MemoryParts& parts) const {
-  parts.add("event_times", {});
-  parts.add("event_positions", {});
+  parts.add("event_rows", {});
   parts.add("filtered_streams", {});
   parts.add("columns", {});
   for (const StreamEntry& entry : streams_) {
     if (entry.given_up) continue;
     const Stream::Memory memory = entry.stream->memory();
-    parts.add(entry.where.empty() ? "event_times" : "filtered_streams", memory.times);
-    parts.add(entry.where.empty() ? "event_positions" : "filtered_streams", memory.positions);
+    parts.add(entry.where.empty() ? "event_rows" : "filtered_streams", memory.rows);
     parts.add("columns", memory.columns);
   }
   parts.add("property_texts", cells_.memory());

@@ -185,7 +185,7 @@ class Serving(unittest.TestCase):
         scene.send(order("u1", "o1"))
         eventually(lambda: scene.members("Purchasers 30d") == ["u1"], "applied")
         parts = {row["part"]: row for row in json.loads(scene.run("status", "--memory", "--format", "json").stdout)}
-        self.assertGreater(parts["event_times"]["bytes"], 0)
+        self.assertGreater(parts["event_rows"]["bytes"], 0)
         self.assertEqual(parts["all"]["bytes"], sum(row["bytes"] for name, row in parts.items() if name != "all"))
         self.assertRegex(scene.run("status", "--memory").stdout, r"part +bytes +unused +bytes per event")
 
