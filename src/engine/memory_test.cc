@@ -99,8 +99,8 @@ TEST(EngineMemory, its_parts_add_up_to_what_was_allocated) {
     }
     return std::uint64_t{0};
   };
-  for (const char* part : {"event_rows", "filtered_streams", "columns", "person_blocks",
-                           "window_ends", "deduplication", "directory", "profiles", "ranks", "memberships"})
+  for (const char* part : {"event_rows", "filtered_streams", "columns", "person_blocks", "window_ends",
+                           "deduplication", "directory", "profiles", "ranks", "memberships"})
     EXPECT_GT(bytes_of(part), kPeople) << part;
 }
 

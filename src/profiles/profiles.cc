@@ -613,7 +613,8 @@ Result<void> Profiles::restore(ByteReader& in) {
   merged_into_.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     skip();
-    alive_.back() = TRY(in.get<bool>());
+    alive_.back() = TRY(in.get<unsigned char>())
+    != 0;
     alive_count_ += alive_.back();
     merged_into_.back() = TRY(in.get<PersonId>());
     if (merged_into_.back() != kNobody && merged_into_.back().value >= i)

@@ -132,6 +132,7 @@ class WindowEnds {
   static constexpr std::size_t kTimeBytes = 6;
   static constexpr std::int64_t kFar = std::int64_t{1} << 47;
   static constexpr std::uint32_t kArity = 4;  // of the heap
+  static constexpr std::uint32_t kRoot = 0;   // where its first stands
   static constexpr std::uint32_t kFew = 64;   // a larger capacity is kept in order
 
   // Followed by the items, of which those from `count` on are kNoItem, then the times, then the index: an
@@ -225,7 +226,7 @@ class WindowEnds {
       if (ordered()) settle(place);
     }
     Time first() const {
-      if (ordered() && count > 0) return time(0);
+      if (ordered() && count > 0) return time(kRoot);
       if (count == 0) return kNever;
       const char* at = first_bits();
       const char* const end = at + count * kTimeBytes;
