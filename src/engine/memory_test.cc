@@ -11,7 +11,8 @@
 #include "support/memory_records.h"
 
 #ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/allocator_interface.h>
+// As sanitizer/allocator_interface.h has it, which is not installed with every compiler.
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 #endif
 
 namespace tailrace::engine {
