@@ -10,6 +10,8 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "engine/engine.h"
 #include "workload.h"
@@ -27,22 +29,50 @@ T must(Result<T> result) {
 
 class InMemory final : public engine::Records {
  public:
+  InMemory() = default;
+  ~InMemory() override {
+    if (mapped_ != nullptr) ::munmap(mapped_, kFileBytesMax);
+  }
+  // From now on they stand in a file of this folder, without a name, of which the system keeps in memory what
+  // is looked at: where there are more than memory holds. Before the first record.
+  void keep_in_file(const std::string& folder) {
+    std::string path = folder + "/tailrace-records-XXXXXX";
+    const int file = ::mkstemp(path.data());
+    if (file < 0 || ::unlink(path.c_str()) != 0 || ::ftruncate(file, kFileBytesMax) != 0) std::abort();
+    void* mapped = ::mmap(nullptr, kFileBytesMax, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (mapped == MAP_FAILED) std::abort();
+    ::close(file);
+    mapped_ = static_cast<char*>(mapped);
+  }
   Result<RecordView> record(Position position, std::string&) override { return at(position.value); }
   RecordView at(std::size_t index) const {
     const std::size_t begin = index == 0 ? 0 : ends_[index - 1];
-    auto record = decode_record(std::string_view(bytes_).substr(begin, ends_[index] - begin));
+    const std::string_view all(mapped_ != nullptr ? mapped_ : bytes_.data(), ends_.back());
+    auto record = decode_record(all.substr(begin, ends_[index] - begin));
     if (!record) std::abort();
     return *record;
   }
+  // Where the next one is appended; seal() then makes it a record.
   std::string& bytes() { return bytes_; }
   std::size_t seal() {
-    ends_.push_back(bytes_.size());
+    if (mapped_ == nullptr) {
+      ends_.push_back(bytes_.size());
+      return ends_.size() - 1;
+    }
+    const std::size_t begin = ends_.empty() ? 0 : ends_.back();
+    if (begin + bytes_.size() > kFileBytesMax) std::abort();
+    bytes_.copy(mapped_ + begin, bytes_.size());
+    ends_.push_back(begin + bytes_.size());
+    bytes_.clear();
     return ends_.size() - 1;
   }
   std::size_t size() const { return ends_.size(); }
 
  private:
-  std::string bytes_;
+  static constexpr std::size_t kFileBytesMax = std::size_t{1}
+                                               << 40;  // the file has holes, and grows as it is written to
+  std::string bytes_;                                  // of all records, or of the next one
+  char* mapped_ = nullptr;
   std::vector<std::size_t> ends_;
 };
 
@@ -118,6 +148,22 @@ class InProcess {
   engine::Engine engine_{records_};
   engine::Output output_;
 };
+
+// What the engine holds, by part, in bytes per event; the rest of what the process holds is told as one.
+inline void print_memory(const engine::Engine& engine, std::uint64_t events) {
+  const auto per_event = [events](std::uint64_t bytes) {
+    return static_cast<double>(bytes) / static_cast<double>(events);
+  };
+  const MemoryParts memory = engine.memory();
+  for (const auto& [name, use] : memory.parts()) {
+    fmt::print("  {:<22} {:7.2f} bytes an event, of which {:.2f} are unused\n", name, per_event(use.bytes),
+               per_event(use.unused));
+  }
+  const std::uint64_t counted = memory.total().bytes;
+  const std::uint64_t resident = resident_bytes();
+  fmt::print("  {:<22} {:7.2f} bytes an event\n", "allocator and rest",
+             per_event(resident > counted ? resident - counted : 0));
+}
 
 // How many are in a segment, and the sum of their numbers in the workload, which are their ids: identify
 // records come in their order.

@@ -2,14 +2,16 @@
 // and kept up to date while batches come. One JSON object a line, for bench/peers.py.
 //
 //   seven_bench [--events 1000000] [--people 10000] [--tail 100000] [--batch 1000] [--batches 100] [--runs 3]
-//               [--log 1]
+//               [--log 1] [--records-in-file 0]
 //
 // First without columns of properties: what asks for one reads records again (--log 0 leaves that out); then
-// with columns of the two that are asked for, as `indexed` in a taxonomy keeps them.
+// with columns of the two that are asked for, as `indexed` in a taxonomy keeps them. --records-in-file 1: the
+// records stand in a temporary file, where there are more than memory holds.
 //
-// The last `tail` events come as batches. What a batch takes includes reading its encoded records,
-// de-duplication, taxonomy and identity, and says who entered and left.
+// The last `tail` events come as batches; with --batches 0 that is left out. What a batch takes includes
+// reading its encoded records, de-duplication, taxonomy and identity, and says who entered and left.
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <span>
 
@@ -36,29 +38,25 @@ double median(std::vector<double> values) {
 class Bench {
  public:
   Bench(const Shape& shape, std::uint64_t tail, std::uint64_t batch, std::uint64_t batches,
-        std::uint64_t runs, bool with_log)
+        std::uint64_t runs, bool with_log, bool records_in_file)
       : shape_(shape),
         tail_(std::min(tail, shape.events)),
         batch_(batch),
         batches_(batches),
         runs_(runs),
         with_log_(with_log),
+        records_in_file_(records_in_file),
         none_(workspace_json({})),
         columns_(workspace_json({}, Columns::indexed)) {}
 
   void run() {
-    load(shape_.events, none_);
+    load(shape_.events, with_log_ ? none_ : columns_);
     if (with_log_) {
       measure("asked_log", "live_log", Columns::none);
       engine_->engine().reset();
       must(engine_->engine().restore(saved_));
     }
-    const double before = static_cast<double>(resident_bytes());
-    const Stopwatch watch;
-    engine_->apply_workspace(columns_);
-    fmt::print(R"({{"what":"columns","ms":{:.1f},"cpu_ms":{:.1f},"mib":{:.1f}}})"
-               "\n",
-               watch.wall_ms(), watch.cpu_ms(), (static_cast<double>(resident_bytes()) - before) / (1 << 20));
+    if (with_log_) add_columns();
     measure("asked", "live", Columns::indexed);
     engine_->engine().advance(kEnd, output_);
     for (std::uint32_t i = 0; i < kNamedSegments; ++i) {
@@ -68,14 +66,25 @@ class Bench {
                  i + 1, found.count, found.sum);
     }
     saved_ = {};
-    load(shape_.events - tail_, columns_);
-    keep_fresh();
+    if (batches_ > 0) {
+      load(shape_.events - tail_, columns_);
+      keep_fresh();
+    }
     fmt::print(R"({{"what":"memory","mib":{:.0f}}})"
                "\n",
                static_cast<double>(resident_bytes()) / (1 << 20));
   }
 
  private:
+  void add_columns() {
+    const double before = static_cast<double>(resident_bytes());
+    const Stopwatch watch;
+    engine_->apply_workspace(columns_);
+    fmt::print(R"({{"what":"columns","ms":{:.1f},"cpu_ms":{:.1f},"mib":{:.1f}}})"
+               "\n",
+               watch.wall_ms(), watch.cpu_ms(), (static_cast<double>(resident_bytes()) - before) / (1 << 20));
+  }
+
   void measure(std::string_view asked, std::string_view live, Columns columns) {
     ask(asked);
     saved_ = engine_->engine().save();
@@ -87,6 +96,7 @@ class Bench {
   // A new engine with so many events, under a workspace without segments.
   void load(std::uint64_t events, std::string_view workspace) {
     engine_ = std::make_unique<InProcess>();
+    if (records_in_file_) engine_->records().keep_in_file(std::filesystem::temp_directory_path().string());
     shop_ = Shop(shape_);
     engine_->apply_workspace(workspace);
     const Stopwatch watch;
@@ -176,7 +186,7 @@ class Bench {
 
   Shape shape_;
   std::uint64_t tail_, batch_, batches_, runs_;
-  bool with_log_;
+  bool with_log_, records_in_file_;
   std::string none_, columns_;  // workspaces without segments
   Shop shop_{shape_};
   std::vector<SegmentText> texts_ = segment_texts(kNamedSegments);
@@ -190,7 +200,7 @@ int run(int count, char** values) {
                     .events = argument(count, values, "events", 1'000'000)};
   Bench(shape, argument(count, values, "tail", 100'000), argument(count, values, "batch", 1000),
         argument(count, values, "batches", 100), argument(count, values, "runs", 3),
-        argument(count, values, "log", 1) != 0)
+        argument(count, values, "log", 1) != 0, argument(count, values, "records-in-file", 0) != 0)
       .run();
   return 0;
 }

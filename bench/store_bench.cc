@@ -1,10 +1,12 @@
 // Back-fill and restart, on a store on disk with the standard workload.
 //
-//   store_bench [--events 10000000] [--people 100000]
+//   store_bench [--events 10000000] [--people 100000] [--replay 500000]   the last of the events come after
+//   the snapshot
 //
 // Prints how long it takes to apply the log, to write and to load a snapshot, to open the store to full
-// service, and to make a new segment live that needs a `where` and a column (every event of that name is read
-// again), and one that needs neither; and to replay a definition over its past.
+// service, to replay what the log has beyond the snapshot, and to make a new segment live that needs a
+// `where` and a column (every event of that name is read again), and one that needs neither; and to replay a
+// definition over its past.
 #include <cstdlib>
 #include <filesystem>
 
@@ -45,15 +47,24 @@ class Timed {
 
 class Bench {
  public:
-  Bench(Shape shape, std::string directory)
-      : shape_(shape), directory_(std::move(directory)), disk_(io::posix_disk()) {}
+  // replayed: so many of the events come after the snapshot.
+  Bench(Shape shape, std::uint64_t replayed, std::string directory)
+      : shape_(shape), replayed_(replayed), directory_(std::move(directory)), disk_(io::posix_disk()) {}
 
   void run() {
     open();
     apply_workspace({});
-    write_events();
-    const double per_event = static_cast<double>(resident_bytes()) / static_cast<double>(shape_.events);
+    const std::uint64_t events = shape_.events - replayed_;
+    write_people();
+    write_events(events);
+    const double per_event = static_cast<double>(resident_bytes()) / static_cast<double>(events);
     fmt::print("memory: {:.0f} bytes resident per event\n", per_event);
+    print_memory(store_->engine(), events);
+    std::uint64_t log_bytes = 0;
+    for (const auto& file : std::filesystem::directory_iterator(directory_ + "/store/log"))
+      log_bytes += file.file_size();
+    fmt::print("log: {:.0f} bytes on disk per event\n",
+               static_cast<double>(log_bytes) / static_cast<double>(events));
     {
       const Timed timed("snapshot written");
       must(store_->save_snapshot(store_->log().end()));
@@ -66,6 +77,15 @@ class Bench {
       open();
     }
     if (!store_->opened().from_snapshot) std::abort();
+    fmt::print("memory after the restart: {:.1f} bytes resident per event\n",
+               static_cast<double>(resident_bytes()) / static_cast<double>(events));
+    write_events(replayed_);
+    store_.reset();
+    {
+      const Timed timed(fmt::format("restart with {} events after the snapshot", replayed_));
+      open();
+    }
+    if (store_->opened().replayed != replayed_) std::abort();
     backtest("backtest of 30 days", kEnd - kDay * 30);
     backtest("backtest of 180 days", kEnd - kSpan);
     back_fill("new segment without a `where`", kWithout);
@@ -100,17 +120,21 @@ class Bench {
     batch_.clear();
   }
 
-  void write_events() {
-    const Timed timed(fmt::format("{} events generated, logged without fsync, applied", shape_.events));
+  void write_people() {
     std::string bytes;
     for (std::uint32_t person = 0; person < shape_.people; ++person) {
       bytes.clear();
       append_identify(shape_, person, bytes);
       append(bytes, kEnd - kSpan);
     }
-    Shop shop(shape_);
-    for (std::uint64_t i = 0; i < shape_.events; ++i) {
-      const ShopEvent event = shop.next();
+    flush();
+  }
+  // The next so many.
+  void write_events(std::uint64_t count) {
+    const Timed timed(fmt::format("{} events generated, logged without fsync, applied", count));
+    std::string bytes;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const ShopEvent event = shop_.next();
       bytes.clear();
       append_track(shape_, event, event.time + Millis{100}, bytes);
       append(bytes, event.time + Millis{100});
@@ -156,6 +180,8 @@ class Bench {
   }
 
   Shape shape_;
+  Shop shop_{shape_};
+  std::uint64_t replayed_;
   std::string directory_;
   std::unique_ptr<Disk> disk_;
   std::unique_ptr<server::Store> store_;
@@ -167,9 +193,10 @@ class Bench {
 int run(int count, char** values) {
   const Shape shape{.people = argument(count, values, "people", 100'000),
                     .events = argument(count, values, "events", 10'000'000)};
+  const std::uint64_t replayed = argument(count, values, "replay", shape.events / 20);
   const std::string directory =
       fmt::format("{}/tailrace-store-bench-{}", std::filesystem::temp_directory_path().string(), ::getpid());
-  Bench(shape, directory).run();
+  Bench(shape, replayed, directory).run();
   std::filesystem::remove_all(directory);
   return 0;
 }

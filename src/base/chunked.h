@@ -6,6 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "base/memory_use.h"
+
 namespace tailrace {
 
 template <class T, std::size_t kChunkBits = 12>
@@ -21,6 +23,10 @@ class Chunked {
   T& operator[](std::size_t i) { return chunks_[i >> kChunkBits][i & (kChunk - 1)]; }
   const T& operator[](std::size_t i) const { return chunks_[i >> kChunkBits][i & (kChunk - 1)]; }
   const T* address(std::size_t i) const { return &(*this)[i]; }
+  MemoryUse memory() const {
+    MemoryUse use = memory_of(chunks_);
+    return use += {chunks_.size() * kChunk * sizeof(T), (chunks_.size() * kChunk - size_) * sizeof(T)};
+  }
 
  private:
   static constexpr std::size_t kChunk = std::size_t{1} << kChunkBits;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "base/memory_use.h"
 
 namespace tailrace {
 
@@ -41,6 +42,15 @@ class FlatTable {
     ++size_;
   }
   std::size_t size() const { return size_; }
+
+  MemoryUse memory() const {
+    MemoryUse use = memory_of(shards_);
+    for (const Shard& shard : shards_) {
+      const std::size_t places = shard.entries.size();
+      use += {places * sizeof(Entry), (places - shard.count) * sizeof(Entry)};
+    }
+    return use;
+  }
 
   // Where the key stands or would stand.
   void prefetch(std::uint64_t key) const {

@@ -13,6 +13,8 @@
 
 #include <sys/mman.h>
 
+#include "base/memory_use.h"
+
 namespace tailrace {
 
 template <class T>
@@ -35,6 +37,12 @@ class GrowingArray {
   const T& operator[](std::size_t i) const { return data_[i]; }
   T* begin() { return data_; }
   std::span<const T> view() const { return {data_, size_}; }
+
+  // What a mapping has beyond its elements is address space, and takes memory when it is used.
+  MemoryUse memory() const {
+    const std::size_t held = mapped_ ? size_ : capacity_;
+    return {held * sizeof(T), (held - size_) * sizeof(T)};
+  }
 
   // It never shrinks.
   void grow_to(std::size_t size) {

@@ -12,6 +12,8 @@
 #include <span>
 #include <type_traits>
 
+#include <malloc.h>
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -19,6 +21,7 @@
 #include "base/bytes.h"
 #include "base/chunked.h"
 #include "base/id.h"
+#include "base/memory_use.h"
 
 namespace tailrace {
 
@@ -62,7 +65,15 @@ class PersonMap {
   }
 
   void clear(PersonId person) {
-    if (person.value < blocks_.size()) blocks_[person.value].reset();
+    if (person.value >= blocks_.size()) return;
+    block_bytes_ -= bytes_of(blocks_[person.value]);
+    blocks_[person.value].reset();
+  }
+
+  // Room in blocks is not counted as unused.
+  MemoryUse memory() const {
+    MemoryUse use = blocks_.memory();
+    return use += {block_bytes_, 0};
   }
 
   // All of a person's entries, in no meaningful order.
@@ -111,6 +122,7 @@ class PersonMap {
   Result<void> restore(ByteReader& in) {
     const auto people = TRY(in.get_count(4));
     blocks_ = {};
+    block_bytes_ = 0;
     blocks_.grow_to(people);
     for (std::uint32_t person = 0; person < people; ++person) {
       const auto count = TRY(in.get<std::uint32_t>());
@@ -166,8 +178,9 @@ class PersonMap {
   const Block* block_of(PersonId person) const {
     return person.value < blocks_.size() ? blocks_[person.value].get() : nullptr;
   }
+  static std::size_t bytes_of(const BlockPtr& block) { return block ? ::malloc_usable_size(block.get()) : 0; }
   // By half.
-  static void grow(BlockPtr& owner) {
+  void grow(BlockPtr& owner) {
     const std::uint32_t count = owner ? owner->count : 0;
     const std::uint32_t capacity = (count + count / 2 + kStep) / kStep * kStep;
     void* bytes = std::malloc(sizeof(Block) + capacity * (sizeof(Value) + sizeof(Key)));
@@ -178,10 +191,12 @@ class PersonMap {
       std::memcpy(larger->keys(), owner->keys(), count * sizeof(Key));
       std::memcpy(static_cast<void*>(larger->values()), owner->values(), count * sizeof(Value));
     }
+    block_bytes_ += bytes_of(larger) - bytes_of(owner);
     owner = std::move(larger);
   }
 
   Chunked<BlockPtr> blocks_;  // by person
+  std::size_t block_bytes_ = 0;
 };
 
 }  // namespace tailrace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/memory_use.h"
 
 namespace tailrace {
 
@@ -29,6 +30,10 @@ class TextArena {
   std::string_view view(std::uint64_t offset, std::size_t length) const { return {at(offset), length}; }
   void wipe(std::uint64_t offset, std::size_t length) { std::fill_n(at(offset), length, '\xff'); }
   void prefetch(std::uint64_t offset) const { __builtin_prefetch(at(offset)); }
+  MemoryUse memory() const {
+    MemoryUse use = memory_of(chunks_);
+    return use += {chunks_.size() * kChunk, chunks_.size() * kChunk - end_};
+  }
   // Does it lie within what was added? For offsets read from a file, right after restore().
   bool holds(std::uint64_t offset, std::size_t length) const {
     return offset < end_ && length <= end_ - offset;

@@ -112,7 +112,8 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
       ->add_option("sync", command.sync, "the sync")
       ->required()
       ->type_name("SYNC");
-  on_store(app.add_subcommand("status", "syncs, lag, match rate, failures, quarantine"));
+  auto* status = on_store(app.add_subcommand("status", "syncs, lag, match rate, failures, quarantine"));
+  status->add_flag("--memory", command.memory, "not of syncs: what takes the memory, by part");
   auto* sandbox = app.add_subcommand("sandbox", "a stand-in for the ad platforms, on this machine");
   sandbox->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:9090)")
       ->type_name("ADDRESS:PORT");

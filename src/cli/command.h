@@ -38,6 +38,7 @@ struct Command {
   std::string add, remove;
   std::string listen;
   bool apply = false;
+  bool memory = false;  // status: of the process, instead of the syncs
   double known_share = 0.6;
   std::uint64_t seed = 1;
   std::string token;

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/filling.h"
 #include "cli/table.h"
+#include "server/metrics.h"
 
 namespace tailrace::cli {
 namespace {
@@ -62,9 +63,29 @@ Value millis_or_nothing(std::optional<Millis> millis) {
   return millis ? Value::of(Number::integer(millis->count)) : Value();
 }
 
+int run_memory(const Run& run) {
+  Table table({"part", "bytes", "unused", "bytes per event"});
+  run.core.call([&](engine::Engine& engine) {
+    const std::uint64_t events = engine.counts().events;
+    const auto add = [&](const std::string& part, const MemoryUse& use) {
+      Value per_event;
+      if (events > 0)
+        per_event = Value::of(Number::decimal(static_cast<std::int64_t>(use.bytes * 10 / events), 1));
+      table.add({Value::of(part), number(use.bytes), number(use.unused), per_event});
+    };
+    const MemoryParts memory = server::memory_of_process(engine);
+    for (const auto& [part, use] : memory.parts()) add(part, use);
+    add("all", memory.total());
+    return true;
+  });
+  run.console.out(table.print(run.command.format));
+  return kDone;
+}
+
 }  // namespace
 
 int run_status(const Run& run) {
+  if (run.command.memory) return run_memory(run);
   const auto workspace = applied_workspace(run.core);
   if (!workspace) return run.fail(workspace.error());
   std::vector<SyncStatus> syncs;

@@ -12,7 +12,7 @@
 namespace tailrace::engine {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 6;
+constexpr std::uint32_t kSnapshotVersion = 9;
 
 // An unreadable payload counts as empty: the sources validated it before it reached the log.
 Value parse_payload(std::string_view payload) {
@@ -576,6 +576,20 @@ Counts Engine::counts() const {
   counts.people = profiles_.alive_count();
   counts.quarantined = quarantine_.size();
   return counts;
+}
+
+MemoryParts Engine::memory() const {
+  MemoryParts parts;
+  history_.add_memory(parts);
+  for (const Live* live : {live_.get(), next_.get()}) {
+    if (live != nullptr) live->tracker->add_memory(parts);
+  }
+  parts.add("deduplication", deduplication_.memory());
+  profiles_.add_memory(parts);
+  MemoryUse held = memory_of(quarantine_);
+  for (const Quarantined& item : quarantine_) held += memory_of(item.reason);
+  parts.add("quarantine", held);
+  return parts;
 }
 
 Result<void> Engine::backfill(const history::History::BackfillRow& row, std::string& bytes) {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/calendar.h"
+#include "base/memory_use.h"
 #include "history/history.h"
 #include "ingest/deduplication.h"
 #include "ingest/taxonomy.h"
@@ -164,6 +165,8 @@ class Engine {
   std::optional<PersonId> find_person(std::string_view identifier) const;
   const std::vector<Quarantined>& quarantine() const { return quarantine_; }
   Counts counts() const;
+  // What it holds, by part (docs/performance.md names them). Takes a millisecond, whatever there is.
+  MemoryParts memory() const;
   // Records in the log by import: what an import has done is what the log holds of it. A source with a '#' is
   // an import.
   const std::map<std::string, std::uint64_t>& imports() const { return imports_; }

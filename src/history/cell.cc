@@ -39,6 +39,7 @@ Cell CellPool::intern(const Value& value) {
         return indexed(kString, known->second);
       const auto id = static_cast<std::uint32_t>(strings_.size());
       strings_.push_back(value.string);
+      text_bytes_ += memory_of(strings_.back()).bytes;
       string_ids_.emplace(strings_.back(), id);
       return indexed(kString, id);
     }
@@ -51,7 +52,10 @@ Cell CellPool::intern(const Value& value) {
 
 Cell CellPool::intern_other(const Value& value) {
   const auto [known, added] = other_ids_.emplace(to_json(value), static_cast<std::uint32_t>(others_.size()));
-  if (added) others_.push_back(value);
+  if (added) {
+    others_.push_back(value);
+    text_bytes_ += 2 * memory_of(known->first).bytes;
+  }
   return indexed(kOther, known->second);
 }
 
@@ -128,6 +132,14 @@ void CellPool::save(ByteWriter& out, const Used& used) const {
     out.put(is_in(used.others_, i));
     if (is_in(used.others_, i)) out.put_string(to_json(others_[i]));
   }
+}
+
+MemoryUse CellPool::memory() const {
+  MemoryUse use{text_bytes_, 0};
+  use += memory_of(strings_);
+  use += memory_of(others_);
+  use += memory_of_table(string_ids_);
+  return use += memory_of_table(other_ids_);
 }
 
 Result<void> CellPool::restore(ByteReader& in) {

@@ -12,6 +12,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/bytes.h"
+#include "base/memory_use.h"
 #include "model/value.h"
 
 namespace tailrace::history {
@@ -49,6 +50,9 @@ class CellPool {
   void save(ByteWriter& out, const Used& used) const;
   Result<void> restore(ByteReader& in);
 
+  // Lists and objects by the length of their text.
+  MemoryUse memory() const;
+
  private:
   Cell intern_other(const Value& value);
 
@@ -56,6 +60,7 @@ class CellPool {
   boost::unordered_flat_map<std::string_view, std::uint32_t> string_ids_;
   std::deque<Value> others_;
   boost::unordered_flat_map<std::string, std::uint32_t> other_ids_;  // by JSON text
+  std::uint64_t text_bytes_ = 0;  // of strings, lists and objects, beside what the tables take
 };
 
 }  // namespace tailrace::history

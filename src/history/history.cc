@@ -225,6 +225,20 @@ std::uint64_t History::row_count() const {
   return rows;
 }
 
+void History::add_memory(MemoryParts& parts) const {
+  parts.add("event_rows", {});
+  parts.add("filtered_streams", {});
+  parts.add("columns", {});
+  for (const StreamEntry& entry : streams_) {
+    if (entry.given_up) continue;
+    const Stream::Memory memory = entry.stream->memory();
+    parts.add(entry.where.empty() ? "event_rows" : "filtered_streams", memory.rows);
+    parts.add("columns", memory.columns);
+  }
+  parts.add("property_texts", cells_.memory());
+  parts.add("person_blocks", places_->memory());
+}
+
 void History::save(ByteWriter& out) const {
   TR_ASSERT(!backfill_pending() && filling_ == nullptr);
   CellPool::Used used;

@@ -120,6 +120,8 @@ class History {
   Time first_time(PersonId person) const;
   std::uint64_t row_count() const;
 
+  void add_memory(MemoryParts& parts) const;
+
   void save(ByteWriter& out) const;
   Result<void> restore(ByteReader& in);
 

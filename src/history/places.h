@@ -59,6 +59,8 @@ class Places {
   void prefetch_keys(PersonId person) const { map_.prefetch_keys(person); }
   void prefetch_entry(PersonId person, Key key) const { __builtin_prefetch(map_.find(person, key)); }
 
+  MemoryUse memory() const { return map_.memory(); }
+
   void save(ByteWriter& out) const;
   Result<void> restore(ByteReader& in);
 

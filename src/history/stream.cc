@@ -10,15 +10,22 @@ namespace {
 
 constexpr int kSumScaleMax = 18;
 
-// Ranges of 1, 2, 3, 4, 6, 8, 12, 16, 24, ... rows. As count has 26 bits, the largest holds 2^25 * 1.5.
-constexpr std::uint32_t kLargestClass = 50;
+// Ranges of 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, ..., 256 rows, then of 384, 512, 768, ... As count
+// has 26 bits, the largest holds 2^25 * 1.5.
+constexpr std::uint32_t kFineClass = 27;  // the last that is a quarter larger
+constexpr std::uint32_t kLargestClass = 62;
 constexpr std::uint32_t capacity_of(std::uint32_t size_class) {
-  if (size_class == 0) return 1;
-  const std::uint32_t power = std::uint32_t{1} << ((size_class + 1) / 2);
-  return size_class % 2 == 1 ? power : power / 2 * 3;
+  if (size_class < 3) return size_class + 1;
+  if (size_class <= kFineClass) {
+    const std::uint32_t step = size_class - 3;
+    return (4 + step % 4) << step / 4;
+  }
+  const std::uint32_t step = size_class - kFineClass;
+  return (2 + step % 2) << (7 + step / 2);
 }
-static_assert(capacity_of(1) == 2 && capacity_of(2) == 3 && capacity_of(3) == 4 && capacity_of(4) == 6);
-static_assert(capacity_of(kLargestClass) < (1U << 26));
+static_assert(capacity_of(2) == 3 && capacity_of(3) == 4 && capacity_of(4) == 5 && capacity_of(7) == 8);
+static_assert(capacity_of(8) == 10 && capacity_of(kFineClass) == 256 && capacity_of(kFineClass + 1) == 384);
+static_assert(capacity_of(kLargestClass) == 3U << 24 && kLargestClass < Slot::kNoRange);
 
 // Brings a mantissa from one scale to a finer one; false on overflow.
 bool rescale(std::int64_t& mantissa, int from, int to) {
@@ -62,8 +69,7 @@ void Stream::prefetch_newest(PersonId person) const {
   const Slot* found = slot(person);
   if (found == nullptr || found->count == 0) return;
   const std::size_t newest = found->begin + found->count - 1;
-  __builtin_prefetch(&times_[newest]);
-  __builtin_prefetch(&positions_[newest], 1);
+  rows_.prefetch_to_write(newest);
   for (const ColumnData& column : columns_) {
     if (column.cells.size() > 0) __builtin_prefetch(&column.cells[newest]);
   }
@@ -74,8 +80,7 @@ void Stream::prefetch_rows(PersonId person) const {
   if (found == nullptr) return;
   // People have few rows of most names: their first and last lines are most of what there is.
   for (const std::size_t row : {std::size_t{found->begin}, std::size_t{found->begin} + found->count - 1}) {
-    __builtin_prefetch(&times_[row]);
-    __builtin_prefetch(&positions_[row]);
+    rows_.prefetch(row);
     for (const ColumnData& column : columns_) {
       if (column.cells.size() > 0) __builtin_prefetch(&column.cells[row]);
     }
@@ -94,11 +99,10 @@ std::uint32_t Stream::take_range(std::uint32_t size_class) {
     free.pop_back();
     return begin;
   }
-  const std::size_t begin = times_.size();
+  const std::size_t begin = rows_.size();
   const std::size_t end = begin + capacity_of(size_class);
   TR_ASSERT(end <= UINT32_MAX);
-  times_.grow_to(end);
-  positions_.grow_to(end);
+  rows_.grow_to(end);
   for (ColumnData& column : columns_) {
     if (column.cells.size() > 0) column.cells.grow_to(end);
   }
@@ -107,13 +111,9 @@ std::uint32_t Stream::take_range(std::uint32_t size_class) {
 
 // Wiped, as columns are saved as they stand: nothing of a deleted person may be among them.
 void Stream::release_range(std::uint32_t begin, std::uint32_t size_class) {
-  const auto wipe = [&](auto& values) {
-    std::fill_n(values.begin() + begin, capacity_of(size_class), std::decay_t<decltype(values[0])>{});
-  };
-  wipe(times_);
-  wipe(positions_);
+  rows_.wipe(begin, capacity_of(size_class));
   for (ColumnData& column : columns_) {
-    if (column.cells.size() > 0) wipe(column.cells);
+    if (column.cells.size() > 0) std::fill_n(column.cells.begin() + begin, capacity_of(size_class), Cell{});
   }
   free_ranges_[size_class].push_back(begin);
 }
@@ -123,13 +123,10 @@ void Stream::grow(Slot& slot) {
   const std::uint32_t new_class = old_class == Slot::kNoRange ? 0 : old_class + 1;
   TR_ASSERT(new_class <= kLargestClass);
   const std::uint32_t begin = take_range(new_class);
-  const auto copy = [&](auto& values) {
-    std::copy_n(values.begin() + slot.begin, slot.count, values.begin() + begin);
-  };
-  copy(times_);
-  copy(positions_);
+  rows_.copy(slot.begin, slot.count, begin);
   for (ColumnData& column : columns_) {
-    if (column.cells.size() > 0) copy(column.cells);
+    if (column.cells.size() > 0)
+      std::copy_n(column.cells.begin() + slot.begin, slot.count, column.cells.begin() + begin);
   }
   if (old_class != Slot::kNoRange) release_range(slot.begin, old_class);
   slot.begin = begin;
@@ -140,7 +137,7 @@ void Stream::grow(Slot& slot) {
 void Stream::set(ColumnData& column, std::size_t place, Cell cell) {
   if (column.cells.size() == 0) {
     if (!cell.present()) return;
-    column.cells.grow_to(times_.size());
+    column.cells.grow_to(rows_.size());
   }
   column.cells[place] = cell;
 }
@@ -174,25 +171,22 @@ void Stream::insert(PersonId person, Time time, Position position, std::string_v
   if (slot.size_class == Slot::kNoRange || slot.count == capacity_of(slot.size_class)) grow(slot);
   const std::size_t begin = slot.begin;
   std::size_t place = begin + slot.count;
-  while (place > begin && times_[place - 1] > time) --place;
-  while (place > begin && times_[place - 1] == time) {
-    const auto order = ids.message_id(positions_[place - 1]).compare(message_id);
-    if (order < 0 || (order == 0 && positions_[place - 1] < position)) break;
+  while (place > begin && rows_.time(place - 1) > time) --place;
+  while (place > begin && rows_.time(place - 1) == time) {
+    const Position other = rows_.position(place - 1);
+    const auto order = ids.message_id(other).compare(message_id);
+    if (order < 0 || (order == 0 && other < position)) break;
     --place;
   }
-  const auto put = [&](auto& values, auto value) {
-    const auto at = values.begin() + static_cast<std::ptrdiff_t>(place);
-    const auto end = values.begin() + static_cast<std::ptrdiff_t>(begin + slot.count);
-    std::move_backward(at, end, end + 1);
-    *at = value;
-  };
-  put(times_, time);
-  put(positions_, position);
+  rows_.insert(place, begin + slot.count, time, position);
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     if (columns_[i].cells.size() == 0) {
       set(columns_[i], place, cells[i]);
     } else {
-      put(columns_[i].cells, cells[i]);
+      const auto at = columns_[i].cells.begin() + static_cast<std::ptrdiff_t>(place);
+      const auto end = columns_[i].cells.begin() + static_cast<std::ptrdiff_t>(begin + slot.count);
+      std::move_backward(at, end, end + 1);
+      *at = cells[i];
     }
   }
   slot.last = slot.count == 0 ? time : std::max(slot.last, time);
@@ -211,8 +205,7 @@ void Stream::load(PersonId person, std::span<const Time> times, std::span<const 
   while (capacity_of(size_class) < times.size()) ++size_class;
   TR_ASSERT(size_class <= kLargestClass);
   const std::uint32_t begin = take_range(size_class);
-  std::copy(times.begin(), times.end(), times_.begin() + begin);
-  std::copy(positions.begin(), positions.end(), positions_.begin() + begin);
+  for (std::size_t row = 0; row < times.size(); ++row) rows_.set(begin + row, times[row], positions[row]);
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     for (std::size_t row = 0; row < times.size(); ++row)
       set(columns_[i], begin + row, cells[row * columns_.size() + i]);
@@ -275,10 +268,21 @@ void Stream::erase(PersonId person) {
   }
 }
 
+Stream::Memory Stream::memory() const {
+  const std::size_t empty = rows_.size() - row_count_;
+  Memory memory{.rows = rows_.memory(), .columns = {}};
+  memory.rows.unused += empty * sizeof(PackedRow);
+  for (const auto& ranges : free_ranges_) memory.rows += memory_of(ranges);
+  for (const ColumnData& column : columns_) {
+    memory.columns += column.cells.memory();
+    if (column.cells.size() > 0) memory.columns.unused += empty * sizeof(Cell);
+  }
+  return memory;
+}
+
 void Stream::save(ByteWriter& out) const {
   out.put(key_);
-  out.put_array(times_.view());
-  out.put_array(positions_.view());
+  rows_.save(out);
   out.put<std::uint64_t>(columns_.size());
   for (const ColumnData& column : columns_) {
     out.put_array(column.cells.view());
@@ -292,9 +296,8 @@ void Stream::save(ByteWriter& out) const {
 Result<void> Stream::restore(ByteReader& in) {
   places_->give_back(key_);
   key_ = TRY(in.get<Places::Key>());
-  TR_ASSERT(times_.size() == 0 && columns_.empty());
-  TRY(in.get_into(times_));
-  TRY(in.get_into(positions_));
+  TR_ASSERT(rows_.size() == 0 && columns_.empty());
+  TRY(rows_.restore(in));
   for (auto left = TRY(in.get_count(13)); left > 0; --left) {
     ColumnData column;
     TRY(in.get_into(column.cells));
@@ -306,13 +309,12 @@ Result<void> Stream::restore(ByteReader& in) {
   for (auto& ranges : free_ranges_) ranges = TRY(in.get_array<std::uint32_t>());
   row_count_ = TRY(in.get<std::uint64_t>());
   const bool same_size = std::all_of(columns_.begin(), columns_.end(), [&](const ColumnData& column) {
-    return column.cells.size() == times_.size() || column.cells.size() == 0;
+    return column.cells.size() == rows_.size() || column.cells.size() == 0;
   });
-  if (!same_size || positions_.size() != times_.size())
-    return fail(Error::Code::corrupt, "columns of different lengths");
+  if (!same_size) return fail(Error::Code::corrupt, "columns of different lengths");
   for (std::uint32_t person = 0; person < places_->person_limit(); ++person) {
     const Slot* slot = this->slot(PersonId(person));
-    if (slot != nullptr && std::uint64_t{slot->begin} + slot->count > times_.size())
+    if (slot != nullptr && std::uint64_t{slot->begin} + slot->count > rows_.size())
       return fail(Error::Code::corrupt, "a range lies outside its column");
   }
   return {};

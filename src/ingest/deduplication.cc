@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
+
 namespace tailrace::ingest {
 
 Deduplication::Deduplication(Millis window) : window_(window), shards_(std::size_t{1} << kShardBits) {}
@@ -14,21 +16,21 @@ bool Deduplication::seen(std::uint64_t hash, Position position, Time received_at
   // An old record that is admitted only now is within the window as long as its time is.
   hours_.front().first = std::min(hours_.front().first, position);
   Shard& shard = shards_[shard_of(hash)];
-  if ((shard.count + 1) * 4ULL > shard.tags.size() * 3ULL) make_room(shard);
+  if (shard.is_full()) make_room(shard);
+  TR_ASSERT(position.value < kPositionsMax);
   const std::uint32_t tag = tag_of(hash);
-  const std::size_t mask = shard.tags.size() - 1;
-  std::size_t place = tag & mask;
-  for (; shard.tags[place] != 0; place = (place + 1) & mask) {
-    if (shard.tags[place] != tag || shard.positions[place] < hours_.front().first) continue;
-    const Earlier earlier = compare(shard.positions[place]);
+  std::size_t place = shard.home(tag);
+  for (; shard.entries[place].tag() != 0; place = shard.next(place)) {
+    Entry& entry = shard.entries[place];
+    if (entry.tag() != tag || entry.position() < hours_.front().first) continue;
+    const Earlier earlier = compare(entry.position());
     if (earlier == Earlier::same) return true;
     if (earlier == Earlier::same_long_ago) {
-      shard.positions[place] = position;
+      entry = {tag, position};
       return false;
     }
   }
-  shard.tags[place] = tag;
-  shard.positions[place] = position;
+  shard.entries[place] = {tag, position};
   ++shard.count;
   return false;
 }
@@ -37,24 +39,21 @@ void Deduplication::forget(Time now) {
   while (!hours_.empty() && hours_.front().until + window_ <= now) hours_.pop_front();
 }
 
-// Drops what the window has left; grows where that is not enough.
+// Drops what the window has left; grows by a quarter where that is not enough.
 void Deduplication::make_room(Shard& shard) const {
-  const auto is_kept = [&](std::size_t place) {
-    return shard.tags[place] != 0 && shard.positions[place] >= hours_.front().first;
+  const auto is_kept = [&](const Entry& entry) {
+    return entry.tag() != 0 && entry.position() >= hours_.front().first;
   };
-  std::uint32_t kept = 0;
-  for (std::size_t place = 0; place < shard.tags.size(); ++place) kept += is_kept(place);
-  std::size_t capacity = std::max<std::size_t>(8, shard.tags.size());
-  if ((kept + 1) * 2ULL > capacity) capacity *= 2;
-  Shard larger{.tags = std::vector<std::uint32_t>(capacity),
-               .positions = std::vector<Position>(capacity),
-               .count = kept};
-  for (std::size_t from = 0; from < shard.tags.size(); ++from) {
-    if (!is_kept(from)) continue;
-    std::size_t place = shard.tags[from] & (capacity - 1);
-    while (larger.tags[place] != 0) place = (place + 1) & (capacity - 1);
-    larger.tags[place] = shard.tags[from];
-    larger.positions[place] = shard.positions[from];
+  const auto kept =
+      static_cast<std::uint32_t>(std::count_if(shard.entries.begin(), shard.entries.end(), is_kept));
+  std::size_t capacity = std::max<std::size_t>(8, shard.entries.size());
+  while ((kept + 1) * 3ULL > capacity * 2ULL) capacity += capacity / 4;
+  Shard larger{.entries = std::vector<Entry>(capacity), .count = kept};
+  for (const Entry& entry : shard.entries) {
+    if (!is_kept(entry)) continue;
+    std::size_t place = larger.home(entry.tag());
+    while (larger.entries[place].tag() != 0) place = larger.next(place);
+    larger.entries[place] = entry;
   }
   shard = std::move(larger);
 }
@@ -65,32 +64,32 @@ std::size_t Deduplication::size() const {
   return size;
 }
 
+MemoryUse Deduplication::memory() const {
+  MemoryUse use = memory_of(shards_);
+  for (const Shard& shard : shards_) {
+    use += {shard.entries.size() * sizeof(Entry), (shard.entries.size() - shard.count) * sizeof(Entry)};
+  }
+  return use += memory_of(hours_);
+}
+
 void Deduplication::prefetch(std::uint64_t hash) const {
   const Shard& shard = shards_[shard_of(hash)];
-  if (shard.tags.empty()) return;
-  const std::size_t home = tag_of(hash) & (shard.tags.size() - 1);
-  __builtin_prefetch(&shard.tags[home]);
-  __builtin_prefetch(&shard.positions[home], 1);
+  if (!shard.entries.empty()) __builtin_prefetch(&shard.entries[shard.home(tag_of(hash))], 1);
 }
 
 void Deduplication::save(ByteWriter& out) const {
   out.put<std::uint64_t>(hours_.size());
   for (const Hour& hour : hours_) out.put(hour);
-  for (const Shard& shard : shards_) {
-    out.put_array(shard.tags);
-    out.put_array(shard.positions);
-  }
+  for (const Shard& shard : shards_) out.put_array(shard.entries);
 }
 
 Result<void> Deduplication::restore(ByteReader& in) {
   for (auto left = TRY(in.get_count(sizeof(Hour))); left > 0; --left) hours_.push_back(TRY(in.get<Hour>()));
   for (Shard& shard : shards_) {
-    shard.tags = TRY(in.get_array<std::uint32_t>());
-    shard.positions = TRY(in.get_array<Position>());
-    const std::size_t size = shard.tags.size();
-    shard.count = static_cast<std::uint32_t>(
-        size - static_cast<std::size_t>(std::count(shard.tags.begin(), shard.tags.end(), 0U)));
-    if (size != shard.positions.size() || (size & (size - 1)) != 0 || shard.count * 4ULL > size * 3ULL)
+    shard.entries = TRY(in.get_array<Entry>());
+    shard.count = static_cast<std::uint32_t>(std::count_if(
+        shard.entries.begin(), shard.entries.end(), [](const Entry& entry) { return entry.tag() != 0; }));
+    if (shard.count * 5ULL > shard.entries.size() * 4ULL)
       return fail(Error::Code::corrupt, "a part of the message ids is incomplete");
   }
   if (hours_.empty() && size() > 0) return fail(Error::Code::corrupt, "message ids of no time");

@@ -35,6 +35,7 @@ class Inbox {
     ASSERT_TRUE(in.done());
   }
   std::size_t size() const { return memory_.size(); }
+  std::uint64_t memory_bytes() const { return memory_.memory().bytes; }
 
  private:
   Deduplication memory_{kDay * 30};
@@ -66,6 +67,19 @@ TEST(Deduplication, what_is_past_the_window_makes_room_for_what_comes) {
   for (int i = 0; i < 200'000; ++i) inbox.seen(std::to_string(i), day(i / 1'000));
   EXPECT_LT(inbox.size(), 80'000u) << "31 days of 1,000, in a table that is tidied when parts of it are full";
   for (int i = 171'000; i < 200'000; ++i) EXPECT_TRUE(inbox.seen(std::to_string(i), day(199))) << i;
+}
+
+TEST(Deduplication, what_is_within_the_window_takes_seventeen_bytes_a_message_at_most) {
+  Inbox inbox;
+  std::size_t remembered = 0;
+  for (int i = 0; i < 300'000; ++i) {
+    inbox.seen(std::to_string(i), day(0));
+    remembered = static_cast<std::size_t>(i) + 1;
+    if (remembered > 20'000 && remembered % 1'000 == 0) {
+      ASSERT_LT(inbox.memory_bytes(), remembered * 17 + 10'000) << remembered;
+    }
+  }
+  EXPECT_EQ(inbox.size(), remembered);
 }
 
 TEST(Deduplication, an_old_record_admitted_late_is_known_as_long_as_its_window_lasts) {

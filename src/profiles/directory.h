@@ -36,6 +36,11 @@ class Directory {
     return entry == nullptr || entry->person == kNobody ? std::nullopt : std::optional(entry->person);
   }
 
+  MemoryUse memory() const {
+    MemoryUse use = entries_.memory();
+    return use += texts_.memory();
+  }
+
   void save(ByteWriter& out) const;
   Result<void> restore(ByteReader& in);
 

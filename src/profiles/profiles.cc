@@ -1,6 +1,7 @@
 #include "profiles/profiles.h"
 
 #include <algorithm>
+#include <cstring>
 #include <tuple>
 
 #include "base/assert.h"
@@ -21,54 +22,82 @@ std::string_view trait_text(const Value& traits, std::string_view name) {
   return value != nullptr && value->kind == Value::Kind::string ? trimmed(value->string) : std::string_view();
 }
 
-bool before(const DatedValue& a, const DatedValue& b) {
-  return std::tie(a.time, a.message_id) < std::tie(b.time, b.message_id);
-}
-// At the same time the stricter statement is the later one.
-bool before(const DatedConsent& a, const DatedConsent& b) {
-  return std::tuple(a.time, !a.granted, std::string_view(a.message_id)) <
-         std::tuple(b.time, !b.granted, std::string_view(b.message_id));
-}
-
-template <class Dated>
-void insert_dated(std::vector<Dated>& history, Dated statement) {
-  const auto place = std::upper_bound(history.begin(), history.end(), statement,
-                                      [](const Dated& a, const Dated& b) { return before(a, b); });
-  history.insert(place, std::move(statement));
+// Everything that is in a value beside itself.
+std::uint64_t bytes_in(const Value& value) {
+  std::uint64_t bytes =
+      memory_of(value.string).bytes + memory_of(value.list).bytes + memory_of(value.members).bytes;
+  for (const Value& element : value.list) bytes += bytes_in(element);
+  for (const auto& [name, member] : value.members) bytes += memory_of(name).bytes + bytes_in(member);
+  return bytes;
 }
 
-template <class Key, class Dated>
-std::vector<Dated>& history_of(std::vector<std::pair<Key, std::vector<Dated>>>& histories, Key key) {
-  for (auto& [known, history] : histories) {
-    if (known == key) return history;
+template <class Visit>
+void for_each_identifier(std::string_view identity, Visit visit) {
+  if (identity.empty()) return;
+  Unpacker in(identity);
+  in.bytes(in.varint() * sizeof(Position));
+  while (!in.done()) visit(read_identifier(in));
+}
+
+// Calls visit(trait, in), which reads or skips the value, for each statement of a record.
+template <class Visit>
+void for_each_statement(const TraitRecord& record, Visit visit) {
+  Unpacker in(record.stated);
+  for (std::uint64_t left = record.count; left > 0; --left) {
+    const TraitId trait(static_cast<std::uint32_t>(in.varint()));
+    visit(trait, in);
   }
-  return histories.emplace_back(key, std::vector<Dated>()).second;
 }
 
-template <class Key, class Dated>
-const std::vector<Dated>* find_history(const std::vector<std::pair<Key, std::vector<Dated>>>& histories,
-                                       Key key) {
-  for (const auto& [known, history] : histories) {
-    if (known == key) return &history;
+// A person's statements about one purpose.
+struct ConsentGroup {
+  std::size_t begin = 0;  // of the group among the bytes
+  std::string_view entries;
+  static constexpr std::size_t kHead = 2 * sizeof(std::uint32_t);
+  static constexpr std::size_t kEntry = sizeof(std::int64_t);
+  std::size_t size() const { return entries.size() / kEntry; }
+  std::int64_t entry(std::size_t i) const {
+    std::int64_t value = 0;
+    std::memcpy(&value, entries.data() + i * kEntry, sizeof value);
+    return value;
   }
-  return nullptr;
-}
-
-template <class Key, class Dated>
-void merge_histories(std::vector<std::pair<Key, std::vector<Dated>>>& into,
-                     std::vector<std::pair<Key, std::vector<Dated>>>& from) {
-  for (auto& [key, history] : from) {
-    auto& target = history_of(into, key);
-    for (auto& statement : history) insert_dated(target, std::move(statement));
+  // How many are at most that.
+  std::size_t count_to(std::int64_t limit) const {
+    std::size_t low = 0;
+    for (std::size_t high = size(); low < high;) {
+      const std::size_t middle = (low + high) / 2;
+      if (entry(middle) <= limit) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
   }
-  from.clear();
+};
+constexpr std::int64_t entry_of(Time time, bool granted) {
+  constexpr std::int64_t kFar = std::int64_t{1} << 61;  // beyond it all is one instant
+  return std::clamp(time.ms, -kFar, kFar) * 2 + !granted;
 }
+constexpr Time time_of(std::int64_t entry) { return {entry >> 1}; }
+constexpr bool granted_by(std::int64_t entry) { return (entry & 1) == 0; }
 
-template <class Dated>
-const Dated* as_of(const std::vector<Dated>& history, Time t) {
-  const auto after = std::upper_bound(history.begin(), history.end(), t,
-                                      [](Time at, const Dated& s) { return at < s.time; });
-  return after == history.begin() ? nullptr : &*std::prev(after);
+template <class Visit>
+void for_each_consent(std::string_view consents, Visit visit) {
+  Unpacker in(consents);
+  while (!in.done()) {
+    const std::size_t begin = consents.size() - in.rest().size();
+    const PurposeId purpose(in.fixed<std::uint32_t>());
+    const auto count = in.fixed<std::uint32_t>();
+    visit(purpose, ConsentGroup{begin, in.bytes(std::uint64_t{count} * ConsentGroup::kEntry)});
+  }
+}
+std::optional<ConsentGroup> find_consent(std::string_view consents, PurposeId wanted) {
+  std::optional<ConsentGroup> found;
+  for_each_consent(consents, [&](PurposeId purpose, const ConsentGroup& group) {
+    if (purpose == wanted) found = group;
+  });
+  return found;
 }
 
 }  // namespace
@@ -111,49 +140,188 @@ std::optional<PersonId> Profiles::find_by_any(std::string_view value) const {
   return std::nullopt;
 }
 
-PersonId Profiles::create() {
-  const PersonId id(static_cast<std::uint32_t>(people_.size()));
-  people_.emplace_back();
-  alive_.push_back(true);
+Value Stated::value() const {
+  switch (kind) {
+    case Kind::nothing:
+      return {};
+    case Kind::null:
+      return Value::of_null();
+    case Kind::boolean:
+      return Value::of(boolean);
+    case Kind::number:
+      return Value::of(number);
+    case Kind::text:
+      return Value::of(std::string(text));
+    case Kind::other:
+      return *other;
+  }
+  return {};
+}
+
+PersonId Profiles::create(Position position) {
+  const PersonId id(static_cast<std::uint32_t>(merged_into_.size()));
+  skip();
+  alive_.back() = true;
   ++alive_count_;
+  add_creators(id, {&position, 1});
   return id;
 }
 
+void Profiles::add_creators(PersonId person, std::span<const Position> positions) {
+  const std::string_view identity = identities_.of(person);
+  Unpacker in(identity);
+  const std::uint64_t known = identity.empty() ? 0 : in.varint();
+  const std::string_view before = in.bytes(known * sizeof(Position));
+  std::string head;
+  put_varint(head, known + positions.size());
+  head += before;
+  head.append(reinterpret_cast<const char*>(positions.data()), positions.size_bytes());
+  identities_.splice(person, 0, identity.size() - in.rest().size(), head);
+}
+
+std::vector<Position> Profiles::created_by(PersonId person) const {
+  const std::string_view identity = identities_.of(person);
+  if (identity.empty()) return {};
+  Unpacker in(identity);
+  std::vector<Position> positions(in.varint());
+  for (Position& position : positions) position = in.fixed<Position>();
+  return positions;
+}
+
+std::vector<Identifier> Profiles::identifiers(PersonId person) const {
+  std::vector<Identifier> result;
+  for_each_identifier(identities_.of(person), [&](const IdentifierView& known) {
+    result.push_back({known.kind, std::string(known.value), known.since});
+  });
+  return result;
+}
+
 bool Profiles::add_identifier(PersonId person, IdentifierKind kind, std::string_view value, Time time) {
-  auto& identifiers = people_[person.value].identifiers;
-  for (Identifier& known : identifiers) {
-    if (known.kind != kind || known.value != value) continue;
-    known.since = std::min(known.since, time);
+  const std::string_view identity = identities_.of(person);
+  bool is_known = false;
+  std::optional<std::size_t> since_at;  // of an identifier that is older than was known
+  for_each_identifier(identity, [&](const IdentifierView& known) {
+    if (is_known || known.kind != kind || known.value != value) return;
+    is_known = true;
+    if (time >= known.since) return;
+    // The value stands behind the instant and its own size.
+    std::string written;
+    put_identifier(written, known);
+    since_at = static_cast<std::size_t>(known.value.data() - identity.data()) + known.value.size() -
+               written.size() + 1;
+  });
+  if (is_known) {
+    if (since_at)
+      identities_.splice(person, *since_at, sizeof time, {reinterpret_cast<const char*>(&time), sizeof time});
     return false;
   }
-  identifiers.push_back({kind, std::string(value), time});
+  std::string written;
+  put_identifier(written, {kind, time, value});
+  identities_.append(person, written);
   return true;
 }
 
 bool Profiles::has_kind(PersonId person, IdentifierKind kind) const {
-  const auto& identifiers = people_[person.value].identifiers;
-  return std::any_of(identifiers.begin(), identifiers.end(),
-                     [&](const Identifier& known) { return known.kind == kind; });
+  bool found = false;
+  for_each_identifier(identities_.of(person),
+                      [&](const IdentifierView& known) { found |= known.kind == kind; });
+  return found;
+}
+
+std::uint32_t Profiles::keep_other(const Value& value) {
+  std::uint32_t place = 0;
+  if (free_others_.empty()) {
+    place = static_cast<std::uint32_t>(others_.size());
+    others_.emplace_back();
+  } else {
+    place = free_others_.back();
+    free_others_.pop_back();
+  }
+  others_[place] = value;
+  other_bytes_ += bytes_in(others_[place]);
+  return place;
+}
+
+// Of statements that go away.
+void Profiles::release_others(std::string_view statements) {
+  while (const auto last = take_last_record(statements)) {
+    for_each_statement(read_record(last->body), [&](TraitId, Unpacker& in) {
+      const ValueView value = read_value(in);
+      if (value.kind != ValueView::Kind::other) return;
+      other_bytes_ -= bytes_in(others_[value.other]);
+      others_[value.other] = {};
+      free_others_.push_back(value.other);
+    });
+  }
+}
+
+// Behind those that are equal in time and message id. Nearly always it is the last.
+void Profiles::insert_record(PersonId person, std::string_view message_id, Time time,
+                             std::string_view record) {
+  std::string_view before = statements_.of(person);
+  for (std::string_view rest = before; const auto last = take_last_record(rest);) {
+    const TraitRecord other = read_record(last->body);
+    if (std::tie(other.time, other.message_id) <= std::tie(time, message_id)) break;
+    before = rest;
+  }
+  statements_.splice(person, before.size(), 0, record);
+}
+
+void Profiles::insert_consent(PersonId person, PurposeId purpose, std::int64_t entry) {
+  const auto put = [](std::string& out, auto value) {
+    out.append(reinterpret_cast<const char*>(&value), sizeof value);
+  };
+  const std::string_view consents = consents_.of(person);
+  const auto group = find_consent(consents, purpose);
+  std::string written;
+  if (!group) {
+    put(written, purpose);
+    put(written, std::uint32_t{1});
+    put(written, entry);
+    consents_.append(person, written);
+    return;
+  }
+  const std::size_t place = group->count_to(entry);
+  if (place > 0 && group->entry(place - 1) == entry) return;
+  put(written, static_cast<std::uint32_t>(group->size() + 1));
+  put(written, entry);
+  const std::string_view count(written.data(), sizeof(std::uint32_t));
+  const std::size_t begin = group->begin;
+  consents_.splice(person, begin + ConsentGroup::kHead + place * ConsentGroup::kEntry, 0,
+                   std::string_view(written).substr(count.size()));
+  consents_.splice(person, begin + sizeof purpose, count.size(), count);
+}
+
+void Profiles::clear(PersonId person) {
+  identities_.clear(person);
+  statements_.clear(person);
+  consents_.clear(person);
+  alive_[person.value] = false;
+  --alive_count_;
 }
 
 PersonId Profiles::merge(PersonId a, PersonId b) {
   const PersonId survivor = std::min(a, b);
   const PersonId other = std::max(a, b);
-  Person& into = people_[survivor.value];
-  Person& from = people_[other.value];
-  for (const Identifier& identifier : from.identifiers) {
+  for (const Identifier& identifier : identifiers(other)) {
     // An e-mail may belong to several people; the directory's entry moves only where it was this one's.
     if (directory_.find(identifier.kind, identifier.value) == other)
       directory_.put(identifier.kind, identifier.value, survivor);
     add_identifier(survivor, identifier.kind, identifier.value, identifier.since);
   }
-  merge_histories(into.traits, from.traits);
-  merge_histories(into.consents, from.consents);
-  into.created_by.insert(into.created_by.end(), from.created_by.begin(), from.created_by.end());
-  from = {};
-  from.merged_into = survivor;
-  alive_[other.value] = false;
-  --alive_count_;
+  std::vector<std::string_view> records;  // the newest first
+  for (std::string_view rest = statements_.of(other); const auto last = take_last_record(rest);)
+    records.push_back(last->whole);
+  for (std::size_t i = records.size(); i-- > 0;) {
+    const TraitRecord record = read_record(records[i]);
+    insert_record(survivor, record.message_id, record.time, records[i]);
+  }
+  for_each_consent(consents_.of(other), [&](PurposeId purpose, const ConsentGroup& group) {
+    for (std::size_t i = 0; i < group.size(); ++i) insert_consent(survivor, purpose, group.entry(i));
+  });
+  add_creators(survivor, created_by(other));
+  clear(other);
+  merged_into_[other.value] = survivor;
   return survivor;
 }
 
@@ -171,7 +339,7 @@ std::optional<PersonId> Profiles::find_previous(const RecordView& record) const 
 }
 
 PersonId Profiles::survivor(PersonId person) const {
-  while (people_[person.value].merged_into != kNobody) person = people_[person.value].merged_into;
+  while (merged_into_[person.value] != kNobody) person = merged_into_[person.value];
   return person;
 }
 
@@ -191,8 +359,7 @@ Profiles::Effect Profiles::apply(Position position, const RecordView& record, co
   auto found = find(record, traits);
   if (!found) found = other;
   effect.created = !found;
-  effect.person = found ? *found : create();
-  if (effect.created) people_[effect.person.value].created_by.push_back(position);
+  effect.person = found ? *found : create(position);
   // The ids of an event of somebody known are known: events are spared the look-up.
   const bool names_somebody = record.kind == RecordKind::identify || record.kind == RecordKind::alias;
   if (effect.created || names_somebody) {
@@ -221,15 +388,22 @@ Profiles::Effect Profiles::apply(Position position, const RecordView& record, co
 
 void Profiles::state_traits(Effect& effect, const RecordView& record, const Value& traits) {
   if (traits.kind != Value::Kind::object) return;
+  std::string statements;
   for (const auto& [name, value] : traits.members) {
     if (name == "consent") {
       state_consent(effect, record, value);
       continue;
     }
     const TraitId id = trait(name);
-    insert_dated(history_of(people_[effect.person.value].traits, id),
-                 {record.time, std::string(record.message_id), value});
+    const bool outside = value.kind == Value::Kind::list || value.kind == Value::Kind::object;
+    put_varint(statements, id.value);
+    put_value(statements, value, outside ? keep_other(value) : 0);
     effect.traits.push_back(id);
+  }
+  if (!effect.traits.empty()) {
+    std::string bytes;
+    put_record(bytes, record.time, record.message_id, effect.traits.size(), statements);
+    insert_record(effect.person, record.message_id, record.time, bytes);
   }
   for (const auto& [name, kind] :
        {std::pair("email", IdentifierKind::email), std::pair("phone", IdentifierKind::phone)}) {
@@ -257,55 +431,101 @@ void Profiles::state_consent(Effect& effect, const RecordView& record, const Val
 void Profiles::state_one_consent(Effect& effect, const RecordView& record, std::string_view name,
                                  bool granted) {
   const PurposeId id = purpose(name);
-  insert_dated(history_of(people_[effect.person.value].consents, id),
-               {record.time, std::string(record.message_id), granted});
+  insert_consent(effect.person, id, entry_of(record.time, granted));
   effect.purposes.push_back(id);
 }
 
 std::optional<PersonId> Profiles::remove(const RecordView& record) {
   const auto person = find(record, Value());
   if (!person) return std::nullopt;
-  Person& gone = people_[person->value];
-  for (const Identifier& identifier : gone.identifiers) {
+  for (const Identifier& identifier : identifiers(*person)) {
     if (directory_.find(identifier.kind, identifier.value) == *person)
       directory_.erase(identifier.kind, identifier.value);
   }
-  gone = {};
-  alive_[person->value] = false;
-  --alive_count_;
+  release_others(statements_.of(*person));
+  clear(*person);
   return person;
 }
 
-const std::vector<DatedValue>* Profiles::trait_history(PersonId person, TraitId trait) const {
-  return person.value < people_.size() ? find_history(people_[person.value].traits, trait) : nullptr;
+Stated Profiles::stated(const ValueView& value, Time time, Time until) const {
+  using Kind = ValueView::Kind;
+  Stated result{.kind = Stated::Kind::null,
+                .boolean = value.boolean,
+                .number = value.number,
+                .text = value.text,
+                .other = nullptr,
+                .time = time,
+                .until = until};
+  switch (value.kind) {
+    case Kind::null:
+      break;
+    case Kind::boolean:
+      result.kind = Stated::Kind::boolean;
+      break;
+    case Kind::number:
+      result.kind = Stated::Kind::number;
+      break;
+    case Kind::text:
+      result.kind = Stated::Kind::text;
+      break;
+    case Kind::other:
+      result.kind = Stated::Kind::other;
+      result.other = &others_[value.other];
+      break;
+  }
+  return result;
 }
 
-const std::vector<DatedConsent>* Profiles::consent_history(PersonId person, PurposeId purpose) const {
-  return person.value < people_.size() ? find_history(people_[person.value].consents, purpose) : nullptr;
+Stated Profiles::trait_at(PersonId person, TraitId trait, Time t) const {
+  Time until = kNever;
+  for (std::string_view rest = statements_.of(person); const auto last = take_last_record(rest);) {
+    const TraitRecord record = read_record(last->body);
+    std::optional<Unpacker> found;  // the last of the record
+    for_each_statement(record, [&](TraitId stated, Unpacker& in) {
+      if (stated == trait) found = in;
+      skip_value(in);
+    });
+    if (!found) continue;
+    if (record.time <= t) return stated(read_value(*found), record.time, until);
+    until = record.time;
+  }
+  Stated nothing;
+  nothing.until = until;
+  return nothing;
+}
+
+StatedConsent Profiles::consent_at(PersonId person, PurposeId purpose, Time t) const {
+  StatedConsent result;
+  const auto group = find_consent(consents_.of(person), purpose);
+  if (!group) return result;
+  const std::size_t after = group->count_to(entry_of(t, false));
+  if (after > 0) result.granted = granted_by(group->entry(after - 1));
+  if (after < group->size()) result.until = time_of(group->entry(after));
+  return result;
 }
 
 Time Profiles::first_time(PersonId person) const {
-  if (person.value >= people_.size()) return kNever;
   Time first = kNever;
-  for (const auto& [id, history] : people_[person.value].traits)
-    first = std::min(first, history.front().time);
-  for (const auto& [id, history] : people_[person.value].consents)
-    first = std::min(first, history.front().time);
+  if (const std::string_view statements = statements_.of(person); !statements.empty())
+    first = read_record(statements).time;
+  for_each_consent(consents_.of(person), [&](PurposeId, const ConsentGroup& group) {
+    first = std::min(first, time_of(group.entry(0)));
+  });
   return first;
 }
 
 std::string_view Profiles::golden_id(PersonId person, IdentifierKind golden) const {
-  const Identifier* best = nullptr;
-  const auto better = [&](const Identifier& candidate) {
-    if (best == nullptr) return true;
+  std::optional<IdentifierView> best;
+  const auto better = [&](const IdentifierView& candidate) {
+    if (!best) return true;
     if ((candidate.kind == golden) != (best->kind == golden)) return candidate.kind == golden;
     if (candidate.kind != best->kind) return candidate.kind < best->kind && best->kind != golden;
     return std::tie(candidate.since, candidate.value) < std::tie(best->since, best->value);
   };
-  for (const Identifier& candidate : people_[person.value].identifiers) {
-    if (better(candidate)) best = &candidate;
-  }
-  return best == nullptr ? std::string_view() : best->value;
+  for_each_identifier(identities_.of(person), [&](const IdentifierView& candidate) {
+    if (better(candidate)) best = candidate;
+  });
+  return best ? best->value : std::string_view();
 }
 
 PersonProfile Profiles::profile(PersonId person, IdentifierKind golden, Time now) const {
@@ -313,25 +533,47 @@ PersonProfile Profiles::profile(PersonId person, IdentifierKind golden, Time now
   result.id = person;
   result.deleted = !alive(person);
   if (result.deleted) return result;
-  const Person& source = people_[person.value];
   result.golden_id = golden_id(person, golden);
   result.traits = Value::with(Value::Kind::object);
-  for (const auto& [id, history] : source.traits) {
-    const DatedValue* latest = as_of(history, now);
-    if (latest != nullptr && latest->value.present())
-      result.traits.members.emplace_back(trait_names_[id.value], latest->value);
+  std::map<TraitId, Stated> latest;
+  for (std::string_view rest = statements_.of(person); const auto last = take_last_record(rest);) {
+    const TraitRecord record = read_record(last->body);
+    if (record.time > now) continue;
+    std::map<TraitId, Stated> of_record;
+    for_each_statement(record, [&](TraitId trait, Unpacker& in) {
+      of_record[trait] = stated(read_value(in), record.time, kNever);
+    });
+    latest.merge(of_record);  // what a later record states stays
+  }
+  for (const auto& [trait, stated] : latest) {
+    if (stated.kind != Stated::Kind::null)
+      result.traits.members.emplace_back(trait_names_[trait.value], stated.value());
   }
   // Of e-mails and phones, those that are the person's now; the ones before them stay known, for look-ups.
-  for (const Identifier& identifier : source.identifiers) {
+  for (Identifier& identifier : identifiers(person)) {
     const bool contact = identifier.kind == IdentifierKind::email || identifier.kind == IdentifierKind::phone;
     if (!contact || trait_text(result.traits, to_string(identifier.kind)) == identifier.value)
-      result.identifiers.push_back(identifier);
+      result.identifiers.push_back(std::move(identifier));
   }
-  for (const auto& [id, history] : source.consents) {
-    if (const DatedConsent* latest = as_of(history, now))
-      result.consent.emplace_back(purpose_names_[id.value], latest->granted);
-  }
+  for_each_consent(consents_.of(person), [&](PurposeId purpose, const ConsentGroup& group) {
+    const std::size_t after = group.count_to(entry_of(now, false));
+    if (after > 0)
+      result.consent.emplace_back(purpose_names_[purpose.value], granted_by(group.entry(after - 1)));
+  });
   return result;
+}
+
+void Profiles::add_memory(MemoryParts& parts) const {
+  MemoryUse use = memory_of(merged_into_);
+  use += memory_of(alive_);
+  use += identities_.memory();
+  use += statements_.memory();
+  use += consents_.memory();
+  use += memory_of(others_);
+  use += memory_of(free_others_);
+  use += {other_bytes_, 0};
+  parts.add("profiles", use);
+  parts.add("directory", directory_.memory());
 }
 
 void Profiles::save(ByteWriter& out) const {
@@ -342,89 +584,51 @@ void Profiles::save(ByteWriter& out) const {
   put_names(trait_names_);
   put_names(purpose_names_);
   directory_.save(out);
-  out.put<std::uint64_t>(people_.size());
-  for (std::size_t i = 0; i < people_.size(); ++i) {
-    const Person& person = people_[i];
-    out.put<bool>(alive_[i]);
-    out.put(person.merged_into);
-    out.put_array(person.created_by);
-    out.put<std::uint64_t>(person.identifiers.size());
-    for (const Identifier& identifier : person.identifiers) {
-      out.put(identifier.kind);
-      out.put_string(identifier.value);
-      out.put(identifier.since);
-    }
-    out.put<std::uint64_t>(person.traits.size());
-    for (const auto& [id, history] : person.traits) {
-      out.put(id);
-      out.put<std::uint64_t>(history.size());
-      for (const DatedValue& statement : history) {
-        out.put(statement.time);
-        out.put_string(statement.message_id);
-        out.put_string(to_json(statement.value));
-      }
-    }
-    out.put<std::uint64_t>(person.consents.size());
-    for (const auto& [id, history] : person.consents) {
-      out.put(id);
-      out.put<std::uint64_t>(history.size());
-      for (const DatedConsent& statement : history) {
-        out.put(statement.time);
-        out.put_string(statement.message_id);
-        out.put(statement.granted);
-      }
-    }
+  out.put<std::uint64_t>(others_.size());
+  for (const Value& value : others_) out.put_string(to_json(value));
+  out.put_array(free_others_);
+  out.put<std::uint64_t>(merged_into_.size());
+  for (std::uint32_t person = 0; person < merged_into_.size(); ++person) {
+    out.put<bool>(alive_[person]);
+    out.put(merged_into_[person]);
+    for (const PersonBytes* bytes : {&identities_, &statements_, &consents_})
+      out.put_string(bytes->of(PersonId(person)));
   }
 }
 
 Result<void> Profiles::restore(ByteReader& in) {
-  TR_ASSERT(people_.empty());
+  TR_ASSERT(merged_into_.empty());
   for (auto left = TRY(in.get_count(8)); left > 0; --left) trait(TRY(in.get_view()));
   for (auto left = TRY(in.get_count(8)); left > 0; --left) purpose(TRY(in.get_view()));
   TRY(directory_.restore(in));
+  for (auto left = TRY(in.get_count(8)); left > 0; --left) {
+    others_.push_back(TRY(parse_json(TRY(in.get_view()))));
+    other_bytes_ += bytes_in(others_.back());
+  }
+  free_others_ = TRY(in.get_array<std::uint32_t>());
+  for (const std::uint32_t place : free_others_) {
+    if (place >= others_.size()) return fail(Error::Code::corrupt, "a place of no list or object");
+  }
   const auto count = TRY(in.get_count(29));
-  people_.reserve(count);
-  for (std::uint64_t i = 0; i < count; ++i) {
-    Person person;
-    const bool is_alive = TRY(in.get<bool>());
-    person.merged_into = TRY(in.get<PersonId>());
-    person.created_by = TRY(in.get_array<Position>());
-    if (person.merged_into != kNobody && person.merged_into.value >= i)
+  merged_into_.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    skip();
+    alive_.back() = TRY(in.get<unsigned char>())
+    != 0;
+    alive_count_ += alive_.back();
+    merged_into_.back() = TRY(in.get<PersonId>());
+    if (merged_into_.back() != kNobody && merged_into_.back().value >= i)
       return fail(Error::Code::corrupt, "a person merged into a younger one");
-    for (auto left = TRY(in.get_count(17)); left > 0; --left) {
-      Identifier identifier;
-      identifier.kind = TRY(in.get<IdentifierKind>());
-      identifier.value = TRY(in.get_string());
-      identifier.since = TRY(in.get<Time>());
-      person.identifiers.push_back(std::move(identifier));
-    }
-    for (auto left = TRY(in.get_count(12)); left > 0; --left) {
-      const auto id = TRY(in.get<TraitId>());
-      if (id.value >= trait_names_.size()) return fail(Error::Code::corrupt, "an unknown trait");
-      auto& history = history_of(person.traits, id);
-      for (auto statements = TRY(in.get_count(24)); statements > 0; --statements) {
-        DatedValue statement;
-        statement.time = TRY(in.get<Time>());
-        statement.message_id = TRY(in.get_string());
-        statement.value = TRY(parse_json(TRY(in.get_view())));
-        history.push_back(std::move(statement));
-      }
-    }
-    for (auto left = TRY(in.get_count(12)); left > 0; --left) {
-      const auto id = TRY(in.get<PurposeId>());
-      if (id.value >= purpose_names_.size()) return fail(Error::Code::corrupt, "an unknown consent purpose");
-      auto& history = history_of(person.consents, id);
-      for (auto statements = TRY(in.get_count(17)); statements > 0; --statements) {
-        DatedConsent statement;
-        statement.time = TRY(in.get<Time>());
-        statement.message_id = TRY(in.get_string());
-        statement.granted = TRY(in.get<bool>());
-        history.push_back(std::move(statement));
-      }
-    }
-    alive_count_ += is_alive;
-    alive_.push_back(is_alive);
-    people_.push_back(std::move(person));
+    const PersonId person(i);
+    const std::string_view identity = TRY(in.get_view());
+    const std::string_view statements = TRY(in.get_view());
+    const std::string_view consents = TRY(in.get_view());
+    if (!is_identity(identity) || !is_statements(statements, trait_names_.size(), others_.size()) ||
+        !is_consents(consents, purpose_names_.size()))
+      return fail(Error::Code::corrupt, "what is known of a person is damaged");
+    if (!identity.empty()) identities_.append(person, identity);
+    if (!statements.empty()) statements_.append(person, statements);
+    if (!consents.empty()) consents_.append(person, consents);
   }
   return {};
 }

@@ -9,39 +9,53 @@
 //   nobody has yet will be that person's, whether it comes as an anonymous id or as a user id
 //   - of merged people the older PersonId survives, and keeps both histories
 //   - an e-mail or phone in traits belongs to the person; it does not merge people
+//
+// What is known of a person stands as bytes (profiles/packed.h): beside their texts some 70 bytes, and 14
+// more for each further message that states traits. Lists and objects in traits cost what they cost as
+// values.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/id.h"
+#include "base/memory_use.h"
 #include "base/time.h"
 #include "model/person.h"
 #include "model/record.h"
 #include "model/value.h"
 #include "profiles/directory.h"
+#include "profiles/packed.h"
+#include "profiles/person_bytes.h"
 
 namespace tailrace::profiles {
 
-using TraitId = Id<struct TraitTag>;      // a trait's name at the top level
-using PurposeId = Id<struct PurposeTag>;  // a consent purpose
+// What is stated of a trait as of an instant. Of several statements the latest (time, message id) at or
+// before it holds; of those equal in both, the one that arrived last. Where people became one, the older
+// one's count as arrived first.
+struct Stated {
+  enum class Kind : unsigned char { nothing, null, boolean, number, text, other };
+  Kind kind = Kind::nothing;  // null: unset
+  bool boolean = false;
+  Number number;
+  std::string_view text;         // lent, as is `other`: until something is stated of the person
+  const Value* other = nullptr;  // a list or an object
+  Time time;                     // of the statement, where there is one
+  Time until = kNever;           // the next one
 
-// A statement with its date. Of several, the latest (time, message id) at or before t holds at t; of those
-// equal in both, the one that arrived last. Where people became one, the older one's count as arrived first.
-struct DatedValue {
-  Time time;
-  std::string message_id;
-  Value value;  // missing or null: unset
+  Value value() const;
 };
-struct DatedConsent {
-  Time time;
-  std::string message_id;
-  bool granted = false;
+// Of consent the latest statement holds, and of those of one instant the stricter.
+struct StatedConsent {
+  std::optional<bool> granted;
+  Time until = kNever;
 };
 
 class Profiles {
@@ -72,10 +86,10 @@ class Profiles {
   // consent: the object at context.consent (categoryPreferences or plain), else missing.
   Effect apply(Position position, const RecordView& record, const Value& traits, const Value& consent);
   // The records that made this person known.
-  const std::vector<Position>& created_by(PersonId person) const { return people_[person.value].created_by; }
+  std::vector<Position> created_by(PersonId person) const;
   // Takes the next PersonId for nobody: in the place of a person whose records are gone.
   void skip() {
-    people_.emplace_back();
+    merged_into_.push_back(kNobody);
     alive_.push_back(false);
   }
   // Deletes; missing: there is no such person.
@@ -84,47 +98,53 @@ class Profiles {
   // Whom a merged person has become; others are themselves.
   PersonId survivor(PersonId person) const;
   // All identifiers a person ever had.
-  const std::vector<Identifier>& identifiers(PersonId person) const {
-    return people_[person.value].identifiers;
-  }
+  std::vector<Identifier> identifiers(PersonId person) const;
 
   bool alive(PersonId person) const { return person.value < alive_.size() && alive_[person.value]; }
-  std::size_t person_limit() const { return people_.size(); }  // ids below this were given out
+  std::size_t person_limit() const { return merged_into_.size(); }  // ids below this were given out
   std::size_t alive_count() const { return alive_count_; }
 
-  // Statements, oldest first. nullptr: none, or nobody has this id.
-  const std::vector<DatedValue>* trait_history(PersonId person, TraitId trait) const;
-  const std::vector<DatedConsent>* consent_history(PersonId person, PurposeId purpose) const;
+  // Nothing where nobody has this id. Cost: of a trait in proportion to the messages that stated traits after
+  // the one that holds.
+  Stated trait_at(PersonId person, TraitId trait, Time t) const;
+  StatedConsent consent_at(PersonId person, PurposeId purpose, Time t) const;
   Time first_time(PersonId person) const;  // of the earliest statement; kNever without one
 
   // The identifier that names a person outwards.
   std::string_view golden_id(PersonId person, IdentifierKind golden) const;
   PersonProfile profile(PersonId person, IdentifierKind golden, Time now) const;
 
+  void add_memory(MemoryParts& parts) const;
+
   void save(ByteWriter& out) const;
   Result<void> restore(ByteReader& in);
 
  private:
-  struct Person {
-    PersonId merged_into = kNobody;
-    std::vector<Position> created_by;  // the records that made this person known, and those merged into them
-    std::vector<Identifier> identifiers;
-    std::vector<std::pair<TraitId, std::vector<DatedValue>>> traits;
-    std::vector<std::pair<PurposeId, std::vector<DatedConsent>>> consents;
-  };
-
-  PersonId create();
+  PersonId create(Position position);
+  void add_creators(PersonId person, std::span<const Position> positions);
   std::optional<PersonId> find_anonymous(const RecordView& record) const;
   std::optional<PersonId> find_previous(const RecordView& record) const;
   bool add_identifier(PersonId person, IdentifierKind kind, std::string_view value, Time time);
   bool has_kind(PersonId person, IdentifierKind kind) const;
   PersonId merge(PersonId a, PersonId b);
+  Stated stated(const ValueView& value, Time time, Time until) const;
+  std::uint32_t keep_other(const Value& value);
+  void release_others(std::string_view statements);
+  void insert_record(PersonId person, std::string_view message_id, Time time, std::string_view record);
+  void insert_consent(PersonId person, PurposeId purpose, std::int64_t entry);
+  void clear(PersonId person);
   void state_traits(Effect& effect, const RecordView& record, const Value& traits);
   void state_consent(Effect& effect, const RecordView& record, const Value& consent);
   void state_one_consent(Effect& effect, const RecordView& record, std::string_view name, bool granted);
 
-  std::vector<Person> people_;
-  std::vector<bool> alive_;  // by person
+  // By person.
+  std::vector<PersonId> merged_into_;
+  std::vector<bool> alive_;
+  PersonBytes identities_, statements_, consents_;
+  // Lists and objects that are stated, and the places of those that no longer are.
+  std::deque<Value> others_;
+  std::vector<std::uint32_t> free_others_;
+  std::uint64_t other_bytes_ = 0;
   Directory directory_;
   std::size_t alive_count_ = 0;
   std::vector<std::string> trait_names_;

@@ -8,6 +8,7 @@
 
 #include "base/chunked.h"
 #include "base/id.h"
+#include "base/memory_use.h"
 
 namespace tailrace::segments {
 
@@ -33,6 +34,7 @@ class Memory {
   void forget(PersonId person) {
     if (person.value < known_.size()) known_[person.value] = {};
   }
+  MemoryUse memory() const { return known_.memory(); }
   void prefetch(PersonId person) const {
     if (person.value < known_.size()) __builtin_prefetch(known_.address(person.value));
   }

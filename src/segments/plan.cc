@@ -47,43 +47,52 @@ class Trait final : public Node {
   bool may_be_several() const override { return !rest_.empty(); }
   Time values(const World& world, PersonId person, Time t, std::vector<Scalar>& values) const override {
     const Found found = find(world, person, t);
-    if (found.statement == nullptr) return found.until;
     const std::size_t first = values.size();
-    collect(found.statement->value, found.path, values);
+    if (found.stated.other != nullptr) {
+      collect(*found.stated.other, found.path, values);
+    } else if (found.stated.kind != Stated::Kind::nothing && found.path.empty()) {
+      values.push_back(scalar_of(found));
+    }
     for (std::size_t i = first; i < values.size(); ++i) values[i] = typed(type_, values[i]);
     return found.until;
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
     const Found found = find(world, person, t);
-    if (found.statement == nullptr) return {.value = "missing", .position = {}, .time = {}};
-    return {.value = to_string(value_of(found)), .position = {}, .time = found.statement->time};
+    if (found.stated.kind == Stated::Kind::nothing) return {.value = "missing", .position = {}, .time = {}};
+    return {.value = to_string(value_of(found)), .position = {}, .time = found.stated.time};
   }
 
  private:
+  using Stated = profiles::Stated;
   struct Found {
-    const profiles::DatedValue* statement;
+    Stated stated;
     Time until;
     std::string_view path;  // of the value within the statement's
   };
   Found find(const World& world, PersonId person, Time t) const {
-    Found found = latest(world, person, whole_, t);
+    const Stated whole = world.profiles.trait_at(person, whole_, t);
     // A trait whose own name has dots comes before a path into another.
-    if (found.statement != nullptr || rest_.empty()) return found;
-    const Found by_root = latest(world, person, root_, t);
-    return {by_root.statement, earlier(found.until, by_root.until), rest_};
+    if (whole.kind != Stated::Kind::nothing || rest_.empty()) return {whole, whole.until, {}};
+    const Stated by_root = world.profiles.trait_at(person, root_, t);
+    return {by_root, earlier(whole.until, by_root.until), rest_};
   }
-  static Found latest(const World& world, PersonId person, profiles::TraitId trait, Time t) {
-    const auto* history = world.profiles.trait_history(person, trait);
-    if (history == nullptr) return {nullptr, kNever, {}};
-    const auto after = std::upper_bound(history->begin(), history->end(), t,
-                                        [](Time at, const profiles::DatedValue& s) { return at < s.time; });
-    return {after == history->begin() ? nullptr : &*std::prev(after),
-            after == history->end() ? kNever : after->time,
-            {}};
+  // Of what is no list or object; missing where a path leads into it.
+  static Scalar scalar_of(const Found& found) {
+    if (!found.path.empty()) return {};
+    switch (found.stated.kind) {
+      case Stated::Kind::boolean:
+        return Scalar::of(found.stated.boolean);
+      case Stated::Kind::number:
+        return Scalar::of(found.stated.number);
+      case Stated::Kind::text:
+        return Scalar::of(found.stated.text);
+      default:
+        return {};
+    }
   }
   Scalar value_of(const Found& found) const {
-    if (found.statement == nullptr) return {};
-    const Value& whole = found.statement->value;
+    if (found.stated.other == nullptr) return typed(type_, scalar_of(found));
+    const Value& whole = *found.stated.other;
     const Value* value = found.path.empty() ? &whole : whole.find_path(found.path);
     return value == nullptr ? Scalar() : typed(type_, Scalar::of(*value));
   }
@@ -98,12 +107,8 @@ class ConsentFor final : public Condition {
  public:
   explicit ConsentFor(profiles::PurposeId purpose) : purpose_(purpose) {}
   Truth truth(const World& world, PersonId person, Time t) const override {
-    const auto* history = world.profiles.consent_history(person, purpose_);
-    if (history == nullptr) return {world.consent_unknown, kNever};
-    const auto after = std::upper_bound(history->begin(), history->end(), t,
-                                        [](Time at, const profiles::DatedConsent& s) { return at < s.time; });
-    return {after == history->begin() ? world.consent_unknown : std::prev(after)->granted,
-            after == history->end() ? kNever : after->time};
+    const profiles::StatedConsent stated = world.profiles.consent_at(person, purpose_, t);
+    return {stated.granted.value_or(world.consent_unknown), stated.until};
   }
 
  private:

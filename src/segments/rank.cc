@@ -52,6 +52,14 @@ bool RankTable::contains(PersonId person) const {
   return person.value < inside_.size() && inside_[person.value];
 }
 
+MemoryUse RankTable::memory() const {
+  // A node of the tree: three pointers, a colour and how many are below it, beside its key.
+  constexpr std::uint64_t kNode = sizeof(Key) + 5 * sizeof(void*);
+  MemoryUse use = memory_of(inside_);
+  use += memory_of(order_->values);
+  return use += {order_->tree.size() * kNode, 0};
+}
+
 void RankTable::set(PersonId person, bool inside, std::vector<PersonId>& flips) {
   if (inside_[person.value] == inside) return;
   inside_[person.value] = inside;

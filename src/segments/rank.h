@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/id.h"
+#include "base/memory_use.h"
 #include "base/number.h"
 #include "segments/plan.h"
 
@@ -31,6 +32,7 @@ class RankTable {
   void finish_filling();
 
   bool contains(PersonId person) const;
+  MemoryUse memory() const;
 
  private:
   struct Order;

@@ -172,6 +172,15 @@ void RankPast::catch_up(RankTable& table, std::vector<Moved>& moved) {
             [](const Moved& a, const Moved& b) { return a.person < b.person; });
 }
 
+MemoryUse RankPast::memory() const {
+  MemoryUse use = memory_of(values_);
+  use += memory_of(marks_);
+  use += memory_of(new_marks_);
+  use += memory_of(lines_);
+  use += memory_of(flips_);
+  return use += {(marks_.size() + new_marks_.size()) * sizeof(Step) + flips_.size() * sizeof(Time), 0};
+}
+
 Truth RankPast::truth(PersonId person, Time t) const {
   if (person.value >= lines_.size()) return {false, kNever};
   const std::vector<Time>& line = lines_[person.value];

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/id.h"
+#include "base/memory_use.h"
 #include "base/number.h"
 #include "base/time.h"
 #include "segments/plan.h"
@@ -46,6 +47,8 @@ class RankPast {
   void catch_up(RankTable& table, std::vector<Moved>& moved);
 
   Truth truth(PersonId person, Time t) const;
+  // Estimated: a step of a value and one of a line for each instant at which they change.
+  MemoryUse memory() const;
   // Before this instant no value changed.
   Time known_from() const { return first_ == kNever ? kNever : first_ - Millis{1}; }
 

@@ -37,6 +37,16 @@ Time Timelines::Line::next_change(Time t) const {
   return change == changes.end() ? until : *change;
 }
 
+MemoryUse Timelines::memory() const {
+  MemoryUse use = memory_of(by_past_);
+  for (const auto& slots : by_past_) {
+    if (slots == nullptr) continue;
+    use += {sizeof *slots, 0};
+    for (const Slot& slot : *slots) use += memory_of(slot.line.changes);
+  }
+  return use;
+}
+
 const Timelines::Line& Timelines::of(const World& world, const Past& past, PersonId person, Time t) {
   if (past.index >= by_past_.size()) by_past_.resize(past.index + std::size_t{1});
   if (by_past_[past.index] == nullptr) by_past_[past.index] = std::make_unique<Slots>();

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/id.h"
+#include "base/memory_use.h"
 #include "base/time.h"
 #include "segments/plan.h"
 
@@ -41,6 +42,7 @@ class Timelines {
   // What is known of the person from `from` on no longer holds.
   void touched(PersonId person, Time from);
   void clear() { by_past_.clear(); }
+  MemoryUse memory() const;
 
  private:
   static constexpr std::size_t kPeople = 1024;

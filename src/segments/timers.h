@@ -14,6 +14,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/id.h"
+#include "base/memory_use.h"
 #include "base/time.h"
 
 namespace tailrace::segments {
@@ -55,6 +56,14 @@ class TimerQueue {
       ++done_;
     }
     return entry;
+  }
+  MemoryUse memory() const {
+    MemoryUse use = memory_of_table(far_);
+    for (const auto& [bucket, entries] : far_) use += memory_of(entries);
+    for (const auto& entries : slots_) use += memory_of(entries);
+    use += memory_of(open_);
+    use += memory_of(late_);
+    return use += {far_order_.size() * sizeof(std::int64_t), 0};
   }
   // An entry about so many pops away, if one is known yet: a hint for prefetching.
   const Entry* ahead(std::size_t count) const {

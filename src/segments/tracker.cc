@@ -486,6 +486,19 @@ std::vector<PersonId> Tracker::members(SegmentId segment) const {
   return result;
 }
 
+void Tracker::add_memory(MemoryParts& parts) const {
+  parts.add("memberships", words_.memory());
+  parts.add("remembered_conditions", memory_.memory());
+  parts.add("window_ends", pending_.memory());
+  parts.add("timers", timers_.memory());
+  parts.add("ranks", {});
+  for (const RankTable& table : tables_) parts.add("ranks", table.memory());
+  for (const auto& past : pasts_) {
+    if (past != nullptr) parts.add("ranks", past->memory());
+  }
+  parts.add("timelines", timelines_.memory());
+}
+
 void Tracker::save(ByteWriter& out) const {
   TR_ASSERT(filled());
   out.put_array(sizes_);

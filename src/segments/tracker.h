@@ -89,6 +89,8 @@ class Tracker final : public RankView {
 
   static constexpr std::size_t kBacklogAtOnce = 256;
 
+  void add_memory(MemoryParts& parts) const;
+
   void save(ByteWriter& out) const;
   Result<void> restore(ByteReader& in, Time t);
 

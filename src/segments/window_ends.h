@@ -4,7 +4,7 @@
 // As long as they are few, every question is a pass over neighbouring cache lines, several entries at a time,
 // and nothing has to be kept in order. Those of a person who waits for more than kFew are a heap by time,
 // with an index by item: the first stands at the front, those that are due are found without a pass over the
-// others, and a change costs O(log n). 12 bytes an entry, with the index 17 to 23; a person without entries
+// others, and a change costs O(log n). 10 bytes an entry, with the index 15 to 21; a person without entries
 // costs 8 bytes.
 #pragma once
 
@@ -15,9 +15,10 @@
 #include <cstring>
 #include <memory>
 #include <new>
-#include <span>
 #include <utility>
 #include <vector>
+
+#include <malloc.h>
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -26,6 +27,7 @@
 #include "base/bytes.h"
 #include "base/chunked.h"
 #include "base/id.h"
+#include "base/memory_use.h"
 #include "base/time.h"
 
 namespace tailrace::segments {
@@ -43,7 +45,7 @@ class WindowEnds {
     const Block* block = block_of(person);
     if (block == nullptr) return kNever;
     const std::uint32_t place = block->place_of(item);
-    return place == kNowhere ? kNever : block->times()[place];
+    return place == kNowhere ? kNever : block->time(place);
   }
   // Notes that the item may change at `until` (kNever: that it will not), unless what is noted lies within
   // (t, until] already: an end that is early only asks once too often, moving it at every event would cost
@@ -57,7 +59,7 @@ class WindowEnds {
       block->add(item, until);
       return;
     }
-    const Time noted = block->times()[place];
+    const Time noted = block->time(place);
     if (noted > t && noted <= until) return;
     if (until == kNever) {
       block->remove(place);
@@ -72,7 +74,15 @@ class WindowEnds {
     if (block != nullptr) block->each_due(t, visit);
   }
   void clear(PersonId person) {
-    if (person.value < blocks_.size()) blocks_[person.value].reset();
+    if (person.value >= blocks_.size()) return;
+    block_bytes_ -= bytes_of(blocks_[person.value]);
+    blocks_[person.value].reset();
+  }
+
+  // Room in blocks is not counted as unused.
+  MemoryUse memory() const {
+    MemoryUse use = blocks_.memory();
+    return use += {block_bytes_, 0};
   }
 
   // Hints that this person is wanted soon: first the one, some hundred nanoseconds later the other.
@@ -93,12 +103,13 @@ class WindowEnds {
       const std::uint32_t count = block == nullptr ? 0 : block->count;
       out.put(count);
       for (std::uint32_t i = 0; i < count; ++i) out.put(block->items()[i]);
-      for (std::uint32_t i = 0; i < count; ++i) out.put(block->times()[i]);
+      for (std::uint32_t i = 0; i < count; ++i) out.put(block->time(i));
     }
   }
   Result<void> restore(ByteReader& in) {
     const auto people = TRY(in.get_count(4));
     blocks_ = {};
+    block_bytes_ = 0;
     blocks_.grow_to(people);
     std::vector<Item> items;
     for (std::uint32_t person = 0; person < people; ++person) {
@@ -118,8 +129,11 @@ class WindowEnds {
   static constexpr std::uint32_t kNowhere = UINT32_MAX;
   static constexpr std::size_t kUsualBytes = 448;  // of a block
   static constexpr std::uint32_t kStep = 4;        // capacities are multiples of this
-  static constexpr std::uint32_t kArity = 4;       // of the heap
-  static constexpr std::uint32_t kFew = 64;        // a larger capacity is kept in order
+  static constexpr std::size_t kTimeBytes = 6;
+  static constexpr std::int64_t kFar = std::int64_t{1} << 47;
+  static constexpr std::uint32_t kArity = 4;  // of the heap
+  static constexpr std::uint32_t kRoot = 0;   // where its first stands
+  static constexpr std::uint32_t kFew = 64;   // a larger capacity is kept in order
 
   // Followed by the items, of which those from `count` on are kNoItem, then the times, then the index: an
   // open-addressed table of places, a power of two of them.
@@ -128,10 +142,28 @@ class WindowEnds {
     std::uint32_t capacity = 0;
     Item* items() { return reinterpret_cast<Item*>(this + 1); }
     const Item* items() const { return reinterpret_cast<const Item*>(this + 1); }
-    Time* times() { return reinterpret_cast<Time*>(items() + capacity); }
-    const Time* times() const { return reinterpret_cast<const Time*>(items() + capacity); }
-    std::uint32_t* index() { return reinterpret_cast<std::uint32_t*>(times() + capacity); }
-    const std::uint32_t* index() const { return reinterpret_cast<const std::uint32_t*>(times() + capacity); }
+    // As capacities are multiples of four, the times take whole words.
+    std::uint32_t* index() {
+      return reinterpret_cast<std::uint32_t*>(time_bytes() + std::size_t{capacity} * kTimeBytes);
+    }
+    const std::uint32_t* index() const {
+      return reinterpret_cast<const std::uint32_t*>(time_bytes() + std::size_t{capacity} * kTimeBytes);
+    }
+    char* time_bytes() { return reinterpret_cast<char*>(items() + capacity); }
+    const char* time_bytes() const { return reinterpret_cast<const char*>(items() + capacity); }
+    // 48 bits of milliseconds, which end in the year 6429: what is later is looked at then. The two bytes
+    // before are read with them, of another time or an item, and shifted out.
+    Time time(std::uint32_t place) const { return {bits_at(first_bits() + place * kTimeBytes) >> 16}; }
+    static std::int64_t bits_at(const char* bytes) {
+      std::int64_t bits = 0;
+      std::memcpy(&bits, bytes, sizeof bits);
+      return bits;
+    }
+    const char* first_bits() const { return time_bytes() - (sizeof(std::int64_t) - kTimeBytes); }
+    void set_time(std::uint32_t place, Time at) {
+      const std::int64_t ms = std::clamp(at.ms, -kFar, kFar - 1);
+      std::memcpy(time_bytes() + std::size_t{place} * kTimeBytes, &ms, kTimeBytes);
+    }
 
     bool ordered() const { return capacity > kFew; }
     std::uint32_t slots() const { return slots_for(capacity); }
@@ -172,7 +204,7 @@ class WindowEnds {
     void add(Item item, Time at) {
       const std::uint32_t place = count++;
       items()[place] = item;
-      times()[place] = at;
+      set_time(place, at);
       if (!ordered()) return;
       enter(place);
       rise(place);
@@ -184,20 +216,23 @@ class WindowEnds {
       if (place != last) {
         if (ordered()) index()[slot_of(items()[last])] = place;
         items()[place] = items()[last];
-        times()[place] = times()[last];
+        set_time(place, time(last));
       }
       items()[last] = kNoItem;
       if (ordered() && place != last) settle(place);
     }
     void change(std::uint32_t place, Time at) {
-      times()[place] = at;
+      set_time(place, at);
       if (ordered()) settle(place);
     }
     Time first() const {
-      if (ordered() && count > 0) return times()[0];
-      Time first = kNever;
-      for (const Time& at : std::span(times(), count)) first = std::min(first, at);
-      return first;
+      if (ordered() && count > 0) return time(kRoot);
+      if (count == 0) return kNever;
+      const char* at = first_bits();
+      const char* const end = at + count * kTimeBytes;
+      std::int64_t first = bits_at(at);
+      while ((at += kTimeBytes) != end) first = std::min(first, bits_at(at));
+      return {first >> 16};
     }
     template <class Visit>
     void each_due(Time t, Visit& visit) const {
@@ -205,9 +240,11 @@ class WindowEnds {
         each_due_below(0, t, visit);
         return;
       }
-      const Time* at = times();
-      for (const Item* item = items(); item != items() + count; ++item, ++at) {
-        if (*at <= t) visit(*item);
+      // Whatever stands before a time that is due, it is at most this.
+      const std::int64_t limit = std::clamp(t.ms, -kFar, kFar - 1) << 16 | 0xffff;
+      const char* at = first_bits();
+      for (const Item* item = items(); item != items() + count; ++item, at += kTimeBytes) {
+        if (bits_at(at) <= limit) visit(*item);
       }
     }
     void put_in_order() {
@@ -220,7 +257,7 @@ class WindowEnds {
     void settle(std::uint32_t place) { sink(rise(place)); }
     std::uint32_t rise(std::uint32_t place) {
       const std::uint32_t slot = slot_of(items()[place]);
-      while (place > 0 && times()[place] < times()[(place - 1) / kArity]) {
+      while (place > 0 && time(place) < time((place - 1) / kArity)) {
         exchange(place, (place - 1) / kArity, slot);
         place = (place - 1) / kArity;
       }
@@ -229,9 +266,11 @@ class WindowEnds {
     void sink(std::uint32_t place) {
       const std::uint32_t slot = slot_of(items()[place]);
       for (std::uint32_t begin = place * kArity + 1; begin < count; begin = place * kArity + 1) {
-        const Time* sooner = std::min_element(times() + begin, times() + std::min(begin + kArity, count));
-        if (times()[place] <= *sooner) return;
-        const auto child = static_cast<std::uint32_t>(sooner - times());
+        std::uint32_t child = begin;
+        for (std::uint32_t other = begin + 1; other < std::min(begin + kArity, count); ++other) {
+          if (time(other) < time(child)) child = other;
+        }
+        if (time(place) <= time(child)) return;
         exchange(place, child, slot);
         place = child;
       }
@@ -241,11 +280,13 @@ class WindowEnds {
       index()[slot_of(items()[other])] = place;
       index()[slot] = other;
       std::swap(items()[place], items()[other]);
-      std::swap(times()[place], times()[other]);
+      const Time moved = time(place);
+      set_time(place, time(other));
+      set_time(other, moved);
     }
     template <class Visit>
     void each_due_below(std::uint32_t place, Time t, Visit& visit) const {
-      if (place >= count || times()[place] > t) return;
+      if (place >= count || time(place) > t) return;
       visit(items()[place]);
       for (std::uint32_t child = 1; child <= kArity; ++child)
         each_due_below(place * kArity + child, t, visit);
@@ -281,31 +322,34 @@ class WindowEnds {
   Block* block_of(PersonId person) {
     return const_cast<Block*>(static_cast<const WindowEnds*>(this)->block_of(person));
   }
-  // By half.
+  static std::size_t bytes_of(const BlockPtr& block) { return block ? ::malloc_usable_size(block.get()) : 0; }
+  // By half, by a quarter where they are many.
   Block& grow(PersonId person) {
     if (person.value >= blocks_.size()) blocks_.grow_to(person.value + std::size_t{1});
     BlockPtr& owner = blocks_[person.value];
     const std::uint32_t count = owner ? owner->count : 0;
-    const std::uint32_t capacity = (count + count / 2 + kStep) / kStep * kStep;
+    const std::uint32_t capacity = (count + count / (count < 16 ? 2 : 4) + kStep) / kStep * kStep;
     const std::size_t slots = slots_for(capacity);
     void* bytes =
-        std::malloc(sizeof(Block) + capacity * (sizeof(Time) + sizeof(Item)) + slots * sizeof(std::uint32_t));
+        std::malloc(sizeof(Block) + capacity * (kTimeBytes + sizeof(Item)) + slots * sizeof(std::uint32_t));
     if (bytes == nullptr) throw std::bad_alloc();
     BlockPtr larger(new (bytes) Block{.count = count, .capacity = capacity});
     std::memset(larger->items(), 0xff, capacity * sizeof(Item));
     if (owner) {
       std::memcpy(larger->items(), owner->items(), count * sizeof(Item));
-      std::memcpy(static_cast<void*>(larger->times()), owner->times(), count * sizeof(Time));
+      std::memcpy(larger->time_bytes(), owner->time_bytes(), count * kTimeBytes);
     }
     if (slots > 0) {
       std::memset(larger->index(), 0xff, slots * sizeof(std::uint32_t));
       larger->put_in_order();
     }
+    block_bytes_ += bytes_of(larger) - bytes_of(owner);
     owner = std::move(larger);
     return *owner;
   }
 
   Chunked<BlockPtr> blocks_;  // by person
+  std::size_t block_bytes_ = 0;
 };
 
 }  // namespace tailrace::segments

@@ -101,5 +101,18 @@ TEST(WindowEnds, refuse_damaged_bytes) {
   }
 }
 
+TEST(WindowEnds, an_end_far_off_is_noted_no_later_than_it_is) {
+  WindowEnds ends;
+  const Time far = Time{253'402'300'799'999};  // the year 9999
+  const Time near = Time{1'767'225'600'000};
+  const PersonId person(0);
+  ends.wait(person, 1, far, near);
+  EXPECT_LE(ends.first(person), far);
+  EXPECT_GT(ends.first(person), near + kDay * 365 * 4'000);
+  ends.wait(person, 2, Time{-5}, Time{-10});
+  EXPECT_EQ(ends.first(person), Time{-5});
+  EXPECT_EQ(ends.at(person, 2), Time{-5});
+}
+
 }  // namespace
 }  // namespace tailrace::segments

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "io/process_memory.h"
 #include "server/core.h"
 
 namespace tailrace::server {
@@ -54,6 +55,10 @@ void write_engine(Text& text, const engine::Engine& engine) {
               engine.work_pending() ? 1 : 0);
   text.kind("tailrace_filled_ratio", "gauge", "How much of it is, estimated; 1 when none is being filled.");
   text.out += fmt::format("tailrace_filled_ratio {:.4f}\n", progress.share);
+  text.kind("tailrace_memory_bytes", "gauge", "Memory by what holds it; the sum is what the process takes.");
+  const MemoryParts memory = memory_of_process(engine);
+  for (const auto& [name, use] : memory.parts())
+    text.value(fmt::format("tailrace_memory_bytes{{part=\"{}\"}}", name), use.bytes);
   if (engine.workspace() == nullptr) return;
   text.kind("tailrace_segment_members", "gauge", "Members of a segment.");
   const auto& segments = engine.workspace()->segments;
@@ -100,6 +105,14 @@ void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs) 
 Metrics& metrics() {
   static Metrics instance;
   return instance;
+}
+
+MemoryParts memory_of_process(const engine::Engine& engine) {
+  MemoryParts memory = engine.memory();
+  const std::uint64_t counted = memory.total().bytes;
+  const std::uint64_t resident = io::resident_bytes();
+  memory.add("rest", {resident > counted ? resident - counted : 0, 0});
+  return memory;
 }
 
 void write_metrics(Core& core, std::unique_ptr<io::Responder> responder) {

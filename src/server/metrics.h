@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/memory_use.h"
+#include "engine/engine.h"
 #include "io/http_server.h"
 
 namespace tailrace::server {
@@ -61,6 +63,10 @@ struct Metrics {
   Counter messages, messages_rejected;
 };
 Metrics& metrics();
+
+// What the engine holds by part, and as `rest` what else of the process stands in memory: the allocator's
+// room, the ledger's caches, what waits to be applied, the program. On the core thread.
+MemoryParts memory_of_process(const engine::Engine& engine);
 
 class Core;
 // Collects from the core's and the courier's threads, and answers when they have.

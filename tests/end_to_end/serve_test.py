@@ -178,6 +178,16 @@ class Serving(unittest.TestCase):
         self.assertIn('tailrace_segment_members{segment="Purchasers 30d"} 1', text)
         self.assertIn("tailrace_sync_desired{", text)
         self.assertIn('tailrace_apply_lag_seconds_bucket{le="+Inf"} 1\n', text)
+        self.assertRegex(text, r'tailrace_memory_bytes\{part="deduplication"\} [1-9]')
+
+    def test_memory_by_part(self):
+        scene = self.scene
+        scene.send(order("u1", "o1"))
+        eventually(lambda: scene.members("Purchasers 30d") == ["u1"], "applied")
+        parts = {row["part"]: row for row in json.loads(scene.run("status", "--memory", "--format", "json").stdout)}
+        self.assertGreater(parts["event_rows"]["bytes"], 0)
+        self.assertEqual(parts["all"]["bytes"], sum(row["bytes"] for name, row in parts.items() if name != "all"))
+        self.assertRegex(scene.run("status", "--memory").stdout, r"part +bytes +unused +bytes per event")
 
     def test_identifiers_and_secrets_do_not_reach_the_log(self):
         scene = self.scene

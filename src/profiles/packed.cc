@@ -1,0 +1,236 @@
+#include "profiles/packed.h"
+
+#include "base/assert.h"
+
+namespace tailrace::profiles {
+namespace {
+
+enum class Tag : unsigned char { null, no, yes, decimal, number, text, other };
+constexpr Tag kLastTag = Tag::other;
+
+template <class T>
+void put_fixed(std::string& out, const T& value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+void put_text(std::string& out, std::string_view text) {
+  put_varint(out, text.size());
+  out += text;
+}
+// Small numbers of both signs become small ones.
+std::uint64_t zigzag(std::int64_t value) {
+  return static_cast<std::uint64_t>(value) << 1 ^ static_cast<std::uint64_t>(value >> 63);
+}
+std::int64_t from_zigzag(std::uint64_t value) {
+  return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
+}
+
+}  // namespace
+
+void put_varint(std::string& out, std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
+  out += static_cast<char>(value);
+}
+
+std::uint64_t Unpacker::varint() {
+  std::uint64_t value = 0;
+  for (int shift = 0; shift < 64; shift += 7) {
+    const auto byte = fixed<unsigned char>();
+    value |= std::uint64_t{byte & 0x7fu} << shift;
+    if (byte < 0x80) return value;
+  }
+  failed_ = true;
+  return value;
+}
+
+std::string_view Unpacker::bytes(std::uint64_t size) {
+  if (size > rest_.size()) {
+    failed_ = true;
+    rest_ = {};
+    return {};
+  }
+  const std::string_view found = rest_.substr(0, size);
+  rest_.remove_prefix(size);
+  return found;
+}
+
+IdentifierView read_identifier(Unpacker& in) {
+  IdentifierView identifier;
+  identifier.kind = static_cast<IdentifierKind>(in.fixed<unsigned char>());
+  identifier.since = in.fixed<Time>();
+  identifier.value = in.bytes(in.varint());
+  return identifier;
+}
+
+void put_identifier(std::string& out, const IdentifierView& identifier) {
+  out += static_cast<char>(identifier.kind);
+  put_fixed(out, identifier.since);
+  put_text(out, identifier.value);
+}
+
+ValueView read_value(Unpacker& in) {
+  using Kind = ValueView::Kind;
+  ValueView value;
+  switch (const auto tag = static_cast<Tag>(in.fixed<unsigned char>()); tag) {
+    case Tag::null:
+      break;
+    case Tag::no:
+    case Tag::yes:
+      value.kind = Kind::boolean;
+      value.boolean = tag == Tag::yes;
+      break;
+    case Tag::decimal: {
+      value.kind = Kind::number;
+      const std::int64_t mantissa = from_zigzag(in.varint());
+      value.number = Number::decimal(mantissa, in.fixed<unsigned char>());
+      break;
+    }
+    case Tag::number: {
+      value.kind = Kind::number;
+      const auto number = Number::parse(in.bytes(in.varint()));
+      TR_ASSERT(number.has_value());
+      value.number = *number;
+      break;
+    }
+    case Tag::text:
+      value.kind = Kind::text;
+      value.text = in.bytes(in.varint());
+      break;
+    case Tag::other:
+      value.kind = Kind::other;
+      value.other = in.fixed<std::uint32_t>();
+      break;
+  }
+  return value;
+}
+
+void skip_value(Unpacker& in) {
+  switch (static_cast<Tag>(in.fixed<unsigned char>())) {
+    case Tag::null:
+    case Tag::no:
+    case Tag::yes:
+      return;
+    case Tag::decimal:
+      in.varint();
+      in.bytes(1);
+      return;
+    case Tag::number:
+    case Tag::text:
+      in.bytes(in.varint());
+      return;
+    case Tag::other:
+      in.bytes(sizeof(std::uint32_t));
+      return;
+  }
+}
+
+void put_value(std::string& out, const Value& value, std::uint32_t other) {
+  const auto put_tag = [&](Tag tag) { out += static_cast<char>(tag); };
+  switch (value.kind) {
+    case Value::Kind::missing:
+    case Value::Kind::null:
+      return put_tag(Tag::null);
+    case Value::Kind::boolean:
+      return put_tag(value.boolean ? Tag::yes : Tag::no);
+    case Value::Kind::number:
+      if (const auto decimal = value.number.as_decimal();
+          decimal && decimal->scale >= 0 && decimal->scale <= 36) {
+        put_tag(Tag::decimal);
+        put_varint(out, zigzag(decimal->mantissa));
+        out += static_cast<char>(decimal->scale);
+      } else {
+        put_tag(Tag::number);
+        put_text(out, value.number.to_string());
+      }
+      return;
+    case Value::Kind::string:
+      put_tag(Tag::text);
+      return put_text(out, value.string);
+    case Value::Kind::list:
+    case Value::Kind::object:
+      put_tag(Tag::other);
+      return put_fixed(out, other);
+  }
+}
+
+TraitRecord read_record(std::string_view body) {
+  Unpacker in(body);
+  TraitRecord record;
+  record.time = in.fixed<Time>();
+  record.message_id = in.bytes(in.varint());
+  record.count = in.varint();
+  record.stated = in.rest();
+  return record;
+}
+
+void put_record(std::string& out, Time time, std::string_view message_id, std::uint64_t count,
+                std::string_view stated) {
+  const std::size_t begin = out.size();
+  put_fixed(out, time);
+  put_text(out, message_id);
+  put_varint(out, count);
+  out += stated;
+  put_fixed(out, static_cast<std::uint32_t>(out.size() - begin));
+}
+
+std::optional<LastRecord> take_last_record(std::string_view& statements) {
+  std::uint32_t size = 0;
+  if (statements.size() < sizeof size) return std::nullopt;
+  const std::size_t end = statements.size() - sizeof size;
+  statements.substr(end).copy(reinterpret_cast<char*>(&size), sizeof size);
+  if (size > end) return std::nullopt;
+  const std::size_t begin = end - size;
+  const LastRecord last{statements.substr(begin), statements.substr(begin, size)};
+  statements = statements.substr(0, begin);
+  return last;
+}
+
+bool is_identity(std::string_view bytes) {
+  if (bytes.empty()) return true;
+  Unpacker in(bytes);
+  const std::uint64_t creators = in.varint();
+  if (creators > bytes.size()) return false;
+  in.bytes(creators * sizeof(Position));
+  while (!in.done() && !in.failed()) {
+    if (read_identifier(in).kind > IdentifierKind::phone) return false;
+  }
+  return !in.failed();
+}
+
+bool is_statements(std::string_view bytes, std::size_t traits, std::size_t others) {
+  while (!bytes.empty()) {
+    const auto last = take_last_record(bytes);
+    if (!last) return false;
+    const TraitRecord record = read_record(last->body);
+    Unpacker in(record.stated);
+    for (std::uint64_t left = record.count; left > 0; --left) {
+      if (in.varint() >= traits || in.done()) return false;
+      if (static_cast<unsigned char>(in.rest().front()) > static_cast<unsigned char>(kLastTag)) return false;
+      Unpacker checked = in;
+      skip_value(in);
+      if (in.failed()) return false;
+      const auto tag = static_cast<Tag>(checked.fixed<unsigned char>());
+      if (tag == Tag::other && checked.fixed<std::uint32_t>() >= others) return false;
+      if (tag == Tag::number && !Number::parse(checked.bytes(checked.varint()))) return false;
+      if (tag == Tag::decimal) {
+        checked.varint();
+        if (checked.fixed<unsigned char>() > 36) return false;
+      }
+    }
+    if (!in.done()) return false;
+  }
+  return true;
+}
+
+bool is_consents(std::string_view bytes, std::size_t purposes) {
+  Unpacker in(bytes);
+  while (!in.done()) {
+    if (in.fixed<std::uint32_t>() >= purposes) return false;
+    const auto count = in.fixed<std::uint32_t>();
+    if (count == 0) return false;
+    in.bytes(std::uint64_t{count} * sizeof(std::int64_t));
+    if (in.failed()) return false;
+  }
+  return true;
+}
+
+}  // namespace tailrace::profiles
