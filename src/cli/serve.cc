@@ -13,6 +13,9 @@
 namespace tailrace::cli {
 namespace {
 
+// How long requests that are under way may take, those that came in and those that went out, before the end.
+constexpr Millis kGrace{5'000};
+
 // Waits for SIGTERM or SIGINT, which no thread takes before.
 class StopSignal {
  public:
@@ -73,7 +76,7 @@ Result<void> serve(const Command& command, server::Console& console) {
     if (run_apply(run) != kDone) return invalid("the workspace could not be applied");
   }
 
-  const auto admin =
+  auto admin =
       TRY(server::AdminServer::start(data, [&](const server::AdminRequest& request, server::Console& client) {
         auto remote = parse(request.arguments);
         if (!remote) {
@@ -87,8 +90,9 @@ Result<void> serve(const Command& command, server::Console& console) {
       fmt::format("tailrace serves {} on http://{}:{}\n", command.workspace, listen.address, http->port()));
   stop_signal.wait();
   spdlog::info("stopping");
-  http->stop({5'000});
-  TRY(core->stop({5'000}));
+  http->stop(kGrace);
+  admin.reset();  // commands ask the core, which must still run
+  TRY(core->stop(kGrace));
   spdlog::info("stopped; nothing is lost");
   return {};
 }
