@@ -39,6 +39,11 @@ Result<void> serve(const Command& command, server::Console& console) {
   auto listen = TRY(io::parse_listen(command.listen.empty() ? "127.0.0.1:8080" : command.listen));
   const auto folder = TRY(load_folder(command.workspace));
   const std::string data = command.data.empty() ? command.workspace + "/.tailrace" : command.data;
+  const auto beside = [&](const std::string& path) {
+    return path.empty() || path.starts_with('/') ? path : command.workspace + "/" + path;
+  };
+  listen.certificate_file = beside(folder.tls.certificate);
+  listen.key_file = beside(folder.tls.key);
   auto keys = TRY(server::read_write_keys(folder, command.workspace));
   // Before anything is opened: with a credential missing, nothing is applied.
   TRY(server::connect(folder, server::secrets_of(command.workspace)));
@@ -86,8 +91,8 @@ Result<void> serve(const Command& command, server::Console& console) {
         return run_on_store(*remote, *core, client, request.folder);
       }));
   const auto http = TRY(server::IngestServer::start(*core, {.listen = listen, .sources = std::move(keys)}));
-  console.out(
-      fmt::format("tailrace serves {} on http://{}:{}\n", command.workspace, listen.address, http->port()));
+  console.out(fmt::format("tailrace serves {} on {}://{}:{}\n", command.workspace,
+                          listen.certificate_file.empty() ? "http" : "https", listen.address, http->port()));
   stop_signal.wait();
   spdlog::info("stopping");
   http->stop(kGrace);

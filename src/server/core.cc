@@ -39,12 +39,12 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
                                            raw->arrived_.notify_one();
                                          });
   if (core->options_.deliver) {
-    core->courier_ =
-        TRY(Courier::start(core->pipeline_->ledger(), *core, core->clock_, [raw = core.get()](auto entries) {
-          raw->post([raw, entries = std::move(entries)](engine::Engine&) {
-            raw->pipeline_->enter(entries, raw->clock_());
-          });
-        }));
+    core->courier_ = TRY(Courier::start(core->pipeline_->ledger(), *core, core->options_.secrets_folder,
+                                        core->clock_, [raw = core.get()](auto entries) {
+                                          raw->post([raw, entries = std::move(entries)](engine::Engine&) {
+                                            raw->pipeline_->enter(entries, raw->clock_());
+                                          });
+                                        }));
     core->pipeline_->deliver_to(*core->courier_, secrets);
   }
   core->thread_ = std::thread([raw = core.get()] {
