@@ -30,6 +30,29 @@ Sha256 sha256(std::string_view bytes) {
   return result;
 }
 
+struct Sha256Stream::Context {
+  EVP_MD_CTX* digest = EVP_MD_CTX_new();
+  ~Context() { EVP_MD_CTX_free(digest); }
+};
+
+Sha256Stream::Sha256Stream() : context_(std::make_unique<Context>()) {
+  TR_ASSERT(context_->digest != nullptr && EVP_DigestInit_ex(context_->digest, EVP_sha256(), nullptr) == 1);
+}
+Sha256Stream::~Sha256Stream() = default;
+
+void Sha256Stream::add(std::string_view bytes) {
+  TR_ASSERT(EVP_DigestUpdate(context_->digest, bytes.data(), bytes.size()) == 1);
+}
+
+std::string Sha256Stream::hex() {
+  std::array<char, 32> digest{};
+  unsigned length = 0;
+  TR_ASSERT(EVP_DigestFinal_ex(context_->digest, reinterpret_cast<unsigned char*>(digest.data()), &length) ==
+                1 &&
+            length == digest.size());
+  return to_hex({digest.data(), digest.size()});
+}
+
 Sha256 hmac_sha256(std::string_view key, std::string_view bytes) {
   Sha256 result{};
   unsigned length = 0;

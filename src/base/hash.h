@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,20 @@ std::uint64_t hash64(std::string_view bytes, std::uint64_t seed = 0);
 
 using Sha256 = std::array<unsigned char, 32>;
 Sha256 sha256(std::string_view bytes);
+// The same of bytes that come in pieces. The hex is asked for once, at the end.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  ~Sha256Stream();
+  Sha256Stream(const Sha256Stream&) = delete;
+  Sha256Stream& operator=(const Sha256Stream&) = delete;
+  void add(std::string_view bytes);
+  std::string hex();
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
 Sha256 hmac_sha256(std::string_view key, std::string_view bytes);
 std::string to_hex(std::string_view bytes);  // lower case
 inline std::string sha256_hex(std::string_view bytes) {

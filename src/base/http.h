@@ -36,6 +36,16 @@ struct HttpRequest {
   std::string body;
 };
 
+// Which servers a request may be carried to.
+struct HttpReach {
+  // Also to addresses that the internet does not route: this machine, private networks, link-local addresses
+  // and the metadata services of clouds.
+  bool private_addresses = false;
+  std::string ca_file = {};  // certificate authorities, PEM; empty: the system's
+
+  bool operator==(const HttpReach&) const = default;
+};
+
 struct HttpResponse {
   int status = 0;
   HttpHeaders headers;

@@ -196,7 +196,8 @@ int run_apply(const Run& run) {
   const auto end = static_cast<std::uint32_t>(bytes.size());
   if (auto committed = run.core.submit_and_wait(std::move(bytes), {end}); !committed)
     return run.fail(committed.error());
-  if (auto live = run.core.wait_until_live(); !live) return run.fail(live.error());
+  if (auto live = run.core.wait_until_live([&run] { return run.console.gone(); }); !live)
+    return run.fail(live.error());
   if (run.command.format == Format::text) run.console.out("\nApplied.\n");
   return kDone;
 }

@@ -114,6 +114,27 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
       ->type_name("SYNC");
   auto* status = on_store(app.add_subcommand("status", "syncs, lag, match rate, failures, quarantine"));
   status->add_flag("--memory", command.memory, "not of syncs: what takes the memory, by part");
+  auto* backup = on_store(app.add_subcommand("backup", "a whole copy; again, only what is new"));
+  backup->add_option("target", command.directory, "the folder of the backup")
+      ->required()
+      ->type_name("TARGET");
+  auto* restore = on_store(app.add_subcommand("restore", "a store from a backup"));
+  restore->add_option("backup", command.directory, "the folder of the backup")
+      ->required()
+      ->type_name("BACKUP");
+  restore
+      ->add_option("--deletions", command.deletions,
+                   "a later backup, or its list of deletions: who is on it is not restored")
+      ->type_name("FILE");
+  auto* verify = on_store(app.add_subcommand(
+      "verify", "all checksums, and whether the state is what the log gives; or those of a backup"));
+  verify->get_option("--workspace")->required(false);
+  verify->callback([&] {
+    if (command.workspace.empty() && command.directory.empty())
+      throw CLI::RequiredError("--workspace or --backup");
+  });
+  verify->add_option("--backup", command.directory, "of this backup instead of the store")
+      ->type_name("TARGET");
   auto* sandbox = app.add_subcommand("sandbox", "a stand-in for the ad platforms, on this machine");
   sandbox->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:9090)")
       ->type_name("ADDRESS:PORT");
@@ -183,6 +204,8 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
   if (command.name == "preview") return run_preview(run);
   if (command.name == "release") return run_release(run);
   if (command.name == "status") return run_status(run);
+  if (command.name == "backup") return run_backup(run);
+  if (command.name == "verify") return run_verify(run);
   console.err("`" + command.name + "` is not a command on a store\n");
   return kUsage;
 }

@@ -42,7 +42,8 @@ struct Command {
   double known_share = 0.6;
   std::uint64_t seed = 1;
   std::string token;
-  std::string directory;  // init
+  std::string directory;  // init; of a backup
+  std::string deletions;
   std::string durability = "fsync";
 };
 log::Options log_options(const Command& command);
@@ -79,12 +80,17 @@ int run_backtest(const Run& run);
 int run_preview(const Run& run);
 int run_release(const Run& run);
 int run_status(const Run& run);
+int run_backup(const Run& run);
+int run_verify(const Run& run);
 
 // Commands without one.
 int run_init(const Command& command, server::Console& console);
 int run_check(const Command& command, server::Console& console);
 int run_serve(const Command& command, server::Console& console);
 int run_sandbox(const Command& command, server::Console& console);
+int run_restore(const Command& command, server::Console& console);
+int run_verify_backup(const Command& command, server::Console& console);
+int run_verify_closed(const std::string& data, server::Console& console);
 
 // An instant of the command line, or now.
 Result<Time> instant(const std::string& text, Time otherwise);

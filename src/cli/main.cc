@@ -9,6 +9,7 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -89,7 +90,11 @@ int run(const std::vector<std::string>& arguments) {
   }
   if (command->name == "init") return run_init(*command, console);
   if (command->name == "check") return run_check(*command, console);
+  // What is written from here on is for the owner alone, whoever writes it.
+  ::umask(0077);
   if (command->name == "serve") return run_serve(*command, console);
+  if (command->name == "restore") return run_restore(*command, console);
+  if (command->name == "verify" && !command->directory.empty()) return run_verify_backup(*command, console);
   if (command->name == "sandbox") return run_sandbox(*command, console);
 
   const std::string folder = std::filesystem::current_path().string();
@@ -103,6 +108,8 @@ int run(const std::vector<std::string>& arguments) {
           data, {.arguments = arguments, .folder = folder, .terminal = console.terminal()}, console)) {
     return *code;
   }
+  // Opening a damaged store would end at the first damage.
+  if (command->name == "verify") return run_verify_closed(data, console);
   return run_here(*command, console, folder, data);
 }
 

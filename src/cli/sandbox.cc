@@ -86,9 +86,12 @@ Result<void> serve_sandbox(const Command& command, server::Console& console) {
         if (answer.delay.count <= 0) return responder->respond(std::move(answer.response));
         late.add(io::system_now() + answer.delay, std::move(responder), std::move(answer.response));
       }));
-  console.out(
-      fmt::format("tailrace sandbox on http://{}:{}: /meta, /google, /webhook; controls under /sandbox\n",
-                  listen.address, server->port()));
+  console.out(fmt::format(
+      "tailrace sandbox on http://{0}:{1}: /meta, /google, /webhook; controls under /sandbox\n"
+      "a destination that is to reach it needs:\n"
+      "  settings: {{base_url: \"http://{0}:{1}/meta/v26.0\"}}   # or /google; of a webhook, url\n"
+      "  allow_private_addresses: true\n",
+      listen.address, server->port()));
   int signal = 0;
   sigwait(&signals, &signal);
   server->stop({1'000});

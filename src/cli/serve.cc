@@ -13,6 +13,9 @@
 namespace tailrace::cli {
 namespace {
 
+// How long requests that are under way may take, those that came in and those that went out, before the end.
+constexpr Millis kGrace{5'000};
+
 // Waits for SIGTERM or SIGINT, which no thread takes before.
 class StopSignal {
  public:
@@ -36,6 +39,11 @@ Result<void> serve(const Command& command, server::Console& console) {
   auto listen = TRY(io::parse_listen(command.listen.empty() ? "127.0.0.1:8080" : command.listen));
   const auto folder = TRY(load_folder(command.workspace));
   const std::string data = command.data.empty() ? command.workspace + "/.tailrace" : command.data;
+  const auto beside = [&](const std::string& path) {
+    return path.empty() || path.starts_with('/') ? path : command.workspace + "/" + path;
+  };
+  listen.certificate_file = beside(folder.tls.certificate);
+  listen.key_file = beside(folder.tls.key);
   auto keys = TRY(server::read_write_keys(folder, command.workspace));
   // Before anything is opened: with a credential missing, nothing is applied.
   TRY(server::connect(folder, server::secrets_of(command.workspace)));
@@ -73,7 +81,7 @@ Result<void> serve(const Command& command, server::Console& console) {
     if (run_apply(run) != kDone) return invalid("the workspace could not be applied");
   }
 
-  const auto admin =
+  auto admin =
       TRY(server::AdminServer::start(data, [&](const server::AdminRequest& request, server::Console& client) {
         auto remote = parse(request.arguments);
         if (!remote) {
@@ -83,12 +91,13 @@ Result<void> serve(const Command& command, server::Console& console) {
         return run_on_store(*remote, *core, client, request.folder);
       }));
   const auto http = TRY(server::IngestServer::start(*core, {.listen = listen, .sources = std::move(keys)}));
-  console.out(
-      fmt::format("tailrace serves {} on http://{}:{}\n", command.workspace, listen.address, http->port()));
+  console.out(fmt::format("tailrace serves {} on {}://{}:{}\n", command.workspace,
+                          listen.certificate_file.empty() ? "http" : "https", listen.address, http->port()));
   stop_signal.wait();
   spdlog::info("stopping");
-  http->stop({5'000});
-  TRY(core->stop({5'000}));
+  http->stop(kGrace);
+  admin.reset();  // commands ask the core, which must still run
+  TRY(core->stop(kGrace));
   spdlog::info("stopped; nothing is lost");
   return {};
 }

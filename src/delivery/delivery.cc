@@ -582,7 +582,7 @@ class Body final : public Delivery {
     const std::uint64_t id = ++last_send_id_;
     connectors_[attempt.connector].breaker.on_send();
     attempts_.emplace(id, attempt);
-    out.push_back({id, std::move(request)});
+    out.push_back({id, std::move(request), runs_[attempt.sync]->connection.reach});
     return id;
   }
 

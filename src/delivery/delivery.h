@@ -36,6 +36,7 @@ namespace tailrace::delivery {
 struct Send {
   std::uint64_t id = 0;  // of this attempt
   HttpRequest request;
+  HttpReach reach;
 };
 
 // What is shown by `status` and by the demo's table.
@@ -93,6 +94,7 @@ struct Connection {
   workspace::SyncConfig sync;
   const destinations::Destination* destination = nullptr;
   destinations::Config config;
+  HttpReach reach;                // of its requests
   std::string time_zone = "UTC";  // for cron
 };
 

@@ -31,6 +31,7 @@
 
 #include <bit>
 #include <filesystem>
+#include <set>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -38,6 +39,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 namespace tailrace::delivery {
@@ -45,10 +47,11 @@ namespace {
 
 using destinations::UploadIdentifier;
 
-constexpr std::uint32_t kFormatVersion = 3;
 constexpr std::string_view kVersionKey = "version";
 constexpr std::size_t kCacheBytes = 64u << 20;
 constexpr std::uint64_t kSignBit = 1ull << 63;
+// More batches than a sync sends between two backups.
+constexpr std::uint64_t kSkippedBatchIds = 1ull << 24;
 
 template <class Number>
 void put(std::string& out, Number value) {
@@ -289,6 +292,13 @@ std::unexpected<Error> failed(const std::string& directory, const rocksdb::Statu
   if (status.IsNotSupported()) return fail(Error::Code::unsupported, text);
   return fail(Error::Code::io, text);
 }
+Result<void> remove_directory(const std::string& directory) {
+  std::error_code error;
+  std::filesystem::remove_all(directory, error);
+  if (!error) return {};
+  return fail(Error::Code::io, fmt::format("cannot remove {}: {}", directory, error.message()));
+}
+
 std::unexpected<Error> corrupt(const std::string& directory, std::string_view what, const std::string& sync) {
   return fail(Error::Code::corrupt,
               fmt::format("delivery ledger {}: {} of sync `{}` is damaged; restore the ledger from a backup",
@@ -327,6 +337,58 @@ Result<std::unique_ptr<rocksdb::DB>> open_database(const std::string& directory,
   return failed(directory, status);
 }
 
+// Reads the whole ledger, entry by entry, in any order.
+class Audit {
+ public:
+  // False: it does not keep to the grammar.
+  bool look_at(std::string_view key, std::string_view value) {
+    if (key == kVersionKey) return true;
+    if (key.empty()) return false;
+    Reader reader(key.substr(1));
+    const std::string sync = reader.text();
+    switch (key.front()) {
+      case 's':
+        return reader.ok() && decode_state(value).has_value();
+      case 'm': {
+        const auto person = reader.number<std::uint32_t>();
+        const auto membership = decode_membership(value);
+        if (!reader.ok() || !membership) return false;
+        if (!holds(membership->state)) return true;
+        std::set<std::string> once;  // an identifier that stands twice has one holder
+        for (const auto& identifier : membership->uploaded) {
+          std::string holder = holders_prefix(sync, identifier);
+          put(holder, person);
+          if (once.insert(holder).second) ++claims_[hash(holder)];
+        }
+        return true;
+      }
+      case 'h': {
+        static_cast<void>(reader.choice(IdentifierKind::phone));
+        static_cast<void>(reader.text());
+        static_cast<void>(reader.number<std::uint32_t>());
+        --claims_[hash(key)];
+        return reader.ok() && value.empty();
+      }
+      case 'e':
+        static_cast<void>(reader.number<std::uint32_t>());
+        static_cast<void>(reader.time());
+        return reader.ok() && value.empty();
+      default:
+        return false;
+    }
+  }
+  // Holders that no membership claims, and the other way round.
+  std::size_t disagreeing() const {
+    std::size_t count = 0;
+    for (const auto& [holder, balance] : claims_) count += balance != 0;
+    return count;
+  }
+
+ private:
+  static std::size_t hash(std::string_view key) { return std::hash<std::string_view>{}(key); }
+  std::unordered_map<std::size_t, int> claims_;  // by the holder's key: memberships that say so, less holders
+};
+
 class RocksLedger final : public Ledger {
  public:
   RocksLedger(std::string directory, rocksdb::Env* environment, std::unique_ptr<rocksdb::DB> db)
@@ -340,12 +402,12 @@ class RocksLedger final : public Ledger {
     Reader reader(bytes);
     const auto version = reader.number<std::uint32_t>();
     if (!reader.ok()) return fail(Error::Code::corrupt, "delivery ledger " + directory_ + ": bad version");
-    if (version == kFormatVersion) return {};
-    if (version < kFormatVersion && version > 0) return name_format();
+    if (version == kLedgerFormat) return {};
+    if (version < kLedgerFormat && version > 0) return name_format();
     return fail(Error::Code::unsupported,
                 fmt::format("the delivery ledger {} has format {}, this tailrace reads format {}; use the "
                             "version of tailrace that wrote it, or a newer one",
-                            directory_, version, kFormatVersion));
+                            directory_, version, kLedgerFormat));
   }
 
   Result<std::optional<Membership>> find(const std::string& sync, PersonId person) override {
@@ -456,6 +518,55 @@ class RocksLedger final : public Ledger {
     });
   }
 
+  Result<void> checkpoint(const std::string& directory) override {
+    TRY(mend());
+    TRY(remove_directory(directory));
+    rocksdb::Checkpoint* made = nullptr;
+    TRY(check(rocksdb::Checkpoint::Create(db_.get(), &made)));
+    const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+    // 0: what is in memory becomes a file first, so that no file of the checkpoint is one that is still
+    // written.
+    return check(checkpoint->CreateCheckpoint(directory, 0));
+  }
+
+  Result<std::vector<std::string>> verify() override {
+    TRY(mend());
+    std::vector<std::string> damage;
+    if (const rocksdb::Status status = db_->VerifyChecksum(); !status.ok()) {
+      if (!status.IsCorruption()) return failed(directory_, status);
+      damage.push_back(fmt::format("delivery ledger {}: {}", directory_, status.ToString()));
+      return damage;
+    }
+    Audit audit;
+    TRY(scan("", [&](std::string_view key, std::string_view value) -> Result<void> {
+      if (!audit.look_at(key, value)) {
+        damage.push_back(fmt::format("delivery ledger {}: the entry `{}` does not keep to the format",
+                                     directory_, rocksdb::Slice(key.data(), key.size()).ToString(true)));
+      }
+      return {};
+    }));
+    if (const std::size_t wrong = audit.disagreeing(); wrong > 0) {
+      damage.push_back(
+          fmt::format("delivery ledger {}: {} identifiers are uploaded for people whom the list of holders "
+                      "does not name, "
+                      "or the other way round",
+                      directory_, wrong));
+    }
+    return damage;
+  }
+
+  Result<void> skip_batch_ids() override {
+    TRY(mend());
+    rocksdb::WriteBatch batch;
+    TRY(scan("s", [&](std::string_view rest, std::string_view value) -> Result<void> {
+      auto state = decode_state(value);
+      if (!state) return corrupt(directory_, "the state", std::string(rest));
+      state->next_batch_id += kSkippedBatchIds;
+      return check(batch.Put("s" + std::string(rest), encode_state(*state)));
+    }));
+    return commit(batch);
+  }
+
  private:
   static rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -492,7 +603,7 @@ class RocksLedger final : public Ledger {
   Result<void> name_format() {
     rocksdb::WriteBatch batch;
     std::string version;
-    put(version, kFormatVersion);
+    put(version, kLedgerFormat);
     TRY(check(batch.Put(slice(kVersionKey), version)));
     return commit(batch);
   }
@@ -529,13 +640,13 @@ class RocksLedger final : public Ledger {
     return batch.Put(membership_key(sync, change.person), encode_membership(after));
   }
 
-  // Visits the keys with this prefix in order, each without it.
+  // Visits the keys with this prefix in order, each without it. All keys, where it is empty.
   template <class Visit>
   Result<void> scan(const std::string& start, const Visit& visit) {
     const std::string end = end_of(start);
     const rocksdb::Slice bound(end);
     rocksdb::ReadOptions options;
-    options.iterate_upper_bound = &bound;
+    if (!end.empty()) options.iterate_upper_bound = &bound;
     const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options));
     for (at->Seek(start); at->Valid(); at->Next()) {
       const std::string_view key = at->key().ToStringView();
@@ -562,6 +673,8 @@ Result<void> make_directory(const std::string& directory) {
 }
 
 }  // namespace
+
+Result<void> remove_checkpoint(const std::string& directory) { return remove_directory(directory); }
 
 Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& directory, rocksdb::Env* environment) {
   if (environment == nullptr) TRY(make_directory(directory));

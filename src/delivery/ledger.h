@@ -28,6 +28,8 @@ class Env;
 
 namespace tailrace::delivery {
 
+constexpr std::uint32_t kLedgerFormat = 3;
+
 struct Membership {
   enum class State : unsigned char {
     adding,    // an add may have reached the platform; resend until it is known
@@ -110,6 +112,18 @@ class Ledger {
   // person, then time.
   virtual Result<void> for_each_entry(const std::string& sync,
                                       const std::function<void(PersonId, Time)>& visit) = 0;
+
+  // A ledger of its own in `directory`, as of the last write: files that nobody changes, which share their
+  // blocks with this one where they can. What is in `directory` goes first. Errors: io.
+  virtual Result<void> checkpoint(const std::string& directory) = 0;
+  // Reads every block against its checksum and every value against the grammar, and holds the holders
+  // against the memberships. One sentence per damage; none: all is well. Errors: io.
+  virtual Result<std::vector<std::string>> verify() = 0;
+  // For a ledger that was brought back from a copy: ids of batches that the lost one may have used since are
+  // skipped, as platforms would take those for batches they know. Errors: io.
+  virtual Result<void> skip_batch_ids() = 0;
 };
+// Removes what checkpoint() wrote. Errors: io.
+Result<void> remove_checkpoint(const std::string& directory);
 
 }  // namespace tailrace::delivery

@@ -1,5 +1,6 @@
 #include "delivery/ledger.h"
 
+#include <filesystem>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -252,6 +253,45 @@ TEST_F(LedgerTest, a_store_that_is_no_ledger_is_corrupt) {
   ASSERT_TRUE(db->Put({}, "x", "y").ok());
   delete db;
   EXPECT_EQ(Ledger::open(elsewhere.path()).error().code, Error::Code::corrupt);
+}
+
+TEST_F(LedgerTest, a_checkpoint_is_a_ledger_of_its_own_as_of_that_instant) {
+  put(kAda, membership(State::member, {phone("a")}));
+  const std::string copy = directory.path() + "/copy";
+  ASSERT_TRUE(ledger->checkpoint(copy));
+  put(kBob, membership(State::member, {phone("b")}));
+  ASSERT_TRUE(ledger->checkpoint(copy + "2"));
+  const auto then = Ledger::open(copy);
+  ASSERT_TRUE(then) << then.error().message;
+  EXPECT_TRUE(*(*then)->find("s", kAda));
+  EXPECT_FALSE(*(*then)->find("s", kBob));
+  ASSERT_TRUE(remove_checkpoint(copy + "2"));
+  EXPECT_FALSE(std::filesystem::exists(copy + "2"));
+  EXPECT_TRUE(*ledger->find("s", kBob));
+}
+
+TEST_F(LedgerTest, verify_finds_values_and_holders_that_are_wrong) {
+  put(kAda, membership(State::member, {phone("a"), phone("a"), phone("c")}));
+  put(kBob, membership(State::left, {phone("b")}));
+  EXPECT_EQ(*ledger->verify(), std::vector<std::string>{});
+  const std::string sync("\0\0\0\1s", 5);
+  overwrite("h" + sync + std::string("\3\0\0\0\1x\0\0\0\7", 10), "");  // a holder nobody claims
+  reopen();
+  ASSERT_EQ(ledger->verify()->size(), 1u);
+  EXPECT_NE(ledger->verify()->front().find("1 identifiers are uploaded"), std::string::npos);
+  overwrite("m" + sync + std::string("\0\0\0\2", 4), "nonsense");
+  reopen();
+  EXPECT_EQ(ledger->verify()->size(), 2u);
+}
+
+TEST_F(LedgerTest, a_ledger_that_was_brought_back_goes_on_with_other_batch_ids) {
+  SyncState state;
+  state.audience_id = "a1";
+  state.next_batch_id = 9;
+  ASSERT_TRUE(ledger->write_state("s", state));
+  ASSERT_TRUE(ledger->skip_batch_ids());
+  EXPECT_GT(ledger->state("s")->next_batch_id, 1'000'000u);
+  EXPECT_EQ(ledger->state("s")->audience_id, "a1");
 }
 
 TEST_F(LedgerTest, a_directory_that_cannot_be_is_io) {

@@ -161,6 +161,7 @@ class Engine {
   void enter_sync(const std::string& sync, PersonId person, Time at, Output& output);
 
   PersonProfile profile(PersonId person) const;
+  std::size_t person_limit() const { return profiles_.person_limit(); }  // ids below this were given out
   std::string golden_id(PersonId person) const;
   std::optional<PersonId> find_person(std::string_view identifier) const;
   const std::vector<Quarantined>& quarantine() const { return quarantine_; }

@@ -10,9 +10,11 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include "base/assert.h"
 #include "base/thread_name.h"
+#include "io/address.h"
 
 namespace tailrace::io {
 namespace {
@@ -53,7 +55,8 @@ std::string_view trim(std::string_view text) {
 // One request under way. Its address is what libcurl holds, so it does not move.
 class Transfer {
  public:
-  Transfer(HttpRequest request, HttpCallback done) : request_(std::move(request)), done_(std::move(done)) {}
+  Transfer(HttpRequest request, HttpReach reach, HttpCallback done)
+      : request_(std::move(request)), reach_(std::move(reach)), done_(std::move(done)) {}
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
   ~Transfer() {
@@ -72,6 +75,17 @@ class Transfer {
     set(CURLOPT_FOLLOWLOCATION, 0L);
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);
+    set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+    if (!reach_.ca_file.empty()) set(CURLOPT_CAINFO, reach_.ca_file.c_str());
+    // Behind a proxy the address could not be judged.
+    set(CURLOPT_PROXY, "");
+    if (!reach_.private_addresses) {
+      set(CURLOPT_OPENSOCKETFUNCTION, &Transfer::open_socket);
+      set(CURLOPT_OPENSOCKETDATA, this);
+      // A connection that another request left open.
+      set(CURLOPT_PREREQFUNCTION, &Transfer::before_request);
+      set(CURLOPT_PREREQDATA, this);
+    }
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count));
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(options.total_timeout.count));
@@ -93,6 +107,11 @@ class Transfer {
       curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
       response_.status = static_cast<int>(status);
       done_(std::move(response_));
+    } else if (!refused_.empty()) {
+      fail_with(Error::Code::unavailable,
+                fmt::format("it is at {}, an address that the internet does not route; where that is meant, "
+                            "set `allow_private_addresses: true` at the destination",
+                            refused_));
     } else if (too_large_) {
       fail_with(Error::Code::unavailable,
                 fmt::format("the answer is larger than {} bytes", response_bytes_max_));
@@ -156,6 +175,22 @@ class Transfer {
     return !too_large_;
   }
 
+  static curl_socket_t open_socket(void* user, curlsocktype, curl_sockaddr* address) {
+    auto& self = *static_cast<Transfer*>(user);
+    if (!is_public(address->addr)) {
+      self.refused_ = to_text(address->addr);
+      return CURL_SOCKET_BAD;
+    }
+    self.refused_.clear();  // of several addresses, this one is tried
+    return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  }
+
+  static int before_request(void* user, char* address, char*, int, int) {
+    if (is_public(std::string_view(address))) return CURL_PREREQFUNC_OK;
+    static_cast<Transfer*>(user)->refused_ = address;
+    return CURL_PREREQFUNC_ABORT;
+  }
+
   static std::size_t take_body(char* data, std::size_t, std::size_t bytes, void* user) {
     auto& self = *static_cast<Transfer*>(user);
     if (!self.fits(bytes)) return 0;
@@ -179,7 +214,9 @@ class Transfer {
   }
 
   HttpRequest request_;
+  HttpReach reach_;
   HttpCallback done_;
+  std::string refused_;  // the address
   HttpResponse response_;
   CURL* easy_ = nullptr;
   curl_slist* headers_ = nullptr;
@@ -204,8 +241,8 @@ class CurlClient final : public HttpClient {
     curl_multi_cleanup(multi_);
   }
 
-  void send(HttpRequest request, HttpCallback done) override {
-    auto transfer = std::make_unique<Transfer>(std::move(request), std::move(done));
+  void send(HttpRequest request, const HttpReach& reach, HttpCallback done) override {
+    auto transfer = std::make_unique<Transfer>(std::move(request), reach, std::move(done));
     {
       const std::lock_guard lock(mutex_);
       queue_.push_back(std::move(transfer));

@@ -1,5 +1,8 @@
 // An HTTP client on libcurl's multi interface: many requests at once on one thread of its own, connections
-// kept, certificates verified, redirects not followed.
+// kept, certificates verified, redirects not followed, proxies of the environment not used.
+//
+// An address is judged after the name was resolved, and the connection goes to that address: a name that
+// resolves to another one the next time gains nothing.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +23,9 @@ struct ClientOptions {
 };
 
 // Called on the client's thread, once per request; it must not block, and may send. Errors: unavailable, when
-// no answer came (whether the server acted is unknown); invalid_argument, when the request can't be sent as
-// it is (a line break in a header). Messages name the host and nothing else of the URL, which may hold keys.
+// no answer came (whether the server acted is unknown), or the address is not in reach; invalid_argument,
+// when the request can't be sent as it is (a line break in a header). Messages name the host and nothing else
+// of the URL, which may hold keys.
 using HttpCallback = std::function<void(Result<HttpResponse>)>;
 
 class HttpClient {
@@ -29,7 +33,7 @@ class HttpClient {
   // Error: io, when libcurl does not start.
   static Result<std::unique_ptr<HttpClient>> start(const ClientOptions& options);
   virtual ~HttpClient() = default;  // cancels what is in flight (callbacks get unavailable), joins
-  virtual void send(HttpRequest request, HttpCallback done) = 0;  // thread-safe
+  virtual void send(HttpRequest request, const HttpReach& reach, HttpCallback done) = 0;  // thread-safe
 };
 
 }  // namespace tailrace::io

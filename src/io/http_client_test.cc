@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
@@ -38,10 +39,13 @@ std::string url_of(std::uint16_t port, std::string_view path = "/") {
   return "http://127.0.0.1:" + std::to_string(port) + std::string(path);
 }
 
-std::future<Result<HttpResponse>> begin(HttpClient& client, HttpRequest request) {
+const HttpReach kThisMachine{.private_addresses = true};
+
+std::future<Result<HttpResponse>> begin(HttpClient& client, HttpRequest request,
+                                        const HttpReach& reach = kThisMachine) {
   auto promise = std::make_shared<std::promise<Result<HttpResponse>>>();
   auto future = promise->get_future();
-  client.send(std::move(request),
+  client.send(std::move(request), reach,
               [promise](Result<HttpResponse> result) { promise->set_value(std::move(result)); });
   return future;
 }
@@ -244,8 +248,8 @@ TEST(HttpClient, a_callback_may_send) {
   });
   const auto client = client_of();
   std::promise<std::string> second;
-  client->send({"GET", url_of(server->port(), "/1"), {}, ""}, [&](Result<HttpResponse>) {
-    client->send({"GET", url_of(server->port(), "/2"), {}, ""},
+  client->send({"GET", url_of(server->port(), "/1"), {}, ""}, kThisMachine, [&](Result<HttpResponse>) {
+    client->send({"GET", url_of(server->port(), "/2"), {}, ""}, kThisMachine,
                  [&](Result<HttpResponse> answer) { second.set_value(answer->body); });
   });
   EXPECT_EQ(second.get_future().get(), "/2");
@@ -258,13 +262,34 @@ TEST(HttpClient, its_end_cancels_what_is_under_way) {
   for (int i = 0; i < 10; ++i) answers.push_back(begin(*client, {"GET", url_of(silent.port()), {}, ""}));
   std::promise<Result<HttpResponse>> last;
   HttpClient* const sender = client.get();
-  sender->send({"GET", url_of(silent.port()), {}, ""}, [&](Result<HttpResponse>) {
-    sender->send({"GET", url_of(silent.port()), {}, ""},
+  sender->send({"GET", url_of(silent.port()), {}, ""}, kThisMachine, [&](Result<HttpResponse>) {
+    sender->send({"GET", url_of(silent.port()), {}, ""}, kThisMachine,
                  [&](Result<HttpResponse> answer) { last.set_value(std::move(answer)); });
   });
   client.reset();
   for (auto& answer : answers) EXPECT_EQ(answer.get().error().code, Error::Code::unavailable);
   EXPECT_EQ(last.get_future().get().error().code, Error::Code::unavailable);
+}
+
+TEST(HttpClient, goes_to_no_private_address_unless_it_is_let) {
+  std::atomic<int> requests = 0;
+  const auto server = serve([&](HttpRequest&, std::unique_ptr<Responder> responder) {
+    ++requests;
+    responder->respond({200, {}, ""});
+  });
+  const auto client = client_of();
+  for (const std::string host : {"127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"}) {
+    const auto answer =
+        begin(*client, {"GET", fmt::format("http://{}:{}/", host, server->port()), {}, ""}, {}).get();
+    ASSERT_FALSE(answer.has_value()) << host;
+    EXPECT_EQ(answer.error().code, Error::Code::unavailable);
+    EXPECT_THAT(answer.error().message, HasSubstr("allow_private_addresses: true")) << host;
+  }
+  EXPECT_EQ(requests, 0);
+  EXPECT_TRUE(send(*client, {"GET", url_of(server->port()), {}, ""}).has_value());
+  // The connection is still open, for those who may use it.
+  EXPECT_FALSE(begin(*client, {"GET", url_of(server->port()), {}, ""}, {}).get().has_value());
+  EXPECT_EQ(requests, 1);
 }
 
 // A certificate for 127.0.0.1 that nobody has signed but its own key.

@@ -29,6 +29,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -41,6 +42,7 @@
 
 #include "base/assert.h"
 #include "base/thread_name.h"
+#include "io/tls_files.h"
 
 namespace tailrace::io {
 namespace {
@@ -162,6 +164,51 @@ class RequestParser final : public http::basic_parser<true> {
   bool expect_seen_ = false;
 };
 
+// A connection, with TLS or without.
+class Channel {
+ public:
+  explicit Channel(tcp::socket socket) : socket_(std::move(socket)) {}
+
+  // Before anything is read. TLS speaks from here on.
+  template <class Done>
+  void handshake(asio::ssl::context& context, Done done) {
+    tls_.emplace(socket_, context);
+    tls_->async_handshake(asio::ssl::stream_base::server, std::move(done));
+  }
+  template <class Buffer, class Done>
+  void read_some(const Buffer& buffer, Done done) {
+    if (tls_) {
+      tls_->async_read_some(buffer, std::move(done));
+    } else {
+      socket_.async_read_some(buffer, std::move(done));
+    }
+  }
+  template <class Buffers, class Done>
+  void write(const Buffers& buffers, Done done) {
+    if (tls_) {
+      asio::async_write(*tls_, buffers, std::move(done));
+    } else {
+      asio::async_write(socket_, buffers, std::move(done));
+    }
+  }
+  // Nothing that has come waits to be read.
+  bool is_quiet() {
+    error_code ignored;
+    return socket_.available(ignored) == 0 && (!tls_ || SSL_pending(tls_->native_handle()) == 0);
+  }
+  // What the other side still sends, whatever it means. Answers end by their Content-Length, so nobody needs
+  // TLS to say that no more comes.
+  template <class Buffer, class Done>
+  void read_raw(const Buffer& buffer, Done done) {
+    socket_.async_read_some(buffer, std::move(done));
+  }
+  tcp::socket& socket() { return socket_; }
+
+ private:
+  tcp::socket socket_;
+  std::optional<asio::ssl::stream<tcp::socket&>> tls_;
+};
+
 class Session;
 
 // The head but for the Connection header and the empty line.
@@ -216,7 +263,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
     answers_.clear();
   }
 
-  void open(tcp::socket socket, bool refuse);
+  void open(tcp::socket socket, const std::shared_ptr<asio::ssl::context>& tls, bool refuse);
   void drain();
   void close_all();
   void tick();
@@ -248,9 +295,32 @@ class Loop : public std::enable_shared_from_this<Loop> {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Loop& loop, tcp::socket socket) : loop_(loop), socket_(std::move(socket)) {}
+  Session(Loop& loop, tcp::socket socket) : loop_(loop), channel_(std::move(socket)) {}
 
-  void start() { next_request(); }
+  // context: of TLS; nullptr: plain. refuse: there are too many connections.
+  void start(const std::shared_ptr<asio::ssl::context>& context, bool refuse) {
+    if (context == nullptr) {
+      begin(refuse);
+      return;
+    }
+    phase_ = Phase::shaking_hands;
+    set_deadline(loop_.limits.read_timeout);
+    channel_.handshake(*context, [self = shared_from_this(), context, refuse](error_code error) {
+      if (self->phase_ != Phase::shaking_hands) return;
+      if (error) {
+        self->close();
+      } else {
+        self->begin(refuse);
+      }
+    });
+  }
+  void begin(bool refuse) {
+    if (refuse) {
+      this->refuse();
+    } else {
+      next_request();
+    }
+  }
   void refuse() {
     close_after_ = true;
     HttpResponse response = error_response(503, "too many connections; try again");
@@ -275,7 +345,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // The server is going down: whoever has nothing under way is closed at once.
   void drain() {
     error_code ignored;
-    if (phase_ == Phase::idle && socket_.available(ignored) == 0) close();
+    if (phase_ == Phase::idle && channel_.socket().available(ignored) == 0) close();
   }
 
   // Clock::time_point::max() while it waits for the handler, which has all the time it wants.
@@ -283,7 +353,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void expire() {
     if (phase_ == Phase::reading) {
       error_code ignored;
-      socket_.cancel(ignored);
+      channel_.socket().cancel(ignored);
       refuse_request(408, "the request did not arrive in time");
     } else {
       close();
@@ -294,13 +364,13 @@ class Session : public std::enable_shared_from_this<Session> {
     if (phase_ == Phase::closed) return;
     phase_ = Phase::closed;
     error_code ignored;
-    socket_.close(ignored);
+    channel_.socket().close(ignored);
     loop_.census->leave();
     loop_.sessions.erase(shared_from_this());
   }
 
  private:
-  enum class Phase : std::uint8_t { idle, reading, handling, writing, lingering, closed };
+  enum class Phase : std::uint8_t { shaking_hands, idle, reading, handling, writing, lingering, closed };
   void set_deadline(Millis from_now) { deadline_ = Clock::now() + to_chrono(from_now); }
 
   void next_request() {
@@ -317,8 +387,7 @@ class Session : public std::enable_shared_from_this<Session> {
       return;
     }
     if (loop_.draining) {
-      error_code ignored;
-      if (socket_.available(ignored) == 0) {
+      if (channel_.is_quiet()) {
         close();
         return;
       }
@@ -334,17 +403,17 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void read_header() {
-    socket_.async_read_some(buffer_.prepare(kReadBytes),
-                            [self = shared_from_this()](error_code error, std::size_t bytes) {
-                              if (self->phase_ != Phase::idle && self->phase_ != Phase::reading) return;
-                              if (error) {
-                                self->close();
-                                return;
-                              }
-                              self->buffer_.commit(bytes);
-                              if (self->phase_ == Phase::idle) self->begin_reading();
-                              self->parse_header();
-                            });
+    channel_.read_some(buffer_.prepare(kReadBytes),
+                       [self = shared_from_this()](error_code error, std::size_t bytes) {
+                         if (self->phase_ != Phase::idle && self->phase_ != Phase::reading) return;
+                         if (error) {
+                           self->close();
+                           return;
+                         }
+                         self->buffer_.commit(bytes);
+                         if (self->phase_ == Phase::idle) self->begin_reading();
+                         self->parse_header();
+                       });
   }
 
   void parse_header() {
@@ -415,35 +484,34 @@ class Session : public std::enable_shared_from_this<Session> {
       return;
     }
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-    asio::async_write(socket_, asio::buffer(kContinue),
-                      [self = shared_from_this(), next](error_code error, std::size_t) {
-                        if (self->phase_ != Phase::reading) return;
-                        if (error) {
-                          self->close();
-                        } else {
-                          next();
-                        }
-                      });
+    channel_.write(asio::buffer(kContinue), [self = shared_from_this(), next](error_code error, std::size_t) {
+      if (self->phase_ != Phase::reading) return;
+      if (error) {
+        self->close();
+      } else {
+        next();
+      }
+    });
   }
 
   void read_body() {
     const std::size_t have = request_.body.size();
     const std::size_t step = std::min(body_bytes_ - have, kBodyStepBytes);
     request_.body.resize(have + step);
-    socket_.async_read_some(asio::buffer(request_.body.data() + have, step),
-                            [self = shared_from_this(), have](error_code error, std::size_t bytes) {
-                              if (self->phase_ != Phase::reading) return;
-                              if (error) {
-                                self->close();
-                                return;
-                              }
-                              self->request_.body.resize(have + bytes);
-                              if (have + bytes == self->body_bytes_) {
-                                self->handle();
-                              } else {
-                                self->read_body();
-                              }
-                            });
+    channel_.read_some(asio::buffer(request_.body.data() + have, step),
+                       [self = shared_from_this(), have](error_code error, std::size_t bytes) {
+                         if (self->phase_ != Phase::reading) return;
+                         if (error) {
+                           self->close();
+                           return;
+                         }
+                         self->request_.body.resize(have + bytes);
+                         if (have + bytes == self->body_bytes_) {
+                           self->handle();
+                         } else {
+                           self->read_body();
+                         }
+                       });
   }
 
   void parse_chunked() {
@@ -467,16 +535,16 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void read_chunked() {
-    socket_.async_read_some(buffer_.prepare(kReadBytes),
-                            [self = shared_from_this()](error_code error, std::size_t bytes) {
-                              if (self->phase_ != Phase::reading) return;
-                              if (error) {
-                                self->close();
-                                return;
-                              }
-                              self->buffer_.commit(bytes);
-                              self->parse_chunked();
-                            });
+    channel_.read_some(buffer_.prepare(kReadBytes),
+                       [self = shared_from_this()](error_code error, std::size_t bytes) {
+                         if (self->phase_ != Phase::reading) return;
+                         if (error) {
+                           self->close();
+                           return;
+                         }
+                         self->buffer_.commit(bytes);
+                         self->parse_chunked();
+                       });
   }
 
   void handle();
@@ -514,7 +582,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   template <class Buffers>
   void send(const Buffers& buffers) {
-    asio::async_write(socket_, buffers, [self = shared_from_this()](error_code error, std::size_t) {
+    channel_.write(buffers, [self = shared_from_this()](error_code error, std::size_t) {
       if (self->phase_ != Phase::writing) return;
       if (error) {
         self->close();
@@ -542,7 +610,7 @@ class Session : public std::enable_shared_from_this<Session> {
     phase_ = Phase::lingering;
     deadline_ = Clock::now() + kLingerTime;
     error_code error;
-    socket_.shutdown(tcp::socket::shutdown_send, error);
+    channel_.socket().shutdown(tcp::socket::shutdown_send, error);
     if (error) {
       close();
       return;
@@ -552,20 +620,20 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void discard() {
-    socket_.async_read_some(buffer_.prepare(kReadBytes),
-                            [self = shared_from_this()](error_code error, std::size_t bytes) {
-                              if (self->phase_ != Phase::lingering) return;
-                              self->lingered_ += bytes;
-                              if (error || self->lingered_ > kLingerBytesMax) {
-                                self->close();
-                              } else {
-                                self->discard();
-                              }
-                            });
+    channel_.read_raw(buffer_.prepare(kReadBytes),
+                      [self = shared_from_this()](error_code error, std::size_t bytes) {
+                        if (self->phase_ != Phase::lingering) return;
+                        self->lingered_ += bytes;
+                        if (error || self->lingered_ > kLingerBytesMax) {
+                          self->close();
+                        } else {
+                          self->discard();
+                        }
+                      });
   }
 
   Loop& loop_;
-  tcp::socket socket_;
+  Channel channel_;
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_{};
   beast::flat_buffer buffer_;
@@ -667,16 +735,12 @@ const std::string& Loop::fixed_text(const HttpResponse& response) {
   return made.text;
 }
 
-void Loop::open(tcp::socket socket, bool refuse) {
+void Loop::open(tcp::socket socket, const std::shared_ptr<asio::ssl::context>& tls, bool refuse) {
   error_code ignored;
   socket.set_option(tcp::no_delay(true), ignored);
   const auto session = std::make_shared<Session>(*this, std::move(socket));
   sessions.insert(session);
-  if (refuse) {
-    session->refuse();
-  } else {
-    session->start();
-  }
+  session->start(tls, refuse);
 }
 
 void Loop::drain() {
@@ -719,8 +783,8 @@ std::string_view Loop::date() {
 
 class AsioHttpServer final : public HttpServer {
  public:
-  AsioHttpServer(const ListenOptions& options, const HttpHandler& handler)
-      : connections_max_(options.connections_max) {
+  AsioHttpServer(const ListenOptions& options, const HttpHandler& handler, std::unique_ptr<TlsFiles> tls)
+      : connections_max_(options.connections_max), tls_(std::move(tls)) {
     const Limits limits{options.body_bytes_max, options.header_bytes_max, options.read_timeout,
                         options.idle_timeout};
     for (int i = 0; i < options.threads; ++i) {
@@ -807,12 +871,13 @@ class AsioHttpServer final : public HttpServer {
       census_.leave();
       return;
     }
-    target.run([&target, refuse = open > connections_max_, taken = std::move(socket)]() mutable {
-      target.open(std::move(taken), refuse);
-    });
+    std::shared_ptr<asio::ssl::context> context = tls_ ? tls_->context() : nullptr;
+    target.run([&target, refuse = open > connections_max_, context = std::move(context),
+                taken = std::move(socket)]() mutable { target.open(std::move(taken), context, refuse); });
   }
 
   const std::uint32_t connections_max_;
+  const std::unique_ptr<TlsFiles> tls_;  // of the accepting thread; nullptr: plain HTTP
   Census census_;
   std::vector<std::shared_ptr<Loop>> loops_;
   std::optional<tcp::acceptor> acceptor_;
@@ -852,7 +917,10 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const ListenOptions& optio
   error_code unreadable;
   const auto address = asio::ip::make_address(options.address, unreadable);
   if (unreadable) return invalid(fmt::format("`{}` is not an IP address to listen on", options.address));
-  auto server = std::make_unique<AsioHttpServer>(options, handler);
+  std::unique_ptr<TlsFiles> tls;
+  if (!options.certificate_file.empty())
+    tls = TRY(TlsFiles::open(options.certificate_file, options.key_file));
+  auto server = std::make_unique<AsioHttpServer>(options, handler, std::move(tls));
   TRY(server->listen(address, options.port));
   server->run();
   return server;

@@ -25,6 +25,9 @@ struct ListenOptions {
   std::uint32_t connections_max = 4096;  // beyond: 503 with Retry-After, and close
   Millis read_timeout{10'000};           // header plus body; also against slow senders
   Millis idle_timeout{60'000};
+  // PEM, for TLS 1.2 and later; read anew when they change. Empty: plain HTTP.
+  std::string certificate_file = {};
+  std::string key_file = {};
 };
 // "127.0.0.1:8080", "localhost:8080", "[::1]:0", and ":8080" for the address of `defaults`.
 // Error: invalid_argument.
@@ -49,7 +52,8 @@ using HttpHandler = std::function<void(HttpRequest& request, std::unique_ptr<Res
 
 class HttpServer {
  public:
-  // Errors: invalid_argument (no IP address), io (the port is taken, or not ours to take).
+  // Errors: invalid_argument (no IP address; a certificate or key that is none, or not of each other), io
+  // (the port is taken, or not ours to take).
   static Result<std::unique_ptr<HttpServer>> start(const ListenOptions& options, HttpHandler handler);
   virtual ~HttpServer() = default;  // stops
   virtual std::uint16_t port() const = 0;

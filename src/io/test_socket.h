@@ -41,6 +41,8 @@ class TestSocket {
     return socket;
   }
 
+  int descriptor() const { return descriptor_; }
+
   // False: the other side has closed.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {

@@ -18,9 +18,7 @@ namespace {
 constexpr std::size_t kWriteBytes = 1 << 20;
 constexpr std::string_view kMagic = "TRREDAC1";
 
-constexpr std::string_view kIntentName = "redaction";
-
-std::string intent_path(const std::string& directory) { return path_in(directory, std::string(kIntentName)); }
+std::string intent_path(const std::string& directory) { return path_in(directory, kRedactionName); }
 
 // Appends the frame as a tombstone of the same length.
 void append_tombstone(std::string& out, const ScannedFrame& frame, Position position, bool created_person) {
@@ -80,7 +78,7 @@ Result<void> write_down(Disk& disk, const std::string& directory, const Redactio
   ByteWriter whole;
   whole.put(hash64(bytes));
   // A crash leaves what is removed as a leftover when the log is opened.
-  return write_whole(disk, directory, {.name = kIntentName, .suffix = kLeftoverSuffix},
+  return write_whole(disk, directory, {.name = kRedactionName, .suffix = kLeftoverSuffix},
                      std::string(kMagic) + whole.take(), bytes);
 }
 

@@ -18,6 +18,8 @@
 
 namespace tailrace::log {
 
+constexpr const char* kRedactionName = "redaction";
+
 struct Rewrite {
   std::string path;
   Position first;

@@ -74,14 +74,15 @@ bool send_frame(int socket, char kind, std::string_view bytes) {
 
 class SocketConsole final : public Console {
  public:
-  SocketConsole(int socket, bool terminal) : socket_(socket), terminal_(terminal) {}
+  SocketConsole(int socket, bool terminal, const std::atomic<bool>& stopping)
+      : socket_(socket), terminal_(terminal), stopping_(stopping) {}
   void out(std::string_view text) override { send('o', text); }
   void err(std::string_view text) override { send('e', text); }
   bool terminal() const override { return terminal_; }
   bool gone() const override {
     // A client that hung up has sent the end of its stream.
     char byte = 0;
-    return gone_ || ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    return gone_ || stopping_ || ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
   }
 
  private:
@@ -90,6 +91,7 @@ class SocketConsole final : public Console {
   }
   int socket_;
   bool terminal_;
+  const std::atomic<bool>& stopping_;
   bool gone_ = false;
 };
 
@@ -135,6 +137,7 @@ Result<std::unique_ptr<AdminServer>> AdminServer::start(const std::string& direc
 }
 
 AdminServer::~AdminServer() {
+  stopping_ = true;
   if (acceptor_.joinable()) {
     const char stop = 0;
     static_cast<void>(::write(wake_[1], &stop, 1) == 1);
@@ -177,7 +180,7 @@ void AdminServer::serve(int connection) {
   }
   const auto request = parse_request(line);
   if (!request) return;
-  SocketConsole console(connection, request->terminal);
+  SocketConsole console(connection, request->terminal, stopping_);
   const std::int32_t code = handler_(*request, console);
   send_frame(connection, 'x', {reinterpret_cast<const char*>(&code), sizeof code});
 }

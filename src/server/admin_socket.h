@@ -25,7 +25,7 @@ class Console {
   virtual void out(std::string_view text) = 0;
   virtual void err(std::string_view text) = 0;
   virtual bool terminal() const = 0;
-  // The user has gone: stop where it is safe.
+  // The user has gone, or the server is to end: stop where it is safe.
   virtual bool gone() const { return false; }
 };
 
@@ -39,7 +39,7 @@ using AdminHandler = std::function<int(const AdminRequest&, Console&)>;
 class AdminServer {
  public:
   static Result<std::unique_ptr<AdminServer>> start(const std::string& directory, AdminHandler handler);
-  ~AdminServer();  // finishes commands that run, removes the socket
+  ~AdminServer();  // asks commands that run to stop, waits for them, removes the socket
 
  private:
   AdminServer(std::string directory, AdminHandler handler);
@@ -50,6 +50,7 @@ class AdminServer {
   AdminHandler handler_;
   int listener_ = -1;
   int wake_[2] = {-1, -1};
+  std::atomic<bool> stopping_{false};
   std::thread acceptor_;
   std::mutex mutex_;
   std::vector<std::thread> connections_;

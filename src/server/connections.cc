@@ -65,6 +65,8 @@ Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& wo
       return invalid(
           fmt::format("sync \"{}\": this version knows no destination \"{}\"", sync.name, sync.destination));
     }
+    connection.reach = {.private_addresses = destination->allow_private_addresses,
+                        .ca_file = destination->ca_file};
     destinations::Config& config = connection.config;
     for (const auto& setting : connection.destination->settings()) {
       if (!setting.default_value.empty()) config.settings[std::string(setting.name)] = setting.default_value;

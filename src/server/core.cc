@@ -10,10 +10,11 @@
 
 namespace tailrace::server {
 
-Core::Core(Options options, Clock clock) : options_(std::move(options)), clock_(std::move(clock)) {}
+Core::Core(Disk& disk, Options options, Clock clock)
+    : disk_(disk), options_(std::move(options)), clock_(std::move(clock)) {}
 
 Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clock) {
-  std::unique_ptr<Core> core(new Core(std::move(options), std::move(clock)));
+  std::unique_ptr<Core> core(new Core(disk, std::move(options), std::move(clock)));
   auto store = TRY(Store::open(disk, core->options_.store));
   auto ledger = TRY(delivery::Ledger::open(core->options_.store.directory + "/ledger"));
   core->pipeline_ = TRY(Pipeline::open(std::move(store), std::move(ledger), core->clock_()));
@@ -38,12 +39,12 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
                                            raw->arrived_.notify_one();
                                          });
   if (core->options_.deliver) {
-    core->courier_ =
-        TRY(Courier::start(core->pipeline_->ledger(), *core, core->clock_, [raw = core.get()](auto entries) {
-          raw->post([raw, entries = std::move(entries)](engine::Engine&) {
-            raw->pipeline_->enter(entries, raw->clock_());
-          });
-        }));
+    core->courier_ = TRY(Courier::start(core->pipeline_->ledger(), *core, core->options_.secrets_folder,
+                                        core->clock_, [raw = core.get()](auto entries) {
+                                          raw->post([raw, entries = std::move(entries)](engine::Engine&) {
+                                            raw->pipeline_->enter(entries, raw->clock_());
+                                          });
+                                        }));
     core->pipeline_->deliver_to(*core->courier_, secrets);
   }
   core->thread_ = std::thread([raw = core.get()] {
@@ -82,8 +83,12 @@ void Core::post(std::function<void(engine::Engine&)> work) {
   arrived_.notify_one();
 }
 
-Result<void> Core::wait_until_live() {
+Result<void> Core::wait_until_live(const std::function<bool()>& gone) {
   while (true) {
+    if (gone()) {
+      return tailrace::fail(Error::Code::unavailable,
+                            "not waited for any longer: it goes live by itself, once it is filled");
+    }
     const bool pending = call([](engine::Engine& engine) { return engine.work_pending(); });
     if (failed_) return tailrace::fail(Error::Code::io, "the store has failed; see the log");
     if (!pending) return {};
@@ -132,7 +137,7 @@ void Core::run() {
     look_after_snapshot();
     pipeline_->start_delivery();
     if (task) task(pipeline_->engine());
-    if (pipeline_->redaction_due(clock_())) redact();
+    if (pipeline_->redaction_due(clock_()) && stillnesses_ == 0) redact();
   }
 }
 
@@ -181,6 +186,20 @@ void Core::redact() {
   save_snapshot();
 }
 
+Core::Stillness::Stillness(Core& core) : core_(core) {
+  core_.call([this](engine::Engine&) {
+    if (!core_.failed_ && core_.stillnesses_ == 0) core_.redact();
+    ++core_.stillnesses_;
+    return true;
+  });
+}
+Core::Stillness::~Stillness() {
+  core_.call([this](engine::Engine&) {
+    --core_.stillnesses_;
+    return true;
+  });
+}
+
 void Core::fail(const Error& error) {
   failed_ = true;
   spdlog::critical("the engine stopped: {}. Records on disk are safe; mend the cause and start again",
@@ -210,8 +229,7 @@ Result<void> Core::stop(Millis grace) {
   thread_.join();
   snapshot_.reset();
   // With a deletion unfinished, the log is replayed at the next start, and the deletion finished.
-  if (failed_ || pipeline_->records_since_snapshot() == 0 || pipeline_->redaction_pending()) return {};
-  while (pipeline_->engine().work_pending()) TRY(pipeline_->work(clock_()));
+  if (failed_ || pipeline_->records_since_snapshot() == 0 || !pipeline_->can_save_snapshot()) return {};
   return pipeline_->store().save_snapshot(pipeline_->applied());
 }
 

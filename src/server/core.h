@@ -64,8 +64,24 @@ class Core final : public delivery::ProfileSource {
   // Held by an import: two at once would both count from what the log holds of a file, and write its lines
   // twice.
   std::mutex& one_import() { return one_import_; }
-  // Waits until a workspace that was applied is live.
-  Result<void> wait_until_live();
+  // Held by a backup: two at once would make their copies of the ledger in one place.
+  std::mutex& one_backup() { return one_backup_; }
+  // Waits until a workspace that was applied is live. gone: asked now and then; true ends the wait with
+  // `unavailable`.
+  Result<void> wait_until_live(const std::function<bool()>& gone);
+
+  // While it exists, no record of the log becomes a tombstone: deletions wait, after those that are pending
+  // were carried out. Not from the core thread.
+  class Stillness {
+   public:
+    explicit Stillness(Core& core);
+    ~Stillness();
+    Stillness(const Stillness&) = delete;
+    Stillness& operator=(const Stillness&) = delete;
+
+   private:
+    Core& core_;
+  };
 
   Courier* courier() { return courier_.get(); }
   // Reads the ledger on the thread that owns it. Not from the core thread.
@@ -75,6 +91,7 @@ class Core final : public delivery::ProfileSource {
     return courier_->call([&](delivery::Delivery*) { return work(pipeline_->ledger()); });
   }
   Store& store() { return pipeline_->store(); }
+  Disk& disk() { return disk_; }
   Time now() const { return clock_(); }
   // A new workspace that is being filled. On the core thread.
   std::optional<Pipeline::Filling> filling() const { return pipeline_->filling(); }
@@ -85,12 +102,12 @@ class Core final : public delivery::ProfileSource {
 
   std::vector<PersonProfile> profiles(std::span<const PersonId> people) override;
 
-  // Takes nothing new, applies what was committed, ends delivery, saves a snapshot. Errors: io (the snapshot;
-  // the log has all).
+  // Takes nothing new, applies what was committed, ends delivery, saves a snapshot, unless a workspace is
+  // being filled. Errors: io (the snapshot; the log has all).
   Result<void> stop(Millis grace);
 
  private:
-  Core(Options options, Clock clock);
+  Core(Disk& disk, Options options, Clock clock);
   void run();
   struct Arrival {
     log::CommittedBatch batch;
@@ -102,12 +119,14 @@ class Core final : public delivery::ProfileSource {
   void look_after_snapshot();
   void fail(const Error& error);
 
+  Disk& disk_;
   Options options_;
   Clock clock_;
   std::unique_ptr<Pipeline> pipeline_;  // of the core thread, but for the ledger
   std::unique_ptr<log::GroupCommit> commit_;
   std::unique_ptr<Courier> courier_;
   std::unique_ptr<io::ChildProcess> snapshot_;  // being written
+  int stillnesses_ = 0;                         // of the core thread
 
   std::atomic<bool> failed_{false};
   std::atomic<bool> committing_{false};  // a stamp was given to records that have not reached the mailbox
@@ -115,6 +134,7 @@ class Core final : public delivery::ProfileSource {
   std::atomic<std::size_t> queued_bytes_{0};
 
   std::mutex one_import_;
+  std::mutex one_backup_;
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<Arrival> batches_;

@@ -8,15 +8,17 @@
 
 namespace tailrace::server {
 
-Courier::Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, Clock clock,
+Courier::Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, std::string folder, Clock clock,
                  OnEntries on_entries)
-    : clock_(std::move(clock)),
+    : folder_(std::move(folder)),
+      clock_(std::move(clock)),
       on_entries_(std::move(on_entries)),
       dispatch_(ledger, profiles, Random(static_cast<std::uint64_t>(clock_().ms))) {}
 
 Result<std::unique_ptr<Courier>> Courier::start(delivery::Ledger& ledger, delivery::ProfileSource& profiles,
-                                                Clock clock, OnEntries on_entries) {
-  std::unique_ptr<Courier> courier(new Courier(ledger, profiles, std::move(clock), std::move(on_entries)));
+                                                std::string folder, Clock clock, OnEntries on_entries) {
+  std::unique_ptr<Courier> courier(
+      new Courier(ledger, profiles, std::move(folder), std::move(clock), std::move(on_entries)));
   courier->client_ = TRY(io::HttpClient::start({}));
   courier->thread_ = std::thread([raw = courier.get()] {
     name_thread("courier");
@@ -57,7 +59,9 @@ void Courier::profiles_changed(std::vector<PersonId> people) {
 
 void Courier::send_due() {
   for (delivery::Send& send : dispatch_.poll(clock_())) {
-    client_->send(std::move(send.request), [this, id = send.id](Result<HttpResponse> reply) {
+    if (!send.reach.ca_file.empty() && !send.reach.ca_file.starts_with('/'))
+      send.reach.ca_file = folder_ + "/" + send.reach.ca_file;
+    client_->send(std::move(send.request), send.reach, [this, id = send.id](Result<HttpResponse> reply) {
       auto shared = std::make_shared<Result<HttpResponse>>(std::move(reply));
       post_to_thread([this, id, shared] { dispatch_.on_reply(id, std::move(*shared), clock_()); });
     });

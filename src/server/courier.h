@@ -22,8 +22,9 @@ class Courier final : public Outlet {
   // Acknowledged entries, for `entered sync`; called on the courier's thread.
   using OnEntries = std::function<void(std::vector<delivery::Delivery::Entry>)>;
 
+  // folder: what the files of certificate authorities are relative to.
   static Result<std::unique_ptr<Courier>> start(delivery::Ledger& ledger, delivery::ProfileSource& profiles,
-                                                Clock clock, OnEntries on_entries);
+                                                std::string folder, Clock clock, OnEntries on_entries);
   ~Courier() override;  // stops
 
   // What is in flight for the workspace before is answered first; what is posted later waits for that.
@@ -48,11 +49,13 @@ class Courier final : public Outlet {
   void stop(Millis grace);
 
  private:
-  Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, Clock clock, OnEntries on_entries);
+  Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, std::string folder, Clock clock,
+          OnEntries on_entries);
   void run();
   void post_to_thread(std::function<void()> work);
   void send_due();
 
+  std::string folder_;
   Clock clock_;
   OnEntries on_entries_;
   std::unique_ptr<io::HttpClient> client_;

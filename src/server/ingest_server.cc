@@ -8,7 +8,9 @@
 #include <sys/random.h>
 
 #include "base/hash.h"
+#include "io/system_clock.h"
 #include "server/metrics.h"
+#include "server/request_rate.h"
 #include "sources/segment.h"
 
 namespace tailrace::server {
@@ -55,10 +57,10 @@ std::uint64_t fresh_entropy() {
 class IngestServer::Body {
  public:
   Body(Core& core, IngestOptions options)
-      : core_(core),
-        options_(std::move(options)),
-        entropy_begin_(fresh_entropy()),
-        entropy_(entropy_begin_) {}
+      : core_(core), options_(std::move(options)), entropy_begin_(fresh_entropy()), entropy_(entropy_begin_) {
+    for (const auto& [digest, source] : options_.sources)
+      senders_.emplace(digest, Sender{source.name, RequestRate(source.requests_per_second)});
+  }
 
   Result<void> start() {
     server_ = TRY(io::HttpServer::start(
@@ -71,6 +73,11 @@ class IngestServer::Body {
   void stop(Millis grace) { server_->stop(grace); }
 
  private:
+  struct Sender {
+    std::string name;
+    RequestRate rate;
+  };
+
   void handle(HttpRequest& request, std::unique_ptr<io::Responder> responder) {
     metrics().http_requests.add();
     const std::string_view target = std::string_view(request.url).substr(0, request.url.find('?'));
@@ -98,6 +105,11 @@ class IngestServer::Body {
   }
 
   void take(sources::SegmentCall call, HttpRequest& request, std::unique_ptr<io::Responder> responder) {
+    // Whoever cannot be known by the header is known by the body alone, which must be inflated first.
+    Sender* sender = sender_by_header(request);
+    if (sender != nullptr && !may_send(*sender, *responder)) return;
+    if (sender == nullptr && sources::write_key(request.headers.get("Authorization"), {}))
+      return refuse_stranger(true, *responder);
     const auto encoding = request.headers.get("Content-Encoding");
     if (encoding && equal_ignoring_case(*encoding, "gzip")) {
       auto inflated = sources::gunzip(request.body, options_.inflated_bytes_max);
@@ -111,17 +123,15 @@ class IngestServer::Body {
     }
     request.body.reserve(request.body.size() + 64);  // the JSON parser reads a little beyond the end
 
-    bool given = false;
-    const std::string* const source = source_of(request, given);
-    if (source == nullptr) {
-      metrics().http_unauthorised.add();
-      return responder->respond(refuse(
-          401, given ? "unknown write key" : "no write key: send it as the user name of Basic authentication",
-          {{"WWW-Authenticate", "Basic realm=\"write key\""}}));
+    if (sender == nullptr) {
+      const auto key = sources::write_key(request.headers.get("Authorization"), request.body);
+      sender = key ? find_sender(*key) : nullptr;
+      if (sender == nullptr) return refuse_stranger(key.has_value(), *responder);
+      if (!may_send(*sender, *responder)) return;
     }
     auto records = sources::read_segment(request.body,
                                          {.call = call,
-                                          .source = *source,
+                                          .source = sender->name,
                                           .now = core_.now(),
                                           .entropy = entropy_.fetch_add(1) * 0x9e3779b97f4a7c15ull},
                                          {});
@@ -152,34 +162,54 @@ class IngestServer::Body {
     shared->respond(refuse(input ? 413 : 503, submitted.error().message, {{"Retry-After", "5"}}));
   }
 
-  // Whose write key it is; nullptr when it is nobody's, or none was given.
-  const std::string* source_of(const HttpRequest& request, bool& given) {
+  static void refuse_stranger(bool key_given, io::Responder& responder) {
+    metrics().http_unauthorised.add();
+    responder.respond(refuse(
+        401,
+        key_given ? "unknown write key" : "no write key: send it as the user name of Basic authentication",
+        {{"WWW-Authenticate", "Basic realm=\"write key\""}}));
+  }
+
+  // False: it was answered that it may not.
+  static bool may_send(Sender& sender, io::Responder& responder) {
+    if (sender.rate.take(io::stopwatch_nanoseconds())) return true;
+    metrics().http_throttled.add();
+    responder.respond(
+        refuse(429, "more requests a second than this write key may make", {{"Retry-After", "1"}}));
+    return false;
+  }
+
+  // nullptr: nobody's.
+  Sender* find_sender(std::string_view key) {
+    const auto found = senders_.find(sha256_hex(key));
+    return found == senders_.end() ? nullptr : &found->second;
+  }
+
+  // nullptr: the header names nobody, though the body may.
+  Sender* sender_by_header(const HttpRequest& request) {
     // What a thread saw last, which most clients send again. The comparison takes as long whatever differs.
     struct Known {
       std::uint64_t server = 0;
       std::string authorization;
-      const std::string* source = nullptr;
+      Sender* sender = nullptr;
     };
     thread_local Known known;
     const auto authorization = request.headers.get("Authorization");
-    if (authorization && known.server == entropy_begin_ &&
-        authorization->size() == known.authorization.size() &&
+    if (!authorization) return nullptr;
+    if (known.server == entropy_begin_ && authorization->size() == known.authorization.size() &&
         CRYPTO_memcmp(authorization->data(), known.authorization.data(), authorization->size()) == 0) {
-      given = true;
-      return known.source;
+      return known.sender;
     }
-    const auto key = sources::write_key(authorization, request.body);
-    given = key.has_value();
-    const auto source = key ? options_.sources.find(sha256_hex(*key)) : options_.sources.end();
-    if (source == options_.sources.end()) return nullptr;
-    if (authorization && sources::write_key(authorization, {}) == key)
-      known = {entropy_begin_, std::string(*authorization), &source->second};
-    return &source->second;
+    const auto key = sources::write_key(authorization, {});
+    Sender* const sender = key ? find_sender(*key) : nullptr;
+    if (sender != nullptr) known = {entropy_begin_, std::string(*authorization), sender};
+    return sender;
   }
 
   Core& core_;
   IngestOptions options_;
-  const std::uint64_t entropy_begin_;  // random: tells this server from others of the process
+  std::map<std::string, Sender> senders_;  // by the digest of their keys
+  const std::uint64_t entropy_begin_;      // random: tells this server from others of the process
   std::atomic<std::uint64_t> entropy_;
   std::unique_ptr<io::HttpServer> server_;
 };
@@ -196,14 +226,14 @@ Result<std::unique_ptr<IngestServer>> IngestServer::start(Core& core, IngestOpti
 std::uint16_t IngestServer::port() const { return body_->port(); }
 void IngestServer::stop(Millis grace) { body_->stop(grace); }
 
-Result<std::map<std::string, std::string>> read_write_keys(const workspace::Workspace& workspace,
-                                                           const std::string& secrets_folder) {
-  std::map<std::string, std::string> sources;
+Result<std::map<std::string, Source>> read_write_keys(const workspace::Workspace& workspace,
+                                                      const std::string& secrets_folder) {
+  std::map<std::string, Source> sources;
   std::string problems;
   for (const auto& key : workspace.write_keys) {
     auto secret = resolve_secret(key.secret, secrets_folder);
     if (secret && !secret->empty()) {
-      sources[sha256_hex(*secret)] = key.name;
+      sources[sha256_hex(*secret)] = {.name = key.name, .requests_per_second = key.requests_per_second};
     } else {
       problems += fmt::format("  write key \"{}\": {}\n", key.name,
                               secret ? "no reference to where it stands" : secret.error().message);

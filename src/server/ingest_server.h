@@ -3,7 +3,7 @@
 //   200 {"success":true}     every message is on disk (fsync) or kept as rejected; see `tailrace status`
 //   400 / 413                the body is not JSON, or too large: nothing of it was taken
 //   401                      no write key, or a wrong one
-//   429, Retry-After: 1      too much waits; send again
+//   429, Retry-After: 1      too much waits, or more requests a second than this key may make; send again
 //   503, Retry-After: 5      the store has failed
 #pragma once
 
@@ -17,16 +17,22 @@
 
 namespace tailrace::server {
 
+// Whose write key it is.
+struct Source {
+  std::string name;
+  std::uint32_t requests_per_second = 0;  // 0: no limit
+};
+
 struct IngestOptions {
   io::ListenOptions listen;
   std::size_t inflated_bytes_max = 4u << 20;  // of a gzip body
   // SHA-256 of a write key -> source. Keys are compared by their digest, so that time tells nothing of them.
-  std::map<std::string, std::string> sources;
+  std::map<std::string, Source> sources;
 };
 
 // Reads the keys by their references. Errors: invalid_argument, naming all that are missing.
-Result<std::map<std::string, std::string>> read_write_keys(const workspace::Workspace& workspace,
-                                                           const std::string& secrets_folder);
+Result<std::map<std::string, Source>> read_write_keys(const workspace::Workspace& workspace,
+                                                      const std::string& secrets_folder);
 
 class IngestServer {
  public:

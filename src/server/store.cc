@@ -5,17 +5,9 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/whole_file.h"
+#include "server/formats.h"
 
 namespace tailrace::server {
-namespace {
-
-constexpr std::string_view kFormat = "tailrace store 1\n";
-// snapshot := magic:8 position:u64 size:u64 checksum:u64 state
-constexpr std::string_view kSnapshotMagic = "TRSNAP01";
-constexpr std::size_t kSnapshotHeader = 8 + 3 * 8;
-
-}  // namespace
-
 Store::Store(Disk& disk, Options options) : disk_(disk), options_(std::move(options)), engine_(*this) {}
 
 Result<std::unique_ptr<Store>> Store::open(Disk& disk, const Options& options) {
@@ -41,9 +33,9 @@ Result<void> Store::lock() {
 
 Result<void> Store::check_format() {
   const std::string path = options_.directory + "/FORMAT";
-  if (!disk_.exists(path)) return write_whole(disk_, options_.directory, {.name = "FORMAT"}, kFormat);
+  if (!disk_.exists(path)) return write_whole(disk_, options_.directory, {.name = "FORMAT"}, kStoreFormat);
   const std::string format = TRY(read_whole(disk_, path));
-  if (format == kFormat) return {};
+  if (format == kStoreFormat) return {};
   return fail(Error::Code::unsupported,
               fmt::format("the store {} is of a format this version does not know (\"{}\"); use the tailrace "
                           "that wrote it, or a newer one",

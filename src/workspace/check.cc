@@ -143,6 +143,16 @@ void ReferenceCheck::required_settings(const Destination& type, Setting::Scope s
   }
 }
 
+// Requests to it would be refused when they are sent.
+bool leads_to_this_machine(std::string_view url) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!url.starts_with(scheme)) continue;
+    const std::string_view host = url.substr(scheme.size());
+    return host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]");
+  }
+  return false;
+}
+
 void ReferenceCheck::destination(const DestinationConfig& config, const DestinationSite& site) {
   const Destination* type = find_type(catalogue_, config.type);
   if (type == nullptr) {
@@ -173,6 +183,12 @@ void ReferenceCheck::destination(const DestinationConfig& config, const Destinat
         fmt::format("add `{}: {{env: NAME}}` or `{}: {{file: path}}` to its `credentials`", name, name));
   }
   whole_configuration(*type, config, {}, config.name, site.settings, site.whole);
+  for (const auto& [name, value] : config.settings) {
+    if (config.allow_private_addresses || !leads_to_this_machine(value)) continue;
+    problems_.error(site.whole,
+                    fmt::format("`{}` leads to this machine, and requests go to public addresses only", name),
+                    "add `allow_private_addresses: true` to the destination, where that is meant");
+  }
 }
 
 void ReferenceCheck::identifiers(const Destination& type, const SyncConfig& config, const SyncSite& site) {

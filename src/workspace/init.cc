@@ -144,18 +144,21 @@ type: meta_custom_audiences
 settings:
   base_url: http://127.0.0.1:9090/meta/v26.0
   ad_account_id: act_1234567890
+# The sandbox is on this machine. Remove this too to reach Meta: requests to private addresses are refused then.
+allow_private_addresses: true
 credentials:
   # {env: NAME} or {file: path}. A secret in the text is refused.
   access_token: {env: META_ACCESS_TOKEN}
 )yaml"},
     {"destinations/google.yaml",
-     R"yaml(# Customer lists through the Data Manager API, here at the sandbox. Remove both URLs to reach Google.
+     R"yaml(# Customer lists through the Data Manager API, here at the sandbox. Remove both URLs and `allow_private_addresses` to reach Google.
 name: Google
 type: google_data_manager
 settings:
   base_url: http://127.0.0.1:9090/google
   token_url: http://127.0.0.1:9090/google/token
   operating_account_id: "1234567890"
+allow_private_addresses: true
 credentials:
   client_id: {env: GOOGLE_CLIENT_ID}
   client_secret: {env: GOOGLE_CLIENT_SECRET}

@@ -123,18 +123,23 @@ Value write(const Taxonomy& taxonomy) {
 }
 
 Value write(const WriteKey& key) {
-  return Object().add("name", key.name).add("secret", write(key.secret)).take();
+  Object object;
+  object.add("name", key.name).add("secret", write(key.secret));
+  if (key.requests_per_second > 0) object.add("requests_per_second", std::int64_t{key.requests_per_second});
+  return object.take();
 }
 
 Value write(const DestinationConfig& config) {
   Value credentials = Value::with(Value::Kind::object);
   for (const auto& [name, secret] : config.credentials) credentials.members.emplace_back(name, write(secret));
-  return Object()
-      .add("name", config.name)
+  Object object;
+  object.add("name", config.name)
       .add("type", config.type)
       .add("settings", write_map(config.settings))
-      .add("credentials", std::move(credentials))
-      .take();
+      .add("credentials", std::move(credentials));
+  if (config.allow_private_addresses) object.add_flag("allow_private_addresses", true);
+  if (!config.ca_file.empty()) object.add("ca_file", config.ca_file);
+  return object.take();
 }
 
 Value write(const Guards& guards) {
@@ -303,6 +308,10 @@ Result<WriteKey> read_write_key(const Value& value) {
   WriteKey key;
   key.name = TRY(members.text("name"));
   key.secret = TRY(members.part("secret", Value::Kind::object, read_secret));
+  if (members.has("requests_per_second")) {
+    key.requests_per_second = static_cast<std::uint32_t>(
+        TRY(members.integer("requests_per_second", 1, std::numeric_limits<std::uint32_t>::max())));
+  }
   return key;
 }
 
@@ -315,6 +324,9 @@ Result<DestinationConfig> read_destination(const Value& value) {
   for (const auto& [name, secret] : TRY(members.member("credentials", Value::Kind::object))->members) {
     config.credentials[name] = TRY(read_secret(secret));
   }
+  if (members.has("allow_private_addresses"))
+    config.allow_private_addresses = TRY(members.flag("allow_private_addresses"));
+  if (members.has("ca_file")) config.ca_file = TRY(members.text("ca_file"));
   return config;
 }
 
@@ -389,8 +401,10 @@ Result<void> check_again(Workspace& workspace) {
 
 Value to_value(const Workspace& workspace) {
   const auto named = [](const Named& one) { return write(one); };
-  return Object()
-      .add("version", kVersion)
+  Object object;
+  if (!workspace.tls.certificate.empty())
+    object.add("tls_certificate", workspace.tls.certificate).add("tls_key", workspace.tls.key);
+  return object.add("version", kVersion)
       .add("name", workspace.name)
       .add("golden_id", to_string(workspace.golden_id))
       .add("time_zone", workspace.time_zone)
@@ -428,6 +442,12 @@ Result<Workspace> from_value(const Value& value) {
     TRY(members.integer("dedup_window_ms", 1, std::numeric_limits<std::int64_t>::max()))
   };
   workspace.write_keys = TRY(members.list<WriteKey>("write_keys", read_write_key));
+  if (members.has("tls_certificate")) {
+    workspace.tls = {
+      .certificate = TRY(members.text("tls_certificate")),
+      .key = TRY(members.text("tls_key"))
+    };
+  }
   workspace.taxonomy = TRY(members.part("taxonomy", Value::Kind::object, read_taxonomy));
   workspace.definitions = TRY(members.list<Named>("definitions", read_named));
   workspace.attributes = TRY(members.list<Named>("attributes", read_named));

@@ -53,6 +53,8 @@ class Reader {
   std::optional<Millis> duration(Fields& fields, std::string_view key);
   std::optional<SecretReference> secret(const YamlNode& node, std::string_view what);
   void write_key(const YamlNode& node);
+  std::uint32_t requests_per_second(const YamlNode& node);
+  void tls(const YamlNode& node);
   void event(const std::string& event_name, const YamlNode& key, const YamlNode& node);
   void properties(const YamlNode& node, EventRule& rule);
   std::optional<language::Type> type(const YamlNode& node);
@@ -154,6 +156,8 @@ void Reader::write_key(const YamlNode& node) {
   key.name = name(fields);
   const std::string environment = fields.text("env");
   const std::string file = fields.text("file");
+  if (const YamlNode* rate = fields.find("requests_per_second"))
+    key.requests_per_second = requests_per_second(*rate);
   fields.finish();
   if (environment.empty() == file.empty()) {
     problems_.error(fields.spot(), "a write key must name one source of its secret",
@@ -168,6 +172,24 @@ void Reader::write_key(const YamlNode& node) {
                     "the name becomes the source of the events; give each its own");
   }
   workspace_.write_keys.push_back(std::move(key));
+}
+
+std::uint32_t Reader::requests_per_second(const YamlNode& node) {
+  const std::string text = scalar_text(node, "`requests_per_second`", problems_).value_or("1");
+  std::uint32_t rate = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
+  if (error == std::errc() && end == text.data() + text.size() && rate > 0) return rate;
+  problems_.error(node.spot, fmt::format("{} is no number of requests", in_quotes(text)),
+                  "write a whole number, 1 or more; leave the line out for no limit");
+  return 0;
+}
+
+void Reader::tls(const YamlNode& node) {
+  Fields fields(node, "`tls`", problems_);
+  if (!fields.usable()) return;
+  workspace_.tls.certificate = fields.text("certificate", Need::required);
+  workspace_.tls.key = fields.text("key", Need::required);
+  fields.finish();
 }
 
 void Reader::tailrace_file(const YamlNode& root) {
@@ -203,6 +225,7 @@ void Reader::tailrace_file(const YamlNode& root) {
   if (const YamlNode* keys = fields.find("write_keys")) {
     for (const YamlNode& key : one_or_many(*keys)) write_key(key);
   }
+  if (const YamlNode* files = fields.find("tls")) tls(*files);
   fields.finish();
 }
 
@@ -475,6 +498,11 @@ void Reader::destination(const YamlNode& node) {
   config.type = fields.text("type", Need::required);
   settings(fields, config.settings, site.settings);
   credentials(fields, config, site);
+  if (const YamlNode* allow = fields.find("allow_private_addresses")) {
+    config.allow_private_addresses =
+        scalar_boolean(*allow, "`allow_private_addresses`", problems_).value_or(false);
+  }
+  config.ca_file = fields.text("ca_file");
   fields.finish();
   site.whole = fields.spot();
   site.name = fields.spot_of("name");

@@ -73,6 +73,13 @@ struct Named {
 struct WriteKey {
   std::string name;  // becomes the records' source
   SecretReference secret;
+  std::uint32_t requests_per_second = 0;  // more are answered 429; 0: no limit
+};
+
+// Files of PEM, for serving over TLS; relative to the folder. Both empty: plain HTTP.
+struct TlsFiles {
+  std::string certificate;  // and those that lead to the authority
+  std::string key;
 };
 
 struct DestinationConfig {
@@ -80,6 +87,8 @@ struct DestinationConfig {
   std::string type;                             // "meta_custom_audiences", "google_data_manager", "webhook"
   std::map<std::string, std::string> settings;  // plain values, checked against the destination's description
   std::map<std::string, SecretReference> credentials;  // by setting name
+  bool allow_private_addresses = false;                // requests may go to this machine and its networks
+  std::string ca_file;  // whose certificates count, PEM; relative to the folder; empty: the system's
 };
 
 struct Cadence {
@@ -145,6 +154,7 @@ struct Workspace {
   bool consent_unknown = false;  // what an unknown consent counts as
   Millis dedup_window = kDay * 30;
   std::vector<WriteKey> write_keys;
+  TlsFiles tls;
   Taxonomy taxonomy;
   std::vector<Named> definitions;
   std::vector<Named> attributes;

@@ -369,6 +369,53 @@ TEST(Secret, of_a_write_key_is_only_named) {
   EXPECT_THAT(problems, testing::Not(HasSubstr("hunter2")));
 }
 
+// --- what serves and what is reached
+
+TEST(Load, reads_limits_of_write_keys_and_the_files_of_tls_and_writes_them_again) {
+  const Loaded loaded = Folder()
+                            .with("tailrace.yaml",
+                                  "name: shop\ntls: {certificate: tls/chain.pem, key: /etc/key.pem}\n"
+                                  "write_keys:\n  - {name: web, env: WEB_KEY, requests_per_second: 50}\n  - "
+                                  "{name: app, env: A}\n")
+                            .with("destinations/ads.yaml",
+                                  "name: Ads\ntype: example_audiences\nsettings: {account: 1}\n"
+                                  "credentials: {token: {env: T}}\n"
+                                  "allow_private_addresses: true\nca_file: ca.pem\n")
+                            .load();
+  ASSERT_TRUE(loaded.ok());
+  const auto again = from_value(to_value(loaded.workspace));
+  ASSERT_TRUE(again) << again.error().message;
+  for (const Workspace* workspace : {&loaded.workspace, &*again}) {
+    EXPECT_EQ(workspace->tls.certificate, "tls/chain.pem");
+    EXPECT_EQ(workspace->tls.key, "/etc/key.pem");
+    EXPECT_EQ(workspace->write_keys[0].requests_per_second, 50u);
+    EXPECT_EQ(workspace->write_keys[1].requests_per_second, 0u);
+    EXPECT_TRUE(workspace->find_destination("Ads")->allow_private_addresses);
+    EXPECT_EQ(workspace->find_destination("Ads")->ca_file, "ca.pem");
+  }
+}
+
+TEST(Load, says_what_is_wrong_with_limits_and_tls) {
+  const std::string problems = Folder()
+                                   .with("tailrace.yaml",
+                                         "name: x\ntls: {certificate: c.pem}\nwrite_keys:\n"
+                                         "  - {name: a, env: A, requests_per_second: 0}\n"
+                                         "  - {name: b, env: B, requests_per_second: many}\n")
+                                   .problems();
+  EXPECT_THAT(problems, HasSubstr("`tls` needs \"key\""));
+  EXPECT_THAT(problems, HasSubstr("\"0\" is no number of requests"));
+  EXPECT_THAT(problems, HasSubstr("\"many\" is no number of requests"));
+}
+
+TEST(Destination, on_this_machine_must_say_that_this_is_meant) {
+  const std::string ads =
+      "type: example_audiences\nsettings: {account: 1, base_url: \"https://127.0.0.1:9/x\"}\n"
+      "credentials: {token: {env: T}}\n";
+  EXPECT_THAT(destination_problems(ads), HasSubstr("`base_url` leads to this machine"));
+  EXPECT_THAT(destination_problems(ads), HasSubstr("add `allow_private_addresses: true`"));
+  EXPECT_EQ(destination_problems(ads + "allow_private_addresses: true\n"), "");
+}
+
 // --- syncs
 
 std::string sync_problems(const std::string& yaml) {

@@ -42,7 +42,7 @@ class Program:
     def _find_url(self):
         if self.process.poll() is not None:
             raise AssertionError(f"ended with {self.process.returncode}:\n{self.log()}")
-        found = re.search(r"http://[0-9.]+:\d+", self.log())
+        found = re.search(r"https?://[0-9.]+:\d+", self.log())
         return found and found.group(0)
 
     def log(self):

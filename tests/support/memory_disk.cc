@@ -200,11 +200,39 @@ Result<void> MemoryDisk::make_directories(const std::string& path) {
 Result<void> MemoryDisk::rename(const std::string& from, const std::string& to) {
   const std::scoped_lock lock(mutex_);
   TRY(count_operation(from));
+  if (directories_.contains(from)) return rename_directory(from, to);
   const auto found = names_.find(from);
   if (found == names_.end()) return no_file(from);
   change_names(to, [from, to, inode = found->second](Names& names) {
     names.erase(from);
     names[to] = inode;
+  });
+  return {};
+}
+
+Result<void> MemoryDisk::rename_directory(const std::string& from, const std::string& to) {
+  const auto inside = [](const std::string& path, const std::string& directory) {
+    return path.starts_with(directory + "/");
+  };
+  for (const auto& [path, inode] : names_) {
+    if (inside(path, to)) return fail(Error::Code::io, "cannot rename to " + to + ": it is not empty");
+  }
+  std::set<std::string> renamed{to};
+  for (const std::string& directory : directories_) {
+    if (inside(directory, from)) renamed.insert(to + directory.substr(from.size()));
+  }
+  directories_.merge(renamed);
+  change_names(to, [from, to, inside](Names& names) {
+    Names moved;
+    for (auto at = names.begin(); at != names.end();) {
+      if (inside(at->first, from)) {
+        moved[to + at->first.substr(from.size())] = at->second;
+        at = names.erase(at);
+      } else {
+        ++at;
+      }
+    }
+    names.merge(moved);
   });
   return {};
 }

@@ -11,7 +11,8 @@
 //   set_capacity(n)     writes fail, after a part, when all files together would have more than n bytes
 //   flip_bit, set_contents  damage on the disk itself
 //
-// Sectors are atomic, as on real disks. Directories are on disk when make_directories returns. Thread-safe.
+// Sectors are atomic, as on real disks. Directories are on disk when make_directories returns, and are never
+// removed; one that was renamed is there, empty, under its old name too. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -80,6 +81,7 @@ class MemoryDisk final : public Disk {
   bool has_stopped() const { return last_operation_ && operations_ >= *last_operation_; }
   Result<void> count_operation(const std::string& path);
   std::uint64_t size_limit(const Inode& inode) const;
+  Result<void> rename_directory(const std::string& from, const std::string& to);
   void change_names(const std::string& path, std::function<void(Names&)> change);
   static void crash_inode(Inode& inode, Survives survives, Random& random);
 

@@ -1,0 +1,18 @@
+// Which internet addresses are public: routed between networks that know nothing of each other.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+struct sockaddr;
+
+namespace tailrace::io {
+
+// By the registries of special-purpose addresses (RFC 6890 and its successors): not this machine, private
+// networks, carriers' networks, link-local addresses (the metadata services of clouds among them), multicast,
+// documentation, benchmarks, nor an IPv4 address of these in any IPv6 form. What is not IP is not public.
+bool is_public(const sockaddr& address);
+bool is_public(std::string_view address);  // "192.0.2.1", "2001:db8::1"; what cannot be read is not
+std::string to_text(const sockaddr& address);
+
+}  // namespace tailrace::io
