@@ -76,13 +76,18 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   members->add_option("--at", command.at, "at this instant (default: now)")->type_name("TIME");
   auto* explain = on_store(app.add_subcommand("explain", "why a person is in or out, and until when"));
   auto* person = explain->add_option("person", command.person, "an identifier of the person");
-  explain->add_option("segment", command.segment, segment_help + "; without it, all segments");
+  auto* of_segment =
+      explain->add_option("segment", command.segment, segment_help + "; without it, all segments");
+  explain->add_option("--sync", command.sync, "why they are in this sync's audience, or not")
+      ->type_name("NAME")
+      ->excludes(of_segment);
   explain->add_option("--at", command.at, "at this instant (default: now)")->type_name("TIME");
   explain
       ->add_option("--plan", command.plan,
                    "not of a person: how this segment is computed, what it reads and costs")
       ->type_name("SEGMENT")
       ->excludes("--at")
+      ->excludes("--sync")
       ->excludes(person);
   explain->callback([&] {
     if (command.person.empty() && command.plan.empty()) throw CLI::RequiredError("person or --plan");

@@ -147,10 +147,13 @@ class Engine {
   Result<void> check(const workspace::Workspace& workspace);
 
   // Segments come first in the order of the workspace, then the audience of each sync: who is in its segment,
-  // in none of its exclusions, and consents where it asks for that.
+  // in none of its exclusions, consents where it asks for that, and has not stayed too long
+  // (workspace/audience.h); then whom expiries are about.
   std::optional<SegmentId> segment(std::string_view name) const;
   SegmentId audience(SyncId sync) const;
-  std::optional<SyncId> sync_of(SegmentId segment) const;
+  std::optional<SyncId> sync_of(SegmentId segment) const;  // whose audience it is
+  // Whom the sync's expiry is about (workspace/audience.h), kept like a segment. Missing: it has none.
+  std::optional<SegmentId> expired(SyncId sync) const;
   std::vector<PersonId> members(SegmentId segment) const;
   bool contains(SegmentId segment, PersonId person) const;
   std::uint64_t size(SegmentId segment) const;

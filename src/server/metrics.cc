@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "server/core.h"
+#include "workspace/audience.h"
 
 namespace tailrace::server {
 namespace {
@@ -42,6 +43,25 @@ void write_lag(Text& text, std::string_view name, std::string_view help, const L
   text.value(fmt::format("{}_count", name), sum);
 }
 
+void write_expiries(Text& text, const engine::Engine& engine) {
+  const auto zone = Zone::named(engine.workspace()->time_zone);
+  const auto& syncs = engine.workspace()->syncs;
+  text.kind("tailrace_sync_expired", "gauge",
+            "People past the sync's expiry: left out of a target audience, still in a suppression.");
+  for (std::uint32_t i = 0; i < syncs.size(); ++i) {
+    if (const auto expired = engine.expired(SyncId(i)))
+      text.value(fmt::format("tailrace_sync_expired{{sync=\"{}\"}}", escaped(syncs[i].name)),
+                 engine.size(*expired));
+  }
+  text.kind("tailrace_sync_review_passed", "gauge", "1 from the sync's review date on.");
+  for (const auto& sync : syncs) {
+    const auto review = zone ? workspace::review_at(sync, *zone) : std::nullopt;
+    if (review)
+      text.value(fmt::format("tailrace_sync_review_passed{{sync=\"{}\"}}", escaped(sync.name)),
+                 *review <= engine.now() ? 1 : 0);
+  }
+}
+
 void write_engine(Text& text, const engine::Engine& engine) {
   const engine::Counts counts = engine.counts();
   text.single("tailrace_records_total", "counter", "Records applied, of every kind.", counts.records);
@@ -61,6 +81,7 @@ void write_engine(Text& text, const engine::Engine& engine) {
     text.value(fmt::format("tailrace_segment_members{{segment=\"{}\"}}", escaped(segments[i].name)),
                engine.size(SegmentId(i)));
   }
+  write_expiries(text, engine);
 }
 
 void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs) {
