@@ -250,6 +250,13 @@ class Body final : public Delivery {
     return found ? std::move(*found) : std::nullopt;
   }
 
+  Result<Receipt> receipt(SyncId sync, PersonId person) const override {
+    const SyncRun& run = run_of(sync);
+    Receipt receipt = TRY(receipt_of(run, ledger_, person));
+    if (receipt.pending) receipt.waiting = why_pending(run, receipt, person);
+    return receipt;
+  }
+
   std::vector<Entry> take_entries() override { return std::exchange(entries_, {}); }
   std::vector<Alert> take_alerts() override { return std::exchange(alerts_, {}); }
 
@@ -1117,6 +1124,16 @@ class Body final : public Delivery {
   std::string waiting(Time until, std::string_view reason) const {
     const std::int64_t seconds = ((until - now_).count + 999) / 1000;
     return fmt::format("waiting for {}s: {}", std::max<std::int64_t>(seconds, 0), reason);
+  }
+
+  std::string why_pending(const SyncRun& run, const Receipt& receipt, PersonId person) const {
+    std::string state = state_text(run);
+    if (state.starts_with("stopped") || state.starts_with("waiting")) return state;
+    if (receipt.in_flight) return "sent, and not answered yet";
+    if (run.plan.is_parked(person)) return "waiting for the answer to a request about the same identifier";
+    if (run.next_due && *run.next_due > now_)
+      return fmt::format("waiting for {}, by its cadence", format_time(*run.next_due));
+    return "waiting for its turn";
   }
 
   std::string state_text(const SyncRun& run) const {

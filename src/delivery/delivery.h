@@ -26,6 +26,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "delivery/ledger.h"
+#include "delivery/receipt.h"
 #include "destinations/destination.h"
 #include "model/delta.h"
 #include "model/person.h"
@@ -143,6 +144,8 @@ class Delivery {
 
   // When this person last entered (acknowledged) and left this sync's audience; for `explain` and the demo.
   virtual std::optional<Membership> membership(SyncId sync, PersonId person) const = 0;
+  // The same and what is still to be done, and why it is not. Errors: of the ledger.
+  virtual Result<Receipt> receipt(SyncId sync, PersonId person) const = 0;
   // Acknowledged entries since the last call, for `entered sync`.
   struct Entry {
     SyncId sync;

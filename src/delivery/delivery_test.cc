@@ -557,6 +557,94 @@ TEST_F(DeliveryTest, latency_counts_live_changes_alone) {
   EXPECT_LE(status().latency_p99->count, 337);
 }
 
+// --- receipts
+
+TEST_F(DeliveryTest, a_receipt_has_every_step_of_the_last_change) {
+  start();
+  EXPECT_FALSE(delivery->receipt(kFirst, kAda)->membership);
+  const Time entered = now;
+  enter(kAda);
+  poll();
+  Receipt receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_EQ(receipt.pending, destinations::BatchKind::add);
+  EXPECT_EQ(receipt.changed_at, entered);
+  EXPECT_EQ(receipt.waiting, "waiting for its turn");
+  poll(Millis{250});
+  const Time sent = now;
+  receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_TRUE(receipt.in_flight);
+  EXPECT_EQ(receipt.waiting, "sent, and not answered yet");
+  EXPECT_EQ(receipt.membership->sent_at, sent);
+  now = now + Millis{90};
+  reply(200);
+  receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_FALSE(receipt.pending);
+  EXPECT_EQ(receipt.waiting, "");
+  const Membership& membership = *receipt.membership;
+  EXPECT_EQ(membership.state, State::member);
+  EXPECT_EQ(membership.received_at, entered);
+  EXPECT_EQ(membership.sent_at, sent);
+  EXPECT_EQ(membership.acknowledged_at, now);
+  EXPECT_TRUE(membership.live);
+}
+
+TEST_F(DeliveryTest, a_receipt_names_the_first_request_not_the_resent_one_even_after_a_crash) {
+  start();
+  const Time entered = now;
+  enter(kAda);
+  poll();
+  poll(Millis{250});
+  const Time sent = now;
+  reply(fail(Error::Code::unavailable, "no route"));
+  Receipt receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_THAT(receipt.waiting, StartsWith("waiting for "));
+  EXPECT_THAT(receipt.waiting, HasSubstr("no route"));
+  now = now + kHour;
+  start({kAda});
+  run();
+  receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_EQ(receipt.membership->state, State::member);
+  EXPECT_EQ(receipt.membership->changed_at, entered);
+  EXPECT_EQ(receipt.membership->sent_at, sent);
+  EXPECT_EQ(receipt.membership->acknowledged_at, now);
+}
+
+TEST_F(DeliveryTest, a_receipt_of_a_removal_has_the_times_of_the_removal) {
+  start();
+  enter(kAda);
+  run();
+  now = now + kHour;
+  const Time left = now;
+  leave(kAda);
+  EXPECT_EQ(delivery->receipt(kFirst, kAda)->pending, destinations::BatchKind::remove);
+  run();
+  const Receipt receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_EQ(receipt.membership->state, State::left);
+  EXPECT_EQ(receipt.membership->changed_at, left);
+  EXPECT_EQ(receipt.membership->sent_at, left + Millis{250});
+}
+
+TEST_F(DeliveryTest, a_receipt_of_somebody_who_cannot_be_sent_says_why_and_that_nothing_was_sent) {
+  person(kAda, "ada", {});
+  start();
+  enter(kAda);
+  run();
+  Receipt receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_TRUE(receipt.refused);
+  EXPECT_THAT(receipt.membership->reason, StartsWith("no usable identifier"));
+  EXPECT_EQ(receipt.membership->sent_at, Time{});
+  EXPECT_EQ(receipt.waiting, "");
+}
+
+TEST_F(DeliveryTest, a_receipt_names_the_time_of_a_cadence) {
+  connections[0].sync.cadence = {workspace::Cadence::Kind::every, kMinute * 15, ""};
+  now = *parse_time("2026-03-01T10:07:00Z");
+  start();
+  enter(kAda);
+  poll();
+  EXPECT_EQ(delivery->receipt(kFirst, kAda)->waiting, "waiting for 2026-03-01T10:15:00.000Z, by its cadence");
+}
+
 TEST_F(DeliveryTest, an_answer_to_nothing_is_ignored) {
   start();
   delivery->on_reply(12'345, HttpResponse{200, {}, ""}, now);

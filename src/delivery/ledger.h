@@ -42,6 +42,10 @@ struct Membership {
   Time received_at;  // received_at of the record that caused it; equal to changed_at when time alone did
   Time acknowledged_at;
   std::string reason;  // of a refusal; never holds an identifier
+  // When the request with the addition or the removal first went out. Zero: none was needed, or it went out
+  // before format 3.
+  Time sent_at;
+  bool live = false;  // the change was no import and no back-fill: its latency counts
 
   bool operator==(const Membership&) const = default;
 };

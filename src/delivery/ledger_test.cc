@@ -73,6 +73,8 @@ class LedgerTest : public testing::Test {
 TEST_F(LedgerTest, keeps_all_fields_over_a_restart) {
   Membership m = membership(State::member, {phone("1"), phone("2")});
   m.unanswered = true;
+  m.sent_at = Time{77};
+  m.live = true;
   SyncState state;
   state.audience_id = "aud";
   state.sent = 1;
@@ -201,6 +203,23 @@ TEST_F(LedgerTest, what_guards_hold_and_have_counted_is_kept) {
   ASSERT_TRUE(ledger->write_state("s", state));
   reopen();
   EXPECT_EQ(ledger->state("s")->guards, state.guards);
+}
+
+TEST_F(LedgerTest, a_membership_of_format_2_has_no_times_of_sending) {
+  Membership written = membership(State::member, {phone("1")});
+  written.sent_at = Time{77};
+  written.live = true;
+  put(kAda, written);
+  ledger.reset();
+  const std::string key("m\0\0\0\1s\0\0\0\1", 10);
+  std::string bytes = raw(key);
+  bytes.resize(bytes.size() - 9);  // the time of sending, and whether it was live
+  overwrite(key, bytes);
+  overwrite("version", std::string("\0\0\0\2", 4));
+  ledger = *Ledger::open(directory.path());
+  written.sent_at = Time{};
+  written.live = false;
+  EXPECT_EQ(**ledger->find("s", kAda), written);
 }
 
 TEST_F(LedgerTest, a_second_owner_is_refused) {

@@ -83,6 +83,10 @@ class Plan {
     return to_add_.contains(person.value) || to_remove_.contains(person.value);
   }
 
+  bool is_pending_removal(PersonId person) const { return to_remove_.contains(person.value); }
+  bool is_removal_refused(PersonId person) const { return removal_refused_.contains(person.value); }
+  bool is_parked(PersonId person) const { return parked_.contains(person.value); }
+
   // Whether another request about the person is to be made now.
   bool needs_more(PersonId person) const {
     return is_pending(person) || (changed_.contains(person.value) && member_.contains(person.value) &&

@@ -660,10 +660,11 @@ Result<std::vector<PersonId>> Engine::audience_at(const workspace::Workspace& in
 }
 
 Result<std::vector<Transition>> Engine::transitions(const workspace::Workspace& in,
-                                                    const language::ExprPtr& expr, Time from, Time to) {
-  return ask(in, expr, from, to, [&](Question& question) {
+                                                    const language::ExprPtr& expr, Time from, Time to,
+                                                    std::optional<PersonId> only) {
+  const auto answer = [&](Question& question) {
     std::vector<Transition> result;
-    for_each_alive(question.dependencies, [&](PersonId person) {
+    const auto add = [&](PersonId person) {
       // Nothing but calendar words and fixed dates can change before a person's first record.
       const auto line = segments::timeline(question.world, *question.condition, person, from, to);
       bool inside = line.initially;
@@ -671,12 +672,18 @@ Result<std::vector<Transition>> Engine::transitions(const workspace::Workspace& 
         inside = !inside;
         result.push_back({at, person, inside ? Change::entered : Change::left});
       }
-    });
+    };
+    if (only) {
+      add(*only);
+    } else {
+      for_each_alive(question.dependencies, add);
+    }
     std::sort(result.begin(), result.end(), [](const Transition& a, const Transition& b) {
       return std::tie(a.at, a.person) < std::tie(b.at, b.person);
     });
     return result;
-  });
+  };
+  return ask(in, expr, from, to, answer, only);
 }
 
 Result<Backtest> Engine::backtest(const workspace::Workspace& in, const language::ExprPtr& expr, Time from,

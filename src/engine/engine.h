@@ -175,8 +175,10 @@ class Engine {
   // planned). They read the log where they need a column that no segment has, and finish pending work first.
   Result<std::vector<PersonId>> members_at(const workspace::Workspace& in, const language::ExprPtr& expr,
                                            Time t);
+  // only: of this person, else of everybody.
   Result<std::vector<Transition>> transitions(const workspace::Workspace& in, const language::ExprPtr& expr,
-                                              Time from, Time to);
+                                              Time from, Time to,
+                                              std::optional<PersonId> only = std::nullopt);
   Result<segments::Explanation> explain(const workspace::Workspace& in, const language::ExprPtr& expr,
                                         PersonId person, Time t);
   // Over [from, to]. Errors besides: invalid_argument (to before from, or more than segments::kPeriodMax

@@ -63,6 +63,39 @@ class Serving(unittest.TestCase):
         eventually(lambda: b"old@example.com" not in b"".join(
             open(os.path.join(scene.store, "log", f), "rb").read() for f in os.listdir(os.path.join(scene.store, "log"))), "redacted")
 
+    def receipt(self, person, sync):
+        return json.loads(self.scene.run("receipt", person, "--sync", sync, "--format", "json").stdout)[0]
+
+    def test_a_receipt_follows_a_purchase_to_the_platform_with_and_without_serve(self):
+        scene = self.scene
+        sync = "Purchasers 30d on Meta"
+        scene.send(identify("u1", email="ada@example.com"), order("u1", "o1"))
+        acknowledged = eventually(lambda: (row := self.receipt("u1", sync))["standing"] == "acknowledged" and row, "acknowledged")
+        self.assertEqual(acknowledged["event"], "Order Completed, message o1")
+        self.assertLessEqual(acknowledged["received_at"], acknowledged["sent_at"])
+        self.assertEqual(acknowledged["received_to_changed_ms"] + acknowledged["changed_to_sent_ms"] + acknowledged["sent_to_acknowledged_ms"],
+                         acknowledged["received_to_acknowledged_ms"])
+        self.assertEqual(acknowledged["platform_processing_ms"], 86_400_000)
+        self.assertEqual(self.receipt("u1", "VIP on Google")["effect"], "target")
+        self.assertEqual(scene.run("receipt", "nobody", code=4).stdout, "")
+        self.assertEqual(scene.run("receipt", "u1", "--sync", "None", code=4).stdout, "")
+        self.assertEqual(scene.server.stop(), 0)
+        self.assertEqual(self.receipt("u1", sync), acknowledged)
+        path = scene.write("more.jsonl", json.dumps(order("u2", "o2")) + "\n")
+        scene.run("import", path)
+        waiting = self.receipt("u2", sync)
+        self.assertEqual((waiting["change"], waiting["standing"]), ("addition", "pending: not running: start `tailrace serve`"))
+        self.assertIsNotNone(waiting["changed_at"])
+
+    def test_a_receipt_of_a_deleted_person_cannot_be_had(self):
+        scene = self.scene
+        scene.send(identify("u1", email="ada@example.com"), order("u1", "o1"))
+        eventually(lambda: self.receipt("u1", "Purchasers 30d on Meta")["standing"] == "acknowledged", "acknowledged")
+        scene.send({"type": "delete", "userId": "u1", "messageId": "d1"})
+        eventually(lambda: scene.platform_members("meta", "Purchasers 30d on Meta") == set(), "gone")
+        self.assertEqual(scene.run("receipt", "u1", code=4).stdout, "")
+        self.assertEqual(scene.run("receipt", "ada@example.com", code=4).stdout, "")
+
     def test_a_clean_stop_and_start_keeps_everything(self):
         scene = self.scene
         scene.send(identify("u1", email="a@example.com"), order("u1", "o1"), view("u2", "v1"), view("u2", "v2"))
