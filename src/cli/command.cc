@@ -122,6 +122,7 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
       app.add_subcommand("receipt", "what happened last between a person and each sync, step by step"));
   receipt->add_option("person", command.person, "an identifier of the person")->required();
   receipt->add_option("--sync", command.sync, "this sync only")->type_name("NAME");
+  on_store(app.add_subcommand("latency", "how long live changes take, against each sync's objective"));
   auto* sandbox = app.add_subcommand("sandbox", "a stand-in for the ad platforms, on this machine");
   sandbox->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:9090)")
       ->type_name("ADDRESS:PORT");
@@ -192,6 +193,7 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
   if (command.name == "release") return run_release(run);
   if (command.name == "status") return run_status(run);
   if (command.name == "receipt") return run_receipt(run);
+  if (command.name == "latency") return run_latency(run);
   console.err("`" + command.name + "` is not a command on a store\n");
   return kUsage;
 }

@@ -79,6 +79,7 @@ int run_preview(const Run& run);
 int run_release(const Run& run);
 int run_status(const Run& run);
 int run_receipt(const Run& run);
+int run_latency(const Run& run);
 
 // Commands without one.
 int run_init(const Command& command, server::Console& console);

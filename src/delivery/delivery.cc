@@ -10,6 +10,7 @@
 #include "delivery/backoff.h"
 #include "delivery/batch_builder.h"
 #include "delivery/breaker.h"
+#include "delivery/objective.h"
 #include "delivery/rate_limit.h"
 #include "delivery/sync_run.h"
 
@@ -292,11 +293,15 @@ class Body final : public Delivery {
     }
     run.protective = run.connection.sync.effect == Effect::suppress ? Direction::add : Direction::remove;
     run.guard = Guard(run.connection.sync.guards);
+    run.objective = objective_of(run.connection.sync, run.cron, run.zone);
     run.state = TRY(ledger_.state(run.name()));
     bool may_stand = false;
     TRY(ledger_.for_each(run.name(), [&](PersonId person, const Membership& membership) {
       run.plan.load(person, membership);
       if (membership.reason.starts_with(kTooSmall)) run.too_small.add(person.value);
+      const bool is_over =
+          membership.state == Membership::State::member || membership.state == Membership::State::left;
+      if (is_over && membership.live) run.note_latency(membership.acknowledged_at - membership.received_at);
       may_stand = may_stand || !membership.uploaded.empty();
     }));
     const std::string& destination = run.connection.sync.destination;
@@ -1113,8 +1118,12 @@ class Body final : public Delivery {
     status.measured_at = run.state.measured_at;
     status.last_success_at = run.state.last_success_at;
     status.latency_p50 = run.latencies.percentile(0.5);
+    status.latency_p95 = run.latencies.percentile(0.95);
     status.latency_p99 = run.latencies.percentile(0.99);
     status.latency_count = run.latencies.count();
+    status.objective = run.objective;
+    status.latency_within = run.latencies_within;
+    status.unprotected = unprotected(run);
     status.state = state_text(run);
     status.held = !run.held.empty();
     status.stopped = status.state.starts_with("stopped");

@@ -26,6 +26,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "delivery/ledger.h"
+#include "delivery/protection.h"
 #include "delivery/receipt.h"
 #include "destinations/destination.h"
 #include "model/delta.h"
@@ -56,8 +57,13 @@ struct SyncStatus {
   std::optional<destinations::Measurement> measured;
   Time measured_at;
   Time last_success_at;
-  std::optional<Millis> latency_p50, latency_p99;  // received_at of a live event -> acknowledgement
+  // received_at of a live event -> acknowledgement: of each person's last change before delivery started, and
+  // of all changes since.
+  std::optional<Millis> latency_p50, latency_p95, latency_p99;
   std::uint64_t latency_count = 0;
+  Millis objective;                  // of a latency
+  std::uint64_t latency_within = 0;  // how many kept it
+  Unprotected unprotected;
   std::string state;  // "idle", "sending", "pending", "waiting for 12s: throttled (80003)",
                       // "held: ...", "stopped: ..."
   bool held = false;

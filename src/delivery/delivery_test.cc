@@ -557,6 +557,71 @@ TEST_F(DeliveryTest, latency_counts_live_changes_alone) {
   EXPECT_LE(status().latency_p99->count, 337);
 }
 
+// --- objectives and protection
+
+TEST_F(DeliveryTest, an_objective_is_the_syncs_own_or_its_cadence) {
+  using workspace::Cadence;
+  connections[0].sync.objective = tailrace::kSecond * 5;
+  add_sync("realtime", workspace::Effect::target);
+  add_sync("every", workspace::Effect::target).sync.cadence = {Cadence::Kind::every, kHour * 6, ""};
+  add_sync("weekdays", workspace::Effect::target).sync.cadence = {Cadence::Kind::cron, {}, "0 6 * * 1-5"};
+  start();
+  const auto all = delivery->status();
+  EXPECT_EQ(all[0].objective, tailrace::kSecond * 5);
+  EXPECT_EQ(all[1].objective, kMinute);
+  EXPECT_EQ(all[2].objective, kHour * 6);
+  EXPECT_EQ(all[3].objective, kDay * 3);  // from Friday to Monday
+}
+
+TEST_F(DeliveryTest, latencies_are_counted_against_the_objective_and_survive_a_restart) {
+  connections[0].sync.objective = Millis{300};
+  start();
+  enter(kAda);
+  run();  // 250 ms
+  enter(kBob);
+  poll();
+  poll(Millis{250});
+  now = now + Millis{51};
+  reply(200);
+  const auto check = [&] {
+    EXPECT_EQ(status().latency_count, 2u);
+    EXPECT_EQ(status().latency_within, 1u);
+    EXPECT_GE(status().latency_p95, Millis{301});
+  };
+  check();
+  start({kAda, kBob});
+  check();
+}
+
+TEST_F(DeliveryTest, who_left_a_target_is_unprotected_until_it_is_acknowledged) {
+  start();
+  enter(kAda);
+  EXPECT_EQ(status().unprotected.people, 0u);  // an addition protects nobody here
+  run();
+  now = now + kHour;
+  const Time left = now;
+  leave(kAda);
+  EXPECT_EQ(status().unprotected.people, 1u);
+  EXPECT_EQ(status().unprotected.since, left);
+  poll();
+  poll(Millis{250});  // in flight
+  EXPECT_EQ(status().unprotected.people, 1u);
+  EXPECT_EQ(status().unprotected.since, left);
+  reply(200);
+  EXPECT_EQ(status().unprotected.people, 0u);
+  EXPECT_FALSE(status().unprotected.since);
+}
+
+TEST_F(DeliveryTest, who_is_to_be_suppressed_is_unprotected_until_they_are) {
+  connections[0].sync.effect = workspace::Effect::suppress;
+  start({kAda});
+  EXPECT_EQ(status().unprotected.people, 1u);
+  EXPECT_EQ(status().unprotected.since, now);
+  run();
+  leave(kAda);
+  EXPECT_EQ(status().unprotected.people, 0u);
+}
+
 // --- receipts
 
 TEST_F(DeliveryTest, a_receipt_has_every_step_of_the_last_change) {

@@ -84,6 +84,17 @@ class Plan {
   }
 
   bool is_pending_removal(PersonId person) const { return to_remove_.contains(person.value); }
+  // Pending in the direction that protects. Who is wanted in a target audience and goes for want of
+  // identifiers is none of them.
+  bool is_pending_protective(PersonId person, Direction protective) const {
+    return protective == Direction::add
+               ? to_add_.contains(person.value)
+               : to_remove_.contains(person.value) && !withdrawn_.contains(person.value);
+  }
+  std::uint64_t protective(Direction protective) const {
+    return protective == Direction::add ? to_add_.cardinality()
+                                        : to_remove_.cardinality() - to_remove_.and_cardinality(withdrawn_);
+  }
   bool is_removal_refused(PersonId person) const { return removal_refused_.contains(person.value); }
   bool is_parked(PersonId person) const { return parked_.contains(person.value); }
 

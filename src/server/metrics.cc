@@ -84,7 +84,7 @@ void write_engine(Text& text, const engine::Engine& engine) {
   write_expiries(text, engine);
 }
 
-void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs) {
+void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs, Time now) {
   const auto each = [&](std::string_view name, std::string_view type, std::string_view help, auto number) {
     text.kind(name, type, help);
     for (const auto& sync : syncs) {
@@ -114,6 +114,23 @@ void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs) 
   each("tailrace_sync_latency_p99_milliseconds", "gauge",
        "Live event received to acknowledged, 99th percentile.",
        [](const Status& s) { return static_cast<std::uint64_t>(s.latency_p99.value_or(Millis{0}).count); });
+  each("tailrace_sync_latency_p95_milliseconds", "gauge",
+       "Live event received to acknowledged, 95th percentile.",
+       [](const Status& s) { return static_cast<std::uint64_t>(s.latency_p95.value_or(Millis{0}).count); });
+  each("tailrace_sync_objective_milliseconds", "gauge", "What the sync promises of that latency.",
+       [](const Status& s) { return static_cast<std::uint64_t>(s.objective.count); });
+  each("tailrace_sync_live_changes", "gauge", "Live changes whose latency is known.",
+       [](const Status& s) { return s.latency_count; });
+  each("tailrace_sync_within_objective", "gauge", "How many of them kept the objective.",
+       [](const Status& s) { return s.latency_within; });
+  each("tailrace_sync_unprotected", "gauge",
+       "People whom ads may still reach: protective changes not yet acknowledged.",
+       [](const Status& s) { return s.unprotected.people; });
+  each("tailrace_sync_unprotected_oldest_milliseconds", "gauge", "Age of the oldest of these changes.",
+       [now](const Status& s) {
+         const Millis age = now - s.unprotected.since.value_or(now);
+         return static_cast<std::uint64_t>(std::max(age.count, std::int64_t{0}));
+       });
 }
 
 }  // namespace
@@ -144,7 +161,7 @@ void write_metrics(Core& core, std::unique_ptr<io::Responder> responder) {
                         .headers = {{"Content-Type", "text/plain; version=0.0.4"}},
                         .body = std::move(text->out)});
   };
-  core.post([text, respond, courier = core.courier()](engine::Engine& engine) {
+  core.post([text, respond, courier = core.courier(), now = core.now()](engine::Engine& engine) {
     // Here, so that it is of the same moment: all that was committed before this was asked has been applied.
     write_lag(
         *text, "tailrace_apply_lag_seconds",
@@ -152,8 +169,8 @@ void write_metrics(Core& core, std::unique_ptr<io::Responder> responder) {
         metrics().apply_lag);
     write_engine(*text, engine);
     if (courier == nullptr) return respond();
-    courier->post([text, respond](delivery::Delivery* delivery) {
-      if (delivery != nullptr) write_delivery(*text, delivery->status());
+    courier->post([text, respond, now](delivery::Delivery* delivery) {
+      if (delivery != nullptr) write_delivery(*text, delivery->status(), now);
       respond();
     });
   });

@@ -87,6 +87,21 @@ class Serving(unittest.TestCase):
         self.assertEqual((waiting["change"], waiting["standing"]), ("addition", "pending: not running: start `tailrace serve`"))
         self.assertIsNotNone(waiting["changed_at"])
 
+    def test_latency_is_measured_against_the_objective_with_and_without_serve(self):
+        scene = self.scene
+        scene.send(identify("u1", email="ada@example.com"), order("u1", "o1"))
+        eventually(lambda: self.receipt("u1", "Purchasers 30d on Meta")["standing"] == "acknowledged", "acknowledged")
+        of = lambda: {row["sync"]: row for row in json.loads(scene.run("latency", "--format", "json").stdout)}["Purchasers 30d on Meta"]
+        row = of()
+        self.assertEqual((row["live changes"], row["objective ms"], row["objective"], row["still targetable"]), (1, 60000, "kept", 0))
+        with urllib.request.urlopen(scene.server.url + "/metrics", timeout=30) as reply:
+            metrics = reply.read().decode()
+        self.assertIn('tailrace_sync_within_objective{sync="Purchasers 30d on Meta",destination="Meta"} 1\n', metrics)
+        self.assertEqual(scene.server.stop(), 0)
+        self.assertEqual(of(), row)
+        scene.run("import", scene.write("more.jsonl", json.dumps(order("u2", "o2")) + "\n"))
+        self.assertEqual(of()["still targetable"], 1)
+
     def test_a_receipt_of_a_deleted_person_cannot_be_had(self):
         scene = self.scene
         scene.send(identify("u1", email="ada@example.com"), order("u1", "o1"))
