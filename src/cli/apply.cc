@@ -134,7 +134,7 @@ struct Planned {
   std::string text;  // of the folder's workspace, normalised
   bool same = false;
   std::vector<std::string> held;  // syncs whose guards would hold the change back
-  std::string stays;  // lines below the table
+  std::string stays;              // lines below the table
   Table table{{"", "name", "change", "members now", "members then", "enter", "leave", "held"}};
 };
 

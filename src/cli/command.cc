@@ -123,6 +123,16 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   receipt->add_option("person", command.person, "an identifier of the person")->required();
   receipt->add_option("--sync", command.sync, "this sync only")->type_name("NAME");
   on_store(app.add_subcommand("latency", "how long live changes take, against each sync's objective"));
+  auto* dlq = on_store(app.add_subcommand("dlq", "dead letters: what was refused, or held back by ingest"));
+  dlq->add_option("action", command.action,
+                  "list (counts by reason), show (each), retry (ask again), drop (let them rest)")
+      ->required()
+      ->check(CLI::IsMember({"list", "show", "retry", "drop"}));
+  dlq->add_option("--sync", command.sync, "of this sync, or `quarantine` for what ingest holds back")
+      ->type_name("NAME");
+  dlq->add_option("--reason", command.reason, "whose reason holds this text")->type_name("TEXT");
+  dlq->add_option("--from", command.from, "refused at or after this instant")->type_name("TIME");
+  dlq->add_option("--to", command.to, "refused at or before this instant")->type_name("TIME");
   auto* sandbox = app.add_subcommand("sandbox", "a stand-in for the ad platforms, on this machine");
   sandbox->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:9090)")
       ->type_name("ADDRESS:PORT");
@@ -194,6 +204,7 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
   if (command.name == "status") return run_status(run);
   if (command.name == "receipt") return run_receipt(run);
   if (command.name == "latency") return run_latency(run);
+  if (command.name == "dlq") return run_dlq(run);
   console.err("`" + command.name + "` is not a command on a store\n");
   return kUsage;
 }

@@ -1,5 +1,7 @@
 #include "cli/deliveries.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "server/connections.h"
@@ -22,6 +24,14 @@ Result<std::unique_ptr<RestingDelivery>> resting_delivery(server::Core& core,
     resting->delivery->set_desired(SyncId(sync), std::move(people), now);
   }
   return resting;
+}
+
+Result<void> check_syncs(const delivery::Delivery& delivery, const workspace::Workspace& workspace) {
+  const auto status = delivery.status();
+  if (std::ranges::equal(status, workspace.syncs, {}, &delivery::SyncStatus::sync,
+                         &workspace::SyncConfig::name))
+    return {};
+  return fail(Error::Code::unavailable, "a workspace was applied in this moment; ask again");
 }
 
 Result<SyncId> find_sync(const workspace::Workspace& workspace, const std::string& name) {

@@ -17,6 +17,9 @@ struct RestingDelivery {
 Result<std::unique_ptr<RestingDelivery>> resting_delivery(server::Core& core,
                                                           const workspace::Workspace& workspace);
 
+// Whether the delivery is of this workspace's syncs. Error: unavailable (another was applied meanwhile).
+Result<void> check_syncs(const delivery::Delivery& delivery, const workspace::Workspace& workspace);
+
 // Work on the delivery, which for a running one happens on its thread: work(delivery::Delivery&) ->
 // Result<T>. Errors: of the above; unavailable (the running one could not be taken up); of the work.
 template <class Work>
@@ -27,6 +30,7 @@ auto with_delivery(server::Core& core, const workspace::Workspace& workspace, co
                                                                      std::declval<delivery::Delivery&>())) {
       if (running == nullptr)
         return fail(Error::Code::unavailable, "delivery does not run; the log of `tailrace serve` says why");
+      TRY(check_syncs(*running, workspace));
       return work(*running);
     });
   }

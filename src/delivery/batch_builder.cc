@@ -61,6 +61,8 @@ void take_times(Item& item, const Begun& begun) {
   item.membership.received_at = begun.cause.received_at;
   item.membership.live = begun.cause.live;
   item.membership.sent_at = begun.sent_at;
+  item.membership.refused_at = Time{};
+  item.membership.dropped = 0;
 }
 
 // A deleted person has no golden id any more, but what was uploaded may name them.
@@ -174,6 +176,7 @@ Result<void> BatchBuilder::draft_adds(SyncRun& run, std::span<const PersonId> pe
       item.membership.state = Membership::State::rejected;
       item.membership.reason = std::move(usable.reason);
       item.membership.acknowledged_at = now;
+      item.membership.refused_at = now;
       draft.changes.push_back({person, std::move(item.membership)});
       draft.without_identifier.push_back(person);
       continue;
@@ -224,6 +227,7 @@ Result<void> BatchBuilder::draft_changes(SyncRun& run, std::span<const PersonId>
               .kind = Item::Kind::identifiers,
               .live = false,
               .membership = std::move(*memberships[i])};
+    item.membership.dropped = 0;  // where nothing is written below, the plan knows
     if (difference.none_usable) {
       draft.withdrawn.push_back(person);
     } else if (!difference.any()) {
@@ -343,6 +347,14 @@ Result<void> BatchBuilder::verify(SyncRun& run, std::span<const PersonId> people
   const auto memberships = TRY(ledger_.find_many(run.name(), people));
   for (std::size_t i = 0; i < people.size(); ++i) {
     const PersonId person = people[i];
+    if (memberships[i] && memberships[i]->dropped != 0) {
+      // What was dropped rests until there is something else to upload than there was.
+      const Connection& connection = run.connection;
+      const Usable usable = usable_identifiers(profiles[i], connection.sync.identifiers,
+                                               *connection.destination, connection.config);
+      if (fingerprint(usable.identifiers) != memberships[i]->dropped) run.plan.profile_changed(person);
+      continue;
+    }
     if (run.plan.is_rejected(person)) {
       // Whom we refused ourselves is asked again only with something to upload; the platform may be asked.
       const Connection& connection = run.connection;
@@ -356,7 +368,11 @@ Result<void> BatchBuilder::verify(SyncRun& run, std::span<const PersonId> people
     // A request under way has written its intent; comparing with that could miss its refusal.
     const bool differs = run.plan.is_busy(person) || !memberships[i] ||
                          Difference::of(run, profiles[i], person, *memberships[i]).any();
-    if (differs) run.plan.mark_changed(person);
+    if (differs) {
+      run.plan.mark_changed(person);
+    } else {
+      run.plan.forget_refusal(person);
+    }
   }
   return {};
 }

@@ -251,6 +251,19 @@ class Body final : public Delivery {
     return found ? std::move(*found) : std::nullopt;
   }
 
+  Result<std::vector<DeadLetter>> dead_letters(SyncId sync) const override {
+    return delivery::dead_letters(run_of(sync), ledger_);
+  }
+
+  std::size_t retry(SyncId sync, std::span<const PersonId> people) override {
+    wake_at(kForeverAgo);
+    return retry_dead_letters(run_of(sync), people);
+  }
+
+  Result<std::size_t> drop(SyncId sync, std::span<const PersonId> people) override {
+    return drop_dead_letters(run_of(sync), ledger_, profiles_, people);
+  }
+
   Result<Receipt> receipt(SyncId sync, PersonId person) const override {
     const SyncRun& run = run_of(sync);
     Receipt receipt = TRY(receipt_of(run, ledger_, person));
@@ -404,7 +417,9 @@ class Body final : public Delivery {
     if (run.plan.has_unexamined() && holds_on(run).removals) find_departed(run);
     if (!run.too_small.isEmpty() && has_come(run.ask_again_at)) {
       run.ask_again_at = kNever;
-      for (const std::uint32_t person : run.too_small) run.plan.ask_again(PersonId{person});
+      for (const std::uint32_t person : run.too_small) {
+        if (!run.plan.is_dropped(PersonId{person})) run.plan.ask_again(PersonId{person});
+      }
     }
     run.plan.withhold(holds_on(run));
   }
@@ -899,6 +914,7 @@ class Body final : public Delivery {
     Membership membership = item.membership;
     membership.reason = accepted ? "" : outcome.reason.substr(0, kReasonBytesMax);
     if (!accepted && outcome.too_small) membership.reason.insert(0, kTooSmall);
+    membership.refused_at = accepted ? Time{} : now_;
     if (batch.direction == Direction::add) {
       if (!accepted) membership.uploaded = minus(membership.uploaded, sent);
       membership.unanswered = false;
@@ -1111,6 +1127,8 @@ class Body final : public Delivery {
     status.delivered = run.plan.delivered();
     status.pending = run.plan.pending();
     status.without_identifier = run.plan.without_identifier();
+    status.dead_letters = run.plan.dead_count();
+    status.dropped = run.plan.dropped_count();
     status.sent = run.state.sent;
     status.accepted = run.state.accepted;
     status.rejected = run.state.rejected;
@@ -1139,6 +1157,13 @@ class Body final : public Delivery {
     std::string state = state_text(run);
     if (state.starts_with("stopped") || state.starts_with("waiting")) return state;
     if (receipt.in_flight) return "sent, and not answered yet";
+    if (run.plan.is_withheld(person)) {
+      for (const SyncRun* twin : run.twins) {
+        if (*receipt.pending == Direction::remove && twin->plan.is_unresolved(person))
+          return fmt::format("waiting for its twin \"{}\"", twin->name());
+      }
+      return "held: " + run.held;
+    }
     if (run.plan.is_parked(person)) return "waiting for the answer to a request about the same identifier";
     if (run.next_due && *run.next_due > now_)
       return fmt::format("waiting for {}, by its cadence", format_time(*run.next_due));

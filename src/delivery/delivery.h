@@ -25,6 +25,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "delivery/dead_letters.h"
 #include "delivery/ledger.h"
 #include "delivery/protection.h"
 #include "delivery/receipt.h"
@@ -51,6 +52,8 @@ struct SyncStatus {
   std::uint64_t delivered = 0;  // acknowledged
   std::uint64_t pending = 0;
   std::uint64_t without_identifier = 0;  // desired, but nothing usable to upload
+  std::uint64_t dead_letters = 0;        // that wait for a retry or a change
+  std::uint64_t dropped = 0;             // dead letters that rest
   std::uint64_t sent = 0;
   std::uint64_t accepted = 0;
   std::uint64_t rejected = 0;  // by the platform
@@ -150,6 +153,10 @@ class Delivery {
 
   // When this person last entered (acknowledged) and left this sync's audience; for `explain` and the demo.
   virtual std::optional<Membership> membership(SyncId sync, PersonId person) const = 0;
+  // Dead letters of a sync (dead_letters.h). Errors: of the ledger.
+  virtual Result<std::vector<DeadLetter>> dead_letters(SyncId sync) const = 0;
+  virtual std::size_t retry(SyncId sync, std::span<const PersonId> people) = 0;
+  virtual Result<std::size_t> drop(SyncId sync, std::span<const PersonId> people) = 0;
   // The same and what is still to be done, and why it is not. Errors: of the ledger.
   virtual Result<Receipt> receipt(SyncId sync, PersonId person) const = 0;
   // Acknowledged entries since the last call, for `entered sync`.

@@ -1,13 +1,17 @@
 #include "delivery/delivery.h"
 
+#include <array>
+
 #include "delivery/delivery_fixture.h"
 
 namespace tailrace::delivery {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::StartsWith;
 using State = Membership::State;
 
@@ -620,6 +624,148 @@ TEST_F(DeliveryTest, who_is_to_be_suppressed_is_unprotected_until_they_are) {
   run();
   leave(kAda);
   EXPECT_EQ(status().unprotected.people, 0u);
+}
+
+// --- dead letters
+
+class DeadLetters : public DeliveryTest {
+ protected:
+  // "addition of 1: reason", in order; dropped ones with a dot.
+  std::vector<std::string> letters() {
+    static constexpr std::array kNames{"addition", "removal", "identifiers"};
+    const auto found = delivery->dead_letters(kFirst);
+    EXPECT_TRUE(found) << found.error().message;
+    std::vector<std::string> texts;
+    for (const DeadLetter& letter : *found)
+      texts.push_back(fmt::format("{} of {}: {}{}", kNames[static_cast<std::size_t>(letter.of)],
+                                  letter.person.value, letter.reason, letter.dropped ? " ." : ""));
+    return texts;
+  }
+  // Ada and Bob are refused, Bob first.
+  void refuse_both() {
+    start();
+    enter(kBob);
+    poll();
+    poll_aged();
+    reply(200, "blocked\n");
+    enter(kAda);
+    poll();
+    poll_aged();
+    reply(200, "blocked\n");
+  }
+  std::vector<std::string> next_requests() {
+    poll();
+    return poll_aged();
+  }
+};
+
+TEST_F(DeadLetters, are_in_the_order_of_their_refusal_with_its_time) {
+  refuse_both();
+  EXPECT_THAT(letters(), ElementsAre("addition of 2: blocked", "addition of 1: blocked"));
+  EXPECT_EQ(delivery->dead_letters(kFirst)->back().at, now);
+  EXPECT_EQ(status().dead_letters, 2u);
+}
+
+TEST_F(DeadLetters, a_retry_asks_again_for_exactly_those_in_the_order_given) {
+  destination.limits_.batch_records_max = 1;
+  options.in_flight_per_sync = 3;
+  refuse_both();
+  enter(kCy);
+  const PersonId both[] = {kBob, kAda};
+  EXPECT_EQ(delivery->retry(kFirst, both), 2u);
+  EXPECT_EQ(status().dead_letters, 0u);
+  EXPECT_THAT(poll(), ElementsAre(HasSubstr("bob@"), HasSubstr("ada@")));
+  EXPECT_EQ(delivery->retry(kFirst, both), 0u);  // they are dead letters no more
+}
+
+TEST_F(DeadLetters, of_whom_others_are_not_retried) {
+  refuse_both();
+  const PersonId one[] = {kAda};
+  EXPECT_EQ(delivery->retry(kFirst, one), 1u);
+  EXPECT_THAT(next_requests(), ElementsAre(AllOf(HasSubstr("ada@"), Not(HasSubstr("bob@")))));
+}
+
+TEST_F(DeadLetters, a_dropped_one_rests_through_restarts_where_others_are_asked_again) {
+  refuse_both();
+  const PersonId one[] = {kBob};
+  EXPECT_EQ(*delivery->drop(kFirst, one), 1u);
+  EXPECT_EQ(*delivery->drop(kFirst, one), 0u);
+  EXPECT_EQ(status().dead_letters, 1u);
+  EXPECT_EQ(status().dropped, 1u);
+  EXPECT_EQ(delivery->retry(kFirst, one), 0u);
+  start({kAda, kBob});
+  EXPECT_EQ(status().dropped, 1u);
+  EXPECT_THAT(letters(), ElementsAre("addition of 2: blocked .", "addition of 1: blocked"));
+  EXPECT_THAT(next_requests(), ElementsAre(AllOf(HasSubstr("ada@"), Not(HasSubstr("bob@")))));
+}
+
+TEST_F(DeadLetters, a_dropped_one_comes_back_with_another_identifier_also_while_nothing_ran) {
+  refuse_both();
+  const PersonId both[] = {kAda, kBob};
+  EXPECT_EQ(*delivery->drop(kFirst, both), 2u);
+  person(kAda, "ada", {{IdentifierKind::email, "ada.new@example.com", {}}});
+  delivery->on_profile_change(kAda);
+  EXPECT_THAT(next_requests(), ElementsAre(HasSubstr("ada.new@")));
+  reply(200);
+  person(kBob, "bob", {{IdentifierKind::email, "bob.new@example.com", {}}});
+  start({kAda, kBob});
+  EXPECT_THAT(next_requests(), ElementsAre(HasSubstr("bob.new@")));
+}
+
+TEST_F(DeadLetters, a_dropped_one_comes_back_with_a_new_membership) {
+  refuse_both();
+  const PersonId one[] = {kAda};
+  EXPECT_EQ(*delivery->drop(kFirst, one), 1u);
+  leave(kAda);
+  EXPECT_EQ(status().dropped, 0u);
+  enter(kAda);
+  EXPECT_THAT(next_requests(), ElementsAre(HasSubstr("ada@")));
+}
+
+TEST_F(DeadLetters, who_has_nothing_to_upload_is_one_and_can_be_dropped) {
+  person(kAda, "ada", {});
+  start();
+  enter(kAda);
+  next_requests();
+  ASSERT_THAT(letters(), ElementsAre(StartsWith("addition of 1: no usable identifier")));
+  const PersonId one[] = {kAda};
+  EXPECT_EQ(*delivery->drop(kFirst, one), 1u);
+  start({kAda});
+  run();
+  EXPECT_EQ(status().dropped, 1u);
+}
+
+TEST_F(DeadLetters, a_refused_removal_is_one_and_dropped_it_is_not_sent_again) {
+  start();
+  enter(kAda);
+  run();
+  leave(kAda);
+  next_requests();
+  reply(200, "locked\n");
+  EXPECT_THAT(letters(), ElementsAre("removal of 1: locked"));
+  EXPECT_EQ(delivery->dead_letters(kFirst)->front().at, now);
+  const PersonId one[] = {kAda};
+  EXPECT_EQ(*delivery->drop(kFirst, one), 1u);
+  start();
+  EXPECT_THAT(next_requests(), IsEmpty());
+  EXPECT_THAT(letters(), ElementsAre("removal of 1: locked ."));
+  EXPECT_EQ(status().unprotected.people, 0u);
+}
+
+TEST_F(DeadLetters, an_exchange_of_identifiers_that_was_refused_is_one_until_it_is_not_wanted_any_more) {
+  connections[0].sync.effect = workspace::Effect::suppress;
+  start();
+  enter(kAda);
+  run();
+  person(kAda, "ada", {{IdentifierKind::email, "ada@example.com", {}}, {IdentifierKind::phone, "7", {}}});
+  delivery->on_profile_change(kAda);
+  next_requests();
+  reply(200, "no phones\n");
+  EXPECT_THAT(letters(), ElementsAre("identifiers of 1: no phones"));
+  person(kAda, "ada", {{IdentifierKind::email, "ada@example.com", {}}});
+  start({kAda});
+  run();
+  EXPECT_THAT(letters(), IsEmpty());
 }
 
 // --- receipts

@@ -46,6 +46,9 @@ struct Membership {
   // before format 3.
   Time sent_at;
   bool live = false;  // the change was no import and no back-fill: its latency counts
+  Time refused_at;    // when the platform, or we, gave that reason; zero: there is none, or before format 3
+  // Not zero: the refusal was dropped (dead_letters.h), for somebody whose identifiers had this fingerprint.
+  std::uint64_t dropped = 0;
 
   bool operator==(const Membership&) const = default;
 };

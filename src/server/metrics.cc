@@ -123,6 +123,11 @@ void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs, 
        [](const Status& s) { return s.latency_count; });
   each("tailrace_sync_within_objective", "gauge", "How many of them kept the objective.",
        [](const Status& s) { return s.latency_within; });
+  each("tailrace_sync_dead_letters", "gauge",
+       "Refused, or with nothing usable to upload; see `tailrace dlq`.",
+       [](const Status& s) { return s.dead_letters; });
+  each("tailrace_sync_dropped", "gauge", "Dead letters that were dropped.",
+       [](const Status& s) { return s.dropped; });
   each("tailrace_sync_unprotected", "gauge",
        "People whom ads may still reach: protective changes not yet acknowledged.",
        [](const Status& s) { return s.unprotected.people; });

@@ -87,6 +87,32 @@ class Serving(unittest.TestCase):
         self.assertEqual((waiting["change"], waiting["standing"]), ("addition", "pending: not running: start `tailrace serve`"))
         self.assertIsNotNone(waiting["changed_at"])
 
+    def test_dead_letters_are_listed_masked_retried_and_dropped_with_and_without_serve(self):
+        scene = self.scene
+        sync = "Purchasers 30d on Meta"
+        dlq = lambda *arguments: json.loads(scene.run("dlq", *arguments, "--sync", sync, "--format", "json").stdout)
+        scene.send(order("u1", "o1"), order("ada@example.com", "o2"), {**order("u3", "o3"), "event": "No Such Event"})
+        groups = eventually(lambda: (rows := dlq("list")) and rows[0]["count"] == 2 and rows, "two without an identifier")
+        self.assertTrue(groups[0]["reason"].startswith("no usable identifier"))
+        self.assertEqual({row["person"] for row in dlq("show")}, {"u1", "a***@example.com"})
+        self.assertEqual(dlq("show", "--reason", "another"), [])
+        self.assertEqual(dlq("show", "--to", "2020-01-01"), [])
+        self.assertEqual(scene.run("dlq", "list", "--sync", "None", code=4).stdout, "")
+        held = json.loads(scene.run("dlq", "show", "--sync", "quarantine", "--format", "json").stdout)
+        self.assertEqual([(row["what"], row["person"]) for row in held], [("No Such Event", "u3")])
+        self.assertIn("mend the taxonomy", scene.run("dlq", "retry", "--sync", "quarantine").stdout)
+        self.assertTrue(scene.run("dlq", "retry", "--sync", sync).stdout.startswith("2 additions, 0 removals"))
+        eventually(lambda: (rows := dlq("list")) and rows[0]["count"] == 2, "still without one")
+        scene.run("dlq", "drop", "--sync", sync)
+        self.assertEqual([(row["count"], row["dropped"]) for row in dlq("list")], [(0, 2)])
+        self.assertEqual(scene.server.stop(), 0)
+        self.assertEqual([(row["count"], row["dropped"]) for row in dlq("list")], [(0, 2)])
+        self.assertIn("`tailrace serve` asks all", scene.run("dlq", "retry").stdout)
+        scene.serve()
+        scene.send(identify("u1", email="u1@example.com"))
+        eventually(lambda: hash_of("u1@example.com") in scene.platform_members("meta", sync), "it has one now")
+        eventually(lambda: [(row["count"], row["dropped"]) for row in dlq("list")] == [(0, 1)], "the other rests")
+
     def test_latency_is_measured_against_the_objective_with_and_without_serve(self):
         scene = self.scene
         scene.send(identify("u1", email="ada@example.com"), order("u1", "o1"))
