@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/expiry.h"
 #include "cli/table.h"
 #include "delivery/guard.h"
 #include "model/json.h"
 #include "model/record.h"
+#include "workspace/audience.h"
 
 namespace tailrace::cli {
 namespace {
@@ -102,11 +104,37 @@ Result<std::vector<Difference>> compare(engine::Engine& engine, const workspace:
   return result;
 }
 
+// What `minimum_stay` and `expiry` of the folder's syncs do now, a line for each that does something.
+Result<std::string> stays(engine::Engine& engine, const workspace::Workspace& folder, Time now) {
+  const Zone zone = TRY(Zone::named(folder.time_zone));
+  std::string lines;
+  for (const auto& sync : folder.syncs) {
+    if (sync.minimum_stay) {
+      workspace::SyncConfig without = sync;
+      without.minimum_stay.reset();
+      const auto kept = TRY(engine.audience_at(folder, sync, now))
+      .size() - TRY(engine.audience_at(folder, without, now))
+      .size();
+      if (kept > 0)
+        lines += fmt::format("{}: {} people are kept by `minimum_stay: {}`\n", sync.name, grouped(kept),
+                             format_duration(*sync.minimum_stay));
+    }
+    if (const auto expired = workspace::expired_expression(sync, zone)) {
+      const auto passed = TRY(engine.members_at(folder, expired, now))
+      .size();
+      if (const std::string line = expiry_in_words(sync, zone, passed, now); !line.empty())
+        lines += line + "\n";
+    }
+  }
+  return lines;
+}
+
 struct Planned {
   workspace::Workspace folder;
   std::string text;  // of the folder's workspace, normalised
   bool same = false;
   std::vector<std::string> held;  // syncs whose guards would hold the change back
+  std::string stays;              // lines below the table
   Table table{{"", "name", "change", "members now", "members then", "enter", "leave", "held"}};
 };
 
@@ -117,6 +145,7 @@ Result<Planned> make_plan(const Run& run) {
   auto differences = TRY(run.core.call([&](engine::Engine& engine) -> Result<std::vector<Difference>> {
     planned.same =
         engine.workspace() != nullptr && to_json(workspace::to_value(*engine.workspace())) == planned.text;
+    planned.stays = TRY(stays(engine, planned.folder, run.core.now()));
     return compare(engine, planned.folder, run.core.now());
   }));
   TRY(ask_guards(run.core, planned.folder, differences));
@@ -150,6 +179,7 @@ int run_plan(const Run& run) {
   if (!planned) return run.fail(planned.error());
   show(run, *planned);
   if (run.command.format == Format::text) {
+    if (!planned->stays.empty()) run.console.out("\n" + planned->stays);
     run.console.out(planned->same ? "\nThe folder is what is applied.\n"
                                   : "\n`tailrace apply` makes this live.\n");
   }

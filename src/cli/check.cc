@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "io/system_clock.h"
 
 namespace tailrace::cli {
 
@@ -12,7 +13,7 @@ int run_check(const Command& command, server::Console& console) {
                             command.workspace, command.workspace));
     return kNotFound;
   }
-  const auto loaded = workspace::load(command.workspace);
+  const auto loaded = workspace::load(command.workspace, io::system_now());
   std::size_t errors = 0;
   for (const auto& problem : loaded.problems) {
     errors += problem.problem.severity == language::Problem::Severity::error;

@@ -76,13 +76,18 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   members->add_option("--at", command.at, "at this instant (default: now)")->type_name("TIME");
   auto* explain = on_store(app.add_subcommand("explain", "why a person is in or out, and until when"));
   auto* person = explain->add_option("person", command.person, "an identifier of the person");
-  explain->add_option("segment", command.segment, segment_help + "; without it, all segments");
+  auto* of_segment =
+      explain->add_option("segment", command.segment, segment_help + "; without it, all segments");
+  explain->add_option("--sync", command.sync, "why they are in this sync's audience, or not")
+      ->type_name("NAME")
+      ->excludes(of_segment);
   explain->add_option("--at", command.at, "at this instant (default: now)")->type_name("TIME");
   explain
       ->add_option("--plan", command.plan,
                    "not of a person: how this segment is computed, what it reads and costs")
       ->type_name("SEGMENT")
       ->excludes("--at")
+      ->excludes("--sync")
       ->excludes(person);
   explain->callback([&] {
     if (command.person.empty() && command.plan.empty()) throw CLI::RequiredError("person or --plan");
@@ -135,6 +140,21 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   });
   verify->add_option("--backup", command.directory, "of this backup instead of the store")
       ->type_name("TARGET");
+  auto* receipt = on_store(
+      app.add_subcommand("receipt", "what happened last between a person and each sync, step by step"));
+  receipt->add_option("person", command.person, "an identifier of the person")->required();
+  receipt->add_option("--sync", command.sync, "this sync only")->type_name("NAME");
+  on_store(app.add_subcommand("latency", "how long live changes take, against each sync's objective"));
+  auto* dlq = on_store(app.add_subcommand("dlq", "dead letters: what was refused, or held back by ingest"));
+  dlq->add_option("action", command.action,
+                  "list (counts by reason), show (each), retry (ask again), drop (let them rest)")
+      ->required()
+      ->check(CLI::IsMember({"list", "show", "retry", "drop"}));
+  dlq->add_option("--sync", command.sync, "of this sync, or `quarantine` for what ingest holds back")
+      ->type_name("NAME");
+  dlq->add_option("--reason", command.reason, "whose reason holds this text")->type_name("TEXT");
+  dlq->add_option("--from", command.from, "refused at or after this instant")->type_name("TIME");
+  dlq->add_option("--to", command.to, "refused at or before this instant")->type_name("TIME");
   auto* sandbox = app.add_subcommand("sandbox", "a stand-in for the ad platforms, on this machine");
   sandbox->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:9090)")
       ->type_name("ADDRESS:PORT");
@@ -206,6 +226,9 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
   if (command.name == "status") return run_status(run);
   if (command.name == "backup") return run_backup(run);
   if (command.name == "verify") return run_verify(run);
+  if (command.name == "receipt") return run_receipt(run);
+  if (command.name == "latency") return run_latency(run);
+  if (command.name == "dlq") return run_dlq(run);
   console.err("`" + command.name + "` is not a command on a store\n");
   return kUsage;
 }

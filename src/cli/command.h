@@ -33,6 +33,7 @@ struct Command {
   std::string segment, person, sync;
   std::string plan;  // explain: of this segment, instead of a person
   std::string at, from, to;
+  std::string action, reason;  // dlq
   std::vector<std::string> files;
   std::string mapping, now, shift_to;
   std::string add, remove;
@@ -82,6 +83,9 @@ int run_release(const Run& run);
 int run_status(const Run& run);
 int run_backup(const Run& run);
 int run_verify(const Run& run);
+int run_receipt(const Run& run);
+int run_latency(const Run& run);
+int run_dlq(const Run& run);
 
 // Commands without one.
 int run_init(const Command& command, server::Console& console);

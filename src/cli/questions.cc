@@ -7,6 +7,7 @@
 #include "io/system_clock.h"
 #include "model/json.h"
 #include "model/record.h"
+#include "workspace/audience.h"
 
 namespace tailrace::cli {
 namespace {
@@ -73,7 +74,49 @@ void add_rows(server::Store& store, const segments::Explanation& part, int depth
   for (const auto& inner : part.parts) add_rows(store, inner, depth + 1, table);
 }
 
+// The parts of a sync's audience, under the names that the workspace has for them.
+void name_parts(const workspace::SyncConfig& sync, segments::Explanation& audience) {
+  for (segments::Explanation& part : audience.parts) {
+    if (part.text.starts_with("entered segment")) {
+      part.text = fmt::format("{}: {}", sync.effect == workspace::Effect::target ? "expiry" : "minimum stay",
+                              part.text);
+    } else if (sync.review_date && part.text.starts_with("not (")) {
+      part.text = fmt::format("expiry: the review date {} is still to come",
+                              format_time(*sync.review_date).substr(0, 10));
+      part.parts.clear();
+    } else if (sync.minimum_stay) {
+      name_parts(sync, part);
+    }
+  }
+}
+
+Result<Table> explain_sync(const Run& run) {
+  const auto workspace = TRY(applied_workspace(run.core));
+  const auto* sync = workspace.find_sync(run.command.sync);
+  if (sync == nullptr)
+    return fail(Error::Code::not_found, fmt::format("there is no sync \"{}\"", run.command.sync));
+  const Time at = TRY(instant(run.command.at, run.core.now()));
+  const auto audience = workspace::audience_expression(*sync, TRY(Zone::named(workspace.time_zone)));
+  return run.core.call([&](engine::Engine& engine) -> Result<Table> {
+    const auto person = engine.find_person(run.command.person);
+    if (!person)
+      return fail(Error::Code::not_found, fmt::format("nobody is known as `{}`", run.command.person));
+    Table table({"holds", "condition", "decided by", "next change"});
+    auto explanation = TRY(engine.explain(workspace, audience, *person, at));
+    name_parts(*sync, explanation);
+    const bool is_segment = explanation.parts.size() == 1;  // and nothing else
+    explanation.text = fmt::format("{}: {}", sync->name, is_segment ? explanation.text : "the audience");
+    add_rows(run.core.store(), explanation, 0, table);
+    if (sync->holdout_per_million > 0) {
+      table.add({Value::of(server::held_out(*sync, *person) ? "no" : "yes"),
+                 Value::of("  not held out of the audience, to measure what it causes"), Value(), Value()});
+    }
+    return table;
+  });
+}
+
 Result<Table> explain(const Run& run) {
+  if (!run.command.sync.empty()) return explain_sync(run);
   const auto workspace = TRY(applied_workspace(run.core));
   const Time at = TRY(instant(run.command.at, run.core.now()));
   std::vector<std::pair<std::string, language::ExprPtr>> asked;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/expiry.h"
 #include "cli/filling.h"
 #include "cli/table.h"
 #include "server/metrics.h"
@@ -123,9 +124,11 @@ int run_status(const Run& run) {
     engine::Counts counts;
     std::map<std::string, std::uint64_t> reasons;
     std::string filling;
+    std::string expiries;
   };
   const auto sums = run.core.call([&run](engine::Engine& engine) {
-    Sums result{.counts = engine.counts(), .reasons = {}, .filling = {}};
+    Sums result{.counts = engine.counts(), .reasons = {}, .filling = {}, .expiries = {}};
+    result.expiries = expiries_in_words(engine, run.core.now());
     if (const auto filling = run.core.filling())
       result.filling = filling_in_words(filling->progress, run.core.now() - filling->since);
     for (const auto& item : engine.quarantine()) ++result.reasons[item.reason];
@@ -135,6 +138,7 @@ int run_status(const Run& run) {
                               grouped(sums.counts.people), grouped(sums.counts.events),
                               grouped(sums.counts.duplicates), grouped(sums.counts.records)));
   if (!sums.filling.empty()) run.console.out(sums.filling + "\n");
+  if (!sums.expiries.empty()) run.console.out("\nExpiry:\n" + sums.expiries);
   if (!sums.reasons.empty()) {
     run.console.out(fmt::format("\nQuarantine: {} records\n", grouped(sums.counts.quarantined)));
     std::vector<std::pair<std::uint64_t, std::string>> by_count;

@@ -42,6 +42,29 @@ Cause cause_of(const SyncRun& run, PersonId person) {
   return at != run.causes.end() ? at->second : Cause{run.desired_at, run.desired_at, false};
 }
 
+// Of one step for a person: why it is made, and when it was first sent.
+struct Begun {
+  Cause cause;
+  Time sent_at;
+};
+
+// earlier: what the ledger has of the same step, where a crash left it without an answer. It stays that step
+// unless the segment has changed its mind since.
+Begun begin_or_resume(const SyncRun& run, PersonId person, const Membership* earlier, Time now) {
+  if (earlier == nullptr || run.causes.contains(person)) return {cause_of(run, person), now};
+  return {{earlier->changed_at, earlier->received_at, earlier->live}, earlier->sent_at};
+}
+
+void take_times(Item& item, const Begun& begun) {
+  item.live = begun.cause.live;
+  item.membership.changed_at = begun.cause.changed_at;
+  item.membership.received_at = begun.cause.received_at;
+  item.membership.live = begun.cause.live;
+  item.membership.sent_at = begun.sent_at;
+  item.membership.refused_at = Time{};
+  item.membership.dropped = 0;
+}
+
 // A deleted person has no golden id any more, but what was uploaded may name them.
 std::string golden_id_of(const PersonProfile& profile, std::span<const UploadIdentifier> uploaded) {
   if (!profile.golden_id.empty()) return profile.golden_id;
@@ -145,14 +168,15 @@ Result<void> BatchBuilder::draft_adds(SyncRun& run, std::span<const PersonId> pe
       draft.withdrawn.push_back(person);
       continue;
     }
-    const Cause cause = cause_of(run, person);
-    Item item{.person = person, .kind = Item::Kind::whole, .live = cause.live, .membership = {}};
-    item.membership.changed_at = cause.changed_at;
-    item.membership.received_at = cause.received_at;
+    Item item{.person = person, .kind = Item::Kind::whole, .membership = {}};
+    const bool is_resent = is_uncertain && before.state == Membership::State::adding;
+    take_times(item, begin_or_resume(run, person, is_resent ? &before : nullptr, now));
     if (usable.identifiers.empty()) {
+      item.membership.sent_at = Time{};
       item.membership.state = Membership::State::rejected;
       item.membership.reason = std::move(usable.reason);
       item.membership.acknowledged_at = now;
+      item.membership.refused_at = now;
       draft.changes.push_back({person, std::move(item.membership)});
       draft.without_identifier.push_back(person);
       continue;
@@ -181,13 +205,9 @@ Result<void> BatchBuilder::draft_removals(SyncRun& run, std::span<const PersonId
   auto memberships = TRY(ledger_.find_many(run.name(), people));
   for (std::size_t i = 0; i < people.size(); ++i) {
     TR_ASSERT(memberships[i].has_value());
-    const Cause cause = cause_of(run, people[i]);
-    Item item{.person = people[i],
-              .kind = Item::Kind::whole,
-              .live = cause.live,
-              .membership = std::move(*memberships[i])};
-    item.membership.changed_at = cause.changed_at;
-    item.membership.received_at = cause.received_at;
+    Item item{.person = people[i], .kind = Item::Kind::whole, .membership = std::move(*memberships[i])};
+    const bool is_resent = item.membership.state == Membership::State::removing;
+    take_times(item, begin_or_resume(run, people[i], is_resent ? &item.membership : nullptr, now));
     std::vector<UploadIdentifier> gone = item.membership.uploaded;
     TRY(draft_removal(run, std::move(item), std::move(gone), profiles[i], now, draft));
   }
@@ -207,6 +227,7 @@ Result<void> BatchBuilder::draft_changes(SyncRun& run, std::span<const PersonId>
               .kind = Item::Kind::identifiers,
               .live = false,
               .membership = std::move(*memberships[i])};
+    item.membership.dropped = 0;  // where nothing is written below, the plan knows
     if (difference.none_usable) {
       draft.withdrawn.push_back(person);
     } else if (!difference.any()) {
@@ -259,7 +280,10 @@ Result<void> BatchBuilder::draft_removal(SyncRun& run, Item item, std::vector<Up
     item.membership.state = to_send.empty() ? Membership::State::left : Membership::State::removing;
     item.membership.unanswered = false;
     item.membership.reason.clear();
-    if (to_send.empty()) item.membership.acknowledged_at = now;
+    if (to_send.empty()) {
+      item.membership.acknowledged_at = now;
+      item.membership.sent_at = Time{};
+    }
   }
   if (item.kind == Item::Kind::identifiers && !to_send.empty()) {
     item.was_unanswered = item.membership.unanswered;
@@ -323,6 +347,14 @@ Result<void> BatchBuilder::verify(SyncRun& run, std::span<const PersonId> people
   const auto memberships = TRY(ledger_.find_many(run.name(), people));
   for (std::size_t i = 0; i < people.size(); ++i) {
     const PersonId person = people[i];
+    if (memberships[i] && memberships[i]->dropped != 0) {
+      // What was dropped rests until there is something else to upload than there was.
+      const Connection& connection = run.connection;
+      const Usable usable = usable_identifiers(profiles[i], connection.sync.identifiers,
+                                               *connection.destination, connection.config);
+      if (fingerprint(usable.identifiers) != memberships[i]->dropped) run.plan.profile_changed(person);
+      continue;
+    }
     if (run.plan.is_rejected(person)) {
       // Whom we refused ourselves is asked again only with something to upload; the platform may be asked.
       const Connection& connection = run.connection;
@@ -336,7 +368,11 @@ Result<void> BatchBuilder::verify(SyncRun& run, std::span<const PersonId> people
     // A request under way has written its intent; comparing with that could miss its refusal.
     const bool differs = run.plan.is_busy(person) || !memberships[i] ||
                          Difference::of(run, profiles[i], person, *memberships[i]).any();
-    if (differs) run.plan.mark_changed(person);
+    if (differs) {
+      run.plan.mark_changed(person);
+    } else {
+      run.plan.forget_refusal(person);
+    }
   }
   return {};
 }

@@ -10,6 +10,7 @@
 #include "delivery/backoff.h"
 #include "delivery/batch_builder.h"
 #include "delivery/breaker.h"
+#include "delivery/objective.h"
 #include "delivery/rate_limit.h"
 #include "delivery/sync_run.h"
 
@@ -255,6 +256,26 @@ class Body final : public Delivery {
     return found ? std::move(*found) : std::nullopt;
   }
 
+  Result<std::vector<DeadLetter>> dead_letters(SyncId sync) const override {
+    return delivery::dead_letters(run_of(sync), ledger_);
+  }
+
+  std::size_t retry(SyncId sync, std::span<const PersonId> people) override {
+    wake_at(kForeverAgo);
+    return retry_dead_letters(run_of(sync), people);
+  }
+
+  Result<std::size_t> drop(SyncId sync, std::span<const PersonId> people) override {
+    return drop_dead_letters(run_of(sync), ledger_, profiles_, people);
+  }
+
+  Result<Receipt> receipt(SyncId sync, PersonId person) const override {
+    const SyncRun& run = run_of(sync);
+    Receipt receipt = TRY(receipt_of(run, ledger_, person));
+    if (receipt.pending) receipt.waiting = why_pending(run, receipt, person);
+    return receipt;
+  }
+
   std::vector<Entry> take_entries() override { return std::exchange(entries_, {}); }
   std::vector<Alert> take_alerts() override { return std::exchange(alerts_, {}); }
 
@@ -296,12 +317,16 @@ class Body final : public Delivery {
     }
     run.protective = run.connection.sync.effect == Effect::suppress ? Direction::add : Direction::remove;
     run.guard = Guard(run.connection.sync.guards);
+    run.objective = objective_of(run.connection.sync, run.cron, run.zone);
     run.state = TRY(ledger_.state(run.name()));
     if (run.state.starts_over) TRY(forget(run));  // the process ended while it was
     bool may_stand = false;
     TRY(ledger_.for_each(run.name(), [&](PersonId person, const Membership& membership) {
       run.plan.load(person, membership);
       if (membership.reason.starts_with(kTooSmall)) run.too_small.add(person.value);
+      const bool is_over =
+          membership.state == Membership::State::member || membership.state == Membership::State::left;
+      if (is_over && membership.live) run.note_latency(membership.acknowledged_at - membership.received_at);
       may_stand = may_stand || !membership.uploaded.empty();
     }));
     const std::string& destination = run.connection.sync.destination;
@@ -406,7 +431,9 @@ class Body final : public Delivery {
     if (run.plan.has_unexamined() && holds_on(run).removals) find_departed(run);
     if (!run.too_small.isEmpty() && has_come(run.ask_again_at)) {
       run.ask_again_at = kNever;
-      for (const std::uint32_t person : run.too_small) run.plan.ask_again(PersonId{person});
+      for (const std::uint32_t person : run.too_small) {
+        if (!run.plan.is_dropped(PersonId{person})) run.plan.ask_again(PersonId{person});
+      }
     }
     run.plan.withhold(holds_on(run));
   }
@@ -902,6 +929,7 @@ class Body final : public Delivery {
     Membership membership = item.membership;
     membership.reason = accepted ? "" : outcome.reason.substr(0, kReasonBytesMax);
     if (!accepted && outcome.too_small) membership.reason.insert(0, kTooSmall);
+    membership.refused_at = accepted ? Time{} : now_;
     if (batch.direction == Direction::add) {
       if (!accepted) membership.uploaded = minus(membership.uploaded, sent);
       membership.unanswered = false;
@@ -1248,6 +1276,8 @@ class Body final : public Delivery {
     status.delivered = run.plan.delivered();
     status.pending = run.plan.pending();
     status.without_identifier = run.plan.without_identifier();
+    status.dead_letters = run.plan.dead_count();
+    status.dropped = run.plan.dropped_count();
     status.sent = run.state.sent;
     status.accepted = run.state.accepted;
     status.rejected = run.state.rejected;
@@ -1255,8 +1285,12 @@ class Body final : public Delivery {
     status.measured_at = run.state.measured_at;
     status.last_success_at = run.state.last_success_at;
     status.latency_p50 = run.latencies.percentile(0.5);
+    status.latency_p95 = run.latencies.percentile(0.95);
     status.latency_p99 = run.latencies.percentile(0.99);
     status.latency_count = run.latencies.count();
+    status.objective = run.objective;
+    status.latency_within = run.latencies_within;
+    status.unprotected = unprotected(run);
     status.state = state_text(run);
     status.held = !run.held.empty();
     status.stopped = status.state.starts_with("stopped");
@@ -1266,6 +1300,23 @@ class Body final : public Delivery {
   std::string waiting(Time until, std::string_view reason) const {
     const std::int64_t seconds = ((until - now_).count + 999) / 1000;
     return fmt::format("waiting for {}s: {}", std::max<std::int64_t>(seconds, 0), reason);
+  }
+
+  std::string why_pending(const SyncRun& run, const Receipt& receipt, PersonId person) const {
+    std::string state = state_text(run);
+    if (state.starts_with("stopped") || state.starts_with("waiting")) return state;
+    if (receipt.in_flight) return "sent, and not answered yet";
+    if (run.plan.is_withheld(person)) {
+      for (const SyncRun* twin : run.twins) {
+        if (*receipt.pending == Direction::remove && twin->plan.is_unresolved(person))
+          return fmt::format("waiting for its twin \"{}\"", twin->name());
+      }
+      return "held: " + run.held;
+    }
+    if (run.plan.is_parked(person)) return "waiting for the answer to a request about the same identifier";
+    if (run.next_due && *run.next_due > now_)
+      return fmt::format("waiting for {}, by its cadence", format_time(*run.next_due));
+    return "waiting for its turn";
   }
 
   std::string state_text(const SyncRun& run) const {

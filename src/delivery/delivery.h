@@ -25,7 +25,10 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "delivery/dead_letters.h"
 #include "delivery/ledger.h"
+#include "delivery/protection.h"
+#include "delivery/receipt.h"
 #include "destinations/destination.h"
 #include "model/delta.h"
 #include "model/person.h"
@@ -50,14 +53,21 @@ struct SyncStatus {
   std::uint64_t delivered = 0;  // acknowledged
   std::uint64_t pending = 0;
   std::uint64_t without_identifier = 0;  // desired, but nothing usable to upload
+  std::uint64_t dead_letters = 0;        // that wait for a retry or a change
+  std::uint64_t dropped = 0;             // dead letters that rest
   std::uint64_t sent = 0;
   std::uint64_t accepted = 0;
   std::uint64_t rejected = 0;  // by the platform
   std::optional<destinations::Measurement> measured;
   Time measured_at;
   Time last_success_at;
-  std::optional<Millis> latency_p50, latency_p99;  // received_at of a live event -> acknowledgement
+  // received_at of a live event -> acknowledgement: of each person's last change before delivery started, and
+  // of all changes since.
+  std::optional<Millis> latency_p50, latency_p95, latency_p99;
   std::uint64_t latency_count = 0;
+  Millis objective;                  // of a latency
+  std::uint64_t latency_within = 0;  // how many kept it
+  Unprotected unprotected;
   std::string state;  // "idle", "sending", "pending", "waiting for 12s: throttled (80003)",
                       // "held: ...", "stopped: ..."
   bool held = false;
@@ -146,6 +156,12 @@ class Delivery {
 
   // When this person last entered (acknowledged) and left this sync's audience; for `explain` and the demo.
   virtual std::optional<Membership> membership(SyncId sync, PersonId person) const = 0;
+  // Dead letters of a sync (dead_letters.h). Errors: of the ledger.
+  virtual Result<std::vector<DeadLetter>> dead_letters(SyncId sync) const = 0;
+  virtual std::size_t retry(SyncId sync, std::span<const PersonId> people) = 0;
+  virtual Result<std::size_t> drop(SyncId sync, std::span<const PersonId> people) = 0;
+  // The same and what is still to be done, and why it is not. Errors: of the ledger.
+  virtual Result<Receipt> receipt(SyncId sync, PersonId person) const = 0;
   // Acknowledged entries since the last call, for `entered sync`.
   struct Entry {
     SyncId sync;

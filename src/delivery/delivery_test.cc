@@ -1,13 +1,17 @@
 #include "delivery/delivery.h"
 
+#include <array>
+
 #include "delivery/delivery_fixture.h"
 
 namespace tailrace::delivery {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::StartsWith;
 using State = Membership::State;
 
@@ -555,6 +559,301 @@ TEST_F(DeliveryTest, latency_counts_live_changes_alone) {
   EXPECT_EQ(status().latency_count, 1u);
   EXPECT_GE(status().latency_p50->count, 300);
   EXPECT_LE(status().latency_p99->count, 337);
+}
+
+// --- objectives and protection
+
+TEST_F(DeliveryTest, an_objective_is_the_syncs_own_or_its_cadence) {
+  using workspace::Cadence;
+  connections[0].sync.objective = tailrace::kSecond * 5;
+  add_sync("realtime", workspace::Effect::target);
+  add_sync("every", workspace::Effect::target).sync.cadence = {Cadence::Kind::every, kHour * 6, ""};
+  add_sync("weekdays", workspace::Effect::target).sync.cadence = {Cadence::Kind::cron, {}, "0 6 * * 1-5"};
+  start();
+  const auto all = delivery->status();
+  EXPECT_EQ(all[0].objective, tailrace::kSecond * 5);
+  EXPECT_EQ(all[1].objective, kMinute);
+  EXPECT_EQ(all[2].objective, kHour * 6);
+  EXPECT_EQ(all[3].objective, kDay * 3);  // from Friday to Monday
+}
+
+TEST_F(DeliveryTest, latencies_are_counted_against_the_objective_and_survive_a_restart) {
+  connections[0].sync.objective = Millis{300};
+  start();
+  enter(kAda);
+  run();  // 250 ms
+  enter(kBob);
+  poll();
+  poll(Millis{250});
+  now = now + Millis{51};
+  reply(200);
+  const auto check = [&] {
+    EXPECT_EQ(status().latency_count, 2u);
+    EXPECT_EQ(status().latency_within, 1u);
+    EXPECT_GE(status().latency_p95, Millis{301});
+  };
+  check();
+  start({kAda, kBob});
+  check();
+}
+
+TEST_F(DeliveryTest, who_left_a_target_is_unprotected_until_it_is_acknowledged) {
+  start();
+  enter(kAda);
+  EXPECT_EQ(status().unprotected.people, 0u);  // an addition protects nobody here
+  run();
+  now = now + kHour;
+  const Time left = now;
+  leave(kAda);
+  EXPECT_EQ(status().unprotected.people, 1u);
+  EXPECT_EQ(status().unprotected.since, left);
+  poll();
+  poll(Millis{250});  // in flight
+  EXPECT_EQ(status().unprotected.people, 1u);
+  EXPECT_EQ(status().unprotected.since, left);
+  reply(200);
+  EXPECT_EQ(status().unprotected.people, 0u);
+  EXPECT_FALSE(status().unprotected.since);
+}
+
+TEST_F(DeliveryTest, who_is_to_be_suppressed_is_unprotected_until_they_are) {
+  connections[0].sync.effect = workspace::Effect::suppress;
+  start({kAda});
+  EXPECT_EQ(status().unprotected.people, 1u);
+  EXPECT_EQ(status().unprotected.since, now);
+  run();
+  leave(kAda);
+  EXPECT_EQ(status().unprotected.people, 0u);
+}
+
+// --- dead letters
+
+class DeadLetters : public DeliveryTest {
+ protected:
+  // "addition of 1: reason", in order; dropped ones with a dot.
+  std::vector<std::string> letters() {
+    static constexpr std::array kNames{"addition", "removal", "identifiers"};
+    const auto found = delivery->dead_letters(kFirst);
+    EXPECT_TRUE(found) << found.error().message;
+    std::vector<std::string> texts;
+    for (const DeadLetter& letter : *found)
+      texts.push_back(fmt::format("{} of {}: {}{}", kNames[static_cast<std::size_t>(letter.of)],
+                                  letter.person.value, letter.reason, letter.dropped ? " ." : ""));
+    return texts;
+  }
+  // Ada and Bob are refused, Bob first.
+  void refuse_both() {
+    start();
+    enter(kBob);
+    poll();
+    poll_aged();
+    reply(200, "blocked\n");
+    enter(kAda);
+    poll();
+    poll_aged();
+    reply(200, "blocked\n");
+  }
+  std::vector<std::string> next_requests() {
+    poll();
+    return poll_aged();
+  }
+};
+
+TEST_F(DeadLetters, are_in_the_order_of_their_refusal_with_its_time) {
+  refuse_both();
+  EXPECT_THAT(letters(), ElementsAre("addition of 2: blocked", "addition of 1: blocked"));
+  EXPECT_EQ(delivery->dead_letters(kFirst)->back().at, now);
+  EXPECT_EQ(status().dead_letters, 2u);
+}
+
+TEST_F(DeadLetters, a_retry_asks_again_for_exactly_those_in_the_order_given) {
+  destination.limits_.batch_records_max = 1;
+  options.in_flight_per_sync = 3;
+  refuse_both();
+  enter(kCy);
+  const PersonId both[] = {kBob, kAda};
+  EXPECT_EQ(delivery->retry(kFirst, both), 2u);
+  EXPECT_EQ(status().dead_letters, 0u);
+  EXPECT_THAT(poll(), ElementsAre(HasSubstr("bob@"), HasSubstr("ada@")));
+  EXPECT_EQ(delivery->retry(kFirst, both), 0u);  // they are dead letters no more
+}
+
+TEST_F(DeadLetters, of_whom_others_are_not_retried) {
+  refuse_both();
+  const PersonId one[] = {kAda};
+  EXPECT_EQ(delivery->retry(kFirst, one), 1u);
+  EXPECT_THAT(next_requests(), ElementsAre(AllOf(HasSubstr("ada@"), Not(HasSubstr("bob@")))));
+}
+
+TEST_F(DeadLetters, a_dropped_one_rests_through_restarts_where_others_are_asked_again) {
+  refuse_both();
+  const PersonId one[] = {kBob};
+  EXPECT_EQ(*delivery->drop(kFirst, one), 1u);
+  EXPECT_EQ(*delivery->drop(kFirst, one), 0u);
+  EXPECT_EQ(status().dead_letters, 1u);
+  EXPECT_EQ(status().dropped, 1u);
+  EXPECT_EQ(delivery->retry(kFirst, one), 0u);
+  start({kAda, kBob});
+  EXPECT_EQ(status().dropped, 1u);
+  EXPECT_THAT(letters(), ElementsAre("addition of 2: blocked .", "addition of 1: blocked"));
+  EXPECT_THAT(next_requests(), ElementsAre(AllOf(HasSubstr("ada@"), Not(HasSubstr("bob@")))));
+}
+
+TEST_F(DeadLetters, a_dropped_one_comes_back_with_another_identifier_also_while_nothing_ran) {
+  refuse_both();
+  const PersonId both[] = {kAda, kBob};
+  EXPECT_EQ(*delivery->drop(kFirst, both), 2u);
+  person(kAda, "ada", {{IdentifierKind::email, "ada.new@example.com", {}}});
+  delivery->on_profile_change(kAda);
+  EXPECT_THAT(next_requests(), ElementsAre(HasSubstr("ada.new@")));
+  reply(200);
+  person(kBob, "bob", {{IdentifierKind::email, "bob.new@example.com", {}}});
+  start({kAda, kBob});
+  EXPECT_THAT(next_requests(), ElementsAre(HasSubstr("bob.new@")));
+}
+
+TEST_F(DeadLetters, a_dropped_one_comes_back_with_a_new_membership) {
+  refuse_both();
+  const PersonId one[] = {kAda};
+  EXPECT_EQ(*delivery->drop(kFirst, one), 1u);
+  leave(kAda);
+  EXPECT_EQ(status().dropped, 0u);
+  enter(kAda);
+  EXPECT_THAT(next_requests(), ElementsAre(HasSubstr("ada@")));
+}
+
+TEST_F(DeadLetters, who_has_nothing_to_upload_is_one_and_can_be_dropped) {
+  person(kAda, "ada", {});
+  start();
+  enter(kAda);
+  next_requests();
+  ASSERT_THAT(letters(), ElementsAre(StartsWith("addition of 1: no usable identifier")));
+  const PersonId one[] = {kAda};
+  EXPECT_EQ(*delivery->drop(kFirst, one), 1u);
+  start({kAda});
+  run();
+  EXPECT_EQ(status().dropped, 1u);
+}
+
+TEST_F(DeadLetters, a_refused_removal_is_one_and_dropped_it_is_not_sent_again) {
+  start();
+  enter(kAda);
+  run();
+  leave(kAda);
+  next_requests();
+  reply(200, "locked\n");
+  EXPECT_THAT(letters(), ElementsAre("removal of 1: locked"));
+  EXPECT_EQ(delivery->dead_letters(kFirst)->front().at, now);
+  const PersonId one[] = {kAda};
+  EXPECT_EQ(*delivery->drop(kFirst, one), 1u);
+  start();
+  EXPECT_THAT(next_requests(), IsEmpty());
+  EXPECT_THAT(letters(), ElementsAre("removal of 1: locked ."));
+  EXPECT_EQ(status().unprotected.people, 0u);
+}
+
+TEST_F(DeadLetters, an_exchange_of_identifiers_that_was_refused_is_one_until_it_is_not_wanted_any_more) {
+  connections[0].sync.effect = workspace::Effect::suppress;
+  start();
+  enter(kAda);
+  run();
+  person(kAda, "ada", {{IdentifierKind::email, "ada@example.com", {}}, {IdentifierKind::phone, "7", {}}});
+  delivery->on_profile_change(kAda);
+  next_requests();
+  reply(200, "no phones\n");
+  EXPECT_THAT(letters(), ElementsAre("identifiers of 1: no phones"));
+  person(kAda, "ada", {{IdentifierKind::email, "ada@example.com", {}}});
+  start({kAda});
+  run();
+  EXPECT_THAT(letters(), IsEmpty());
+}
+
+// --- receipts
+
+TEST_F(DeliveryTest, a_receipt_has_every_step_of_the_last_change) {
+  start();
+  EXPECT_FALSE(delivery->receipt(kFirst, kAda)->membership);
+  const Time entered = now;
+  enter(kAda);
+  poll();
+  Receipt receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_EQ(receipt.pending, destinations::BatchKind::add);
+  EXPECT_EQ(receipt.changed_at, entered);
+  EXPECT_EQ(receipt.waiting, "waiting for its turn");
+  poll(Millis{250});
+  const Time sent = now;
+  receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_TRUE(receipt.in_flight);
+  EXPECT_EQ(receipt.waiting, "sent, and not answered yet");
+  EXPECT_EQ(receipt.membership->sent_at, sent);
+  now = now + Millis{90};
+  reply(200);
+  receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_FALSE(receipt.pending);
+  EXPECT_EQ(receipt.waiting, "");
+  const Membership& membership = *receipt.membership;
+  EXPECT_EQ(membership.state, State::member);
+  EXPECT_EQ(membership.received_at, entered);
+  EXPECT_EQ(membership.sent_at, sent);
+  EXPECT_EQ(membership.acknowledged_at, now);
+  EXPECT_TRUE(membership.live);
+}
+
+TEST_F(DeliveryTest, a_receipt_names_the_first_request_not_the_resent_one_even_after_a_crash) {
+  start();
+  const Time entered = now;
+  enter(kAda);
+  poll();
+  poll(Millis{250});
+  const Time sent = now;
+  reply(fail(Error::Code::unavailable, "no route"));
+  Receipt receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_THAT(receipt.waiting, StartsWith("waiting for "));
+  EXPECT_THAT(receipt.waiting, HasSubstr("no route"));
+  now = now + kHour;
+  start({kAda});
+  run();
+  receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_EQ(receipt.membership->state, State::member);
+  EXPECT_EQ(receipt.membership->changed_at, entered);
+  EXPECT_EQ(receipt.membership->sent_at, sent);
+  EXPECT_EQ(receipt.membership->acknowledged_at, now);
+}
+
+TEST_F(DeliveryTest, a_receipt_of_a_removal_has_the_times_of_the_removal) {
+  start();
+  enter(kAda);
+  run();
+  now = now + kHour;
+  const Time left = now;
+  leave(kAda);
+  EXPECT_EQ(delivery->receipt(kFirst, kAda)->pending, destinations::BatchKind::remove);
+  run();
+  const Receipt receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_EQ(receipt.membership->state, State::left);
+  EXPECT_EQ(receipt.membership->changed_at, left);
+  EXPECT_EQ(receipt.membership->sent_at, left + Millis{250});
+}
+
+TEST_F(DeliveryTest, a_receipt_of_somebody_who_cannot_be_sent_says_why_and_that_nothing_was_sent) {
+  person(kAda, "ada", {});
+  start();
+  enter(kAda);
+  run();
+  Receipt receipt = *delivery->receipt(kFirst, kAda);
+  EXPECT_TRUE(receipt.refused);
+  EXPECT_THAT(receipt.membership->reason, StartsWith("no usable identifier"));
+  EXPECT_EQ(receipt.membership->sent_at, Time{});
+  EXPECT_EQ(receipt.waiting, "");
+}
+
+TEST_F(DeliveryTest, a_receipt_names_the_time_of_a_cadence) {
+  connections[0].sync.cadence = {workspace::Cadence::Kind::every, kMinute * 15, ""};
+  now = *parse_time("2026-03-01T10:07:00Z");
+  start();
+  enter(kAda);
+  poll();
+  EXPECT_EQ(delivery->receipt(kFirst, kAda)->waiting, "waiting for 2026-03-01T10:15:00.000Z, by its cadence");
 }
 
 TEST_F(DeliveryTest, an_answer_to_nothing_is_ignored) {

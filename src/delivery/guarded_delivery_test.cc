@@ -265,6 +265,38 @@ TEST_F(TwinTest, the_twin_still_stands_in_after_a_restart) {
   EXPECT_EQ(sends.front().request.url, "suppress");
 }
 
+TEST_F(TwinTest, the_twin_goes_on_standing_in_where_the_removal_was_dropped) {
+  start();
+  enter(kAda);
+  run();
+  leave(kAda);
+  poll();
+  poll_aged();
+  reply(200, "too small\n");
+  const PersonId one[] = {kAda};
+  ASSERT_EQ(*delivery->drop(kFirst, one), 1u);
+  start();
+  run();
+  now = now + kHour * 12;
+  run();
+  EXPECT_THAT(audience(), ElementsAre("email:ada@example.com"));
+  EXPECT_THAT(suppressed(), ElementsAre("email:ada@example.com"));
+}
+
+TEST_F(TwinTest, a_receipt_says_that_somebody_waits_for_the_twin) {
+  start();
+  enter(kAda);
+  run();
+  buys(kAda);
+  poll();
+  poll_aged();
+  EXPECT_EQ(delivery->receipt(kFirst, kAda)->waiting, "waiting for its twin \"suppress\"");
+  EXPECT_EQ(status().unprotected.people, 1u);
+  reply(200);
+  run();
+  EXPECT_EQ(status().unprotected.people, 0u);
+}
+
 // --- destinations that do not answer
 
 TEST_F(DeliveryTest, a_dead_destination_is_tried_with_one_request_at_a_time) {

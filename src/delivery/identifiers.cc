@@ -72,4 +72,10 @@ std::uint64_t hash_of(const UploadIdentifier& identifier) {
   return hash64(identifier.value, static_cast<std::uint64_t>(identifier.kind));
 }
 
+std::uint64_t fingerprint(std::span<const UploadIdentifier> set) {
+  std::uint64_t all = 0;
+  for (const UploadIdentifier& identifier : set) all ^= hash_of(identifier);
+  return 1 + (all >> 48);
+}
+
 }  // namespace tailrace::delivery

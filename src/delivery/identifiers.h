@@ -27,6 +27,9 @@ std::vector<destinations::UploadIdentifier> minus(std::span<const destinations::
                                                   std::span<const destinations::UploadIdentifier> less);
 std::vector<destinations::UploadIdentifier> plus(std::span<const destinations::UploadIdentifier> set,
                                                  std::span<const destinations::UploadIdentifier> more);
+// Of a set, whatever its order: 1 to 65,536. So few that it tells nobody who somebody was: it outlives a
+// deletion. Two sets share one by chance once in 65,536 times.
+std::uint64_t fingerprint(std::span<const destinations::UploadIdentifier> set);
 std::uint64_t hash_of(const destinations::UploadIdentifier& identifier);
 
 }  // namespace tailrace::delivery

@@ -12,7 +12,9 @@
 //   time       = u64
 //   text       = u32 length, that many bytes
 //   membership = u8 state, u8 unanswered, time changed, time received, time acknowledged,
-//                text reason, u32 count, that many identifiers
+//                text reason, u32 count, that many identifiers,
+//                time sent, u8 live, time refused, u64 dropped
+//                (these four are absent in what formats 1 and 2 wrote)
 //   identifier = u8 kind, u8 hashed, u16 normalisation version, text value
 //   state      = text audience id, u64 sent, u64 accepted, u64 rejected, u64 next batch id,
 //                time last success, text stopped reason, u8 is measured, measurement, time measured,
@@ -124,6 +126,10 @@ std::string encode_membership(const Membership& membership) {
     put(out, identifier.normalisation_version);
     put_text(out, identifier.value);
   }
+  put_time(out, membership.sent_at);
+  put(out, static_cast<std::uint8_t>(membership.live));
+  put_time(out, membership.refused_at);
+  put(out, membership.dropped);
   return out;
 }
 
@@ -144,6 +150,12 @@ std::optional<Membership> decode_membership(std::string_view bytes) {
     identifier.normalisation_version = reader.number<std::uint16_t>();
     identifier.value = reader.text();
     membership.uploaded.push_back(std::move(identifier));
+  }
+  if (!reader.failed() && reader.left() > 0) {
+    membership.sent_at = reader.time();
+    membership.live = reader.flag();
+    membership.refused_at = reader.time();
+    membership.dropped = reader.number<std::uint64_t>();
   }
   if (!reader.ok()) return std::nullopt;
   return membership;

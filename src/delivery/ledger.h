@@ -45,6 +45,13 @@ struct Membership {
   Time received_at;  // received_at of the record that caused it; equal to changed_at when time alone did
   Time acknowledged_at;
   std::string reason;  // of a refusal; never holds an identifier
+  // When the request with the addition or the removal first went out. Zero: none was needed, or it went out
+  // before format 3.
+  Time sent_at;
+  bool live = false;  // the change was no import and no back-fill: its latency counts
+  Time refused_at;    // when the platform, or we, gave that reason; zero: there is none, or before format 3
+  // Not zero: the refusal was dropped (dead_letters.h), for somebody whose identifiers had this fingerprint.
+  std::uint64_t dropped = 0;
 
   bool operator==(const Membership&) const = default;
 };

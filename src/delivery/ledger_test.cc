@@ -74,6 +74,10 @@ class LedgerTest : public testing::Test {
 TEST_F(LedgerTest, keeps_all_fields_over_a_restart) {
   Membership m = membership(State::member, {phone("1"), phone("2")});
   m.unanswered = true;
+  m.sent_at = Time{77};
+  m.live = true;
+  m.refused_at = Time{78};
+  m.dropped = 79;
   SyncState state;
   state.audience_id = "aud";
   state.sent = 1;
@@ -214,6 +218,27 @@ TEST_F(LedgerTest, what_guards_hold_and_have_counted_is_kept) {
   EXPECT_EQ(ledger->state("s")->guards, state.guards);
   EXPECT_EQ(ledger->state("s")->baseline, state.baseline);
   EXPECT_TRUE(ledger->state("s")->frozen);
+}
+
+TEST_F(LedgerTest, a_membership_of_format_2_has_no_times_of_sending) {
+  Membership written = membership(State::member, {phone("1")});
+  written.sent_at = Time{77};
+  written.live = true;
+  written.refused_at = Time{78};
+  written.dropped = 79;
+  put(kAda, written);
+  ledger.reset();
+  const std::string key("m\0\0\0\1s\0\0\0\1", 10);
+  std::string bytes = raw(key);
+  bytes.resize(bytes.size() - 25);  // all from the time of sending on
+  overwrite(key, bytes);
+  overwrite("version", std::string("\0\0\0\2", 4));
+  ledger = *Ledger::open(directory.path());
+  written.sent_at = Time{};
+  written.live = false;
+  written.refused_at = Time{};
+  written.dropped = 0;
+  EXPECT_EQ(**ledger->find("s", kAda), written);
 }
 
 TEST_F(LedgerTest, a_second_owner_is_refused) {

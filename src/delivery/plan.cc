@@ -40,6 +40,9 @@ void append_free(const Roaring& people, const Roaring& busy, const Roaring& park
 }  // namespace
 
 void Plan::load(PersonId person, const Membership& membership) {
+  const bool stands =
+      membership.state == Membership::State::member || membership.state == Membership::State::removing;
+  if (stands && !membership.reason.empty()) refused_earlier_.add(person.value);
   switch (membership.state) {
     case Membership::State::member:
       member_.add(person.value);
@@ -55,6 +58,45 @@ void Plan::load(PersonId person, const Membership& membership) {
     case Membership::State::left:
       return;
   }
+  if (membership.dropped != 0) {
+    drop_refusal(person, membership.state);
+  } else {
+    refresh(person);
+  }
+}
+
+std::vector<PersonId> Plan::dead() const {
+  std::vector<PersonId> people;
+  for (const std::uint32_t person : refused()) people.emplace_back(person);
+  return people;
+}
+
+bool Plan::is_dead(PersonId person) const {
+  const std::uint32_t p = person.value;
+  const bool partly = extension_refused_.contains(p) || reduction_refused_.contains(p);
+  return rejected_.contains(p) || removal_refused_.contains(p) || (partly && member_.contains(p)) ||
+         refused_earlier_.contains(p);
+}
+
+std::uint64_t Plan::dead_count() const { return refused().cardinality() - dropped_.cardinality(); }
+
+void Plan::retry(PersonId person) {
+  profile_changed(person);
+  retries_.push_back(person);
+}
+
+void Plan::drop_refusal(PersonId person, Membership::State state) {
+  dropped_.add(person.value);
+  refused_earlier_.remove(person.value);
+  if (state == Membership::State::removing) {
+    member_.remove(person.value);
+    uncertain_.add(person.value);
+    removal_refused_.add(person.value);
+  } else if (state == Membership::State::member) {
+    extension_refused_.add(person.value);
+    reduction_refused_.add(person.value);
+    changed_.remove(person.value);
+  }
   refresh(person);
 }
 
@@ -64,6 +106,7 @@ void Plan::set_desired(const std::vector<PersonId>& people) {
   asked_ = std::move(desired);
   desired_ = asked_ | kept_;
   rejected_ &= desired_;
+  dropped_ &= desired_ | removal_refused_;
   without_identifier_ &= desired_;
   withdrawn_ &= desired_;
   unverified_ = ((member_ | rejected_) & desired_) - busy_;
@@ -84,6 +127,7 @@ void Plan::keep(PersonId person) {
 }
 
 void Plan::want(PersonId person) {
+  forget_refusal(person);
   desired_.add(person.value);
   departed_.remove(person.value);
   removal_refused_.remove(person.value);
@@ -103,6 +147,7 @@ void Plan::let_go(PersonId person) {
 }
 
 void Plan::drop(PersonId person) {
+  forget_refusal(person);
   desired_.remove(person.value);
   // What is known of the identifiers stays true: the person may be back before anything was sent.
   for (Roaring* flags : {&rejected_, &without_identifier_, &withdrawn_}) flags->remove(person.value);
@@ -110,6 +155,7 @@ void Plan::drop(PersonId person) {
 }
 
 void Plan::profile_changed(PersonId person) {
+  forget_refusal(person);
   for (Roaring* flags :
        {&rejected_, &without_identifier_, &removal_refused_, &extension_refused_, &reduction_refused_})
     flags->remove(person.value);
@@ -122,9 +168,16 @@ void Plan::profile_changed(PersonId person) {
 std::vector<PersonId> Plan::next(Direction direction, std::size_t people_max) const {
   const Roaring pending = free_of(direction == Direction::add ? to_add_ : to_remove_);
   std::vector<PersonId> out;
-  const Roaring live = pending & live_;
+  Roaring before;
+  for (const PersonId person : retries_) {
+    const bool is_free = !busy_.contains(person.value) && !parked_.contains(person.value);
+    if (out.size() == people_max) break;
+    if (is_free && pending.contains(person.value) && before.addChecked(person.value)) out.push_back(person);
+  }
+  const Roaring live = (pending & live_) - before;
   append_free(live, busy_, parked_, nullptr, people_max, out);
-  append_free(pending, busy_, parked_, &live, people_max, out);
+  before |= live;
+  append_free(pending, busy_, parked_, &before, people_max, out);
   return out;
 }
 
@@ -144,11 +197,13 @@ std::vector<PersonId> Plan::take_unexamined(std::size_t people_max) {
 }
 
 void Plan::start(PersonId person) {
+  forget_refusal(person);
   busy_.add(person.value);
   changed_.remove(person.value);  // a change from now on is a new question
 }
 
 void Plan::start_adding(PersonId person) {
+  forget_refusal(person);
   busy_.add(person.value);
   uncertain_.add(person.value);
   changed_.remove(person.value);  // this request has the profile of now
@@ -159,6 +214,7 @@ void Plan::settle(PersonId person) {
   busy_.remove(person.value);
   refresh(person);
   if (!is_pending(person)) live_.remove(person.value);
+  while (!retries_.empty() && !needs_more(retries_.front())) retries_.pop_front();
 }
 
 void Plan::settle_member(PersonId person) {
@@ -215,6 +271,7 @@ void Plan::forget_standing() {
 }
 
 void Plan::ask_again(PersonId person) {
+  forget_refusal(person);
   removal_refused_.remove(person.value);
   refresh(person);
 }

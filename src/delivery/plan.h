@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string_view>
 #include <vector>
 
@@ -47,6 +48,20 @@ class Plan {
   void start_adding(PersonId person);  // may stand from now on
   void start(PersonId person);         // a removal, or a change of a member's identifiers
   void park(PersonId person) { parked_.add(person.value); }
+  // Of dead letters (dead_letters.h). state: of the membership that was refused.
+  std::vector<PersonId> dead() const;  // dropped ones, too
+  bool is_dead(PersonId person) const;
+  bool is_dropped(PersonId person) const { return dropped_.contains(person.value); }
+  std::uint64_t dead_count() const;  // without the dropped
+  std::uint64_t dropped_count() const { return dropped_.cardinality(); }
+  void retry(PersonId person);  // another chance, before others
+  void drop_refusal(PersonId person, Membership::State state);
+  // An earlier refusal no longer matters: they are asked again, or what stands is what is wanted.
+  void forget_refusal(PersonId person) {
+    refused_earlier_.remove(person.value);
+    dropped_.remove(person.value);
+  }
+
   void unpark_all() { parked_ = Roaring(); }
   void mark_live(PersonId person) { live_.add(person.value); }
 
@@ -82,6 +97,22 @@ class Plan {
   bool is_pending(PersonId person) const {
     return to_add_.contains(person.value) || to_remove_.contains(person.value);
   }
+
+  bool is_pending_removal(PersonId person) const { return to_remove_.contains(person.value); }
+  // Pending in the direction that protects. Who is wanted in a target audience and goes for want of
+  // identifiers is none of them.
+  bool is_pending_protective(PersonId person, Direction protective) const {
+    return protective == Direction::add
+               ? to_add_.contains(person.value)
+               : to_remove_.contains(person.value) && !withdrawn_.contains(person.value);
+  }
+  std::uint64_t protective(Direction protective) const {
+    return protective == Direction::add ? to_add_.cardinality()
+                                        : to_remove_.cardinality() - to_remove_.and_cardinality(withdrawn_);
+  }
+  bool is_removal_refused(PersonId person) const { return removal_refused_.contains(person.value); }
+  bool is_withheld(PersonId person) const { return withheld_.contains(person.value); }
+  bool is_parked(PersonId person) const { return parked_.contains(person.value); }
 
   // Whether another request about the person is to be made now.
   bool needs_more(PersonId person) const {
@@ -141,6 +172,10 @@ class Plan {
   Roaring free_of(const Roaring& people) const;
   Roaring withheld_by(const Holds& holds) const;
   Roaring unsettled() const;
+  Roaring refused() const {
+    return rejected_ | removal_refused_ | ((extension_refused_ | reduction_refused_) & member_) |
+           refused_earlier_;
+  }
   Roaring to_compare() const;
   void settle(PersonId person);
 
@@ -156,6 +191,9 @@ class Plan {
   Roaring extension_refused_;
   Roaring reduction_refused_;
   Roaring changed_;
+  Roaring refused_earlier_;       // by the ledger, when delivery started: nobody has been asked since
+  Roaring dropped_;               // the part of the refused that rests
+  std::deque<PersonId> retries_;  // in order; some may have been done
   Roaring unverified_;
   Roaring busy_;
   Roaring parked_;

@@ -97,7 +97,9 @@ struct SyncRun {
   bool needs_no_audience = false;  // the destination has none to create
   Locks removing;
   std::vector<std::unique_ptr<ActiveBatch>> active;
-  LatencyHistogram latencies;
+  LatencyHistogram latencies;          // of live changes: each person's last in the ledger, and all since
+  std::uint64_t latencies_within = 0;  // the objective
+  Millis objective;
 
   // Cadence: a window is open for as many people as were pending when it opened.
   std::uint64_t window = 0;
@@ -146,7 +148,11 @@ struct SyncRun {
     return (hash64(name()) >> 43 << kCounterBits) | counter;
   }
   void record_latency(const Item& item, Time acknowledged_at) {
-    if (item.live) latencies.record(acknowledged_at - item.membership.received_at);
+    if (item.live) note_latency(acknowledged_at - item.membership.received_at);
+  }
+  void note_latency(Millis latency) {
+    latencies.record(latency);
+    latencies_within += latency <= objective;
   }
 };
 

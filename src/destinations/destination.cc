@@ -184,6 +184,15 @@ std::string reference_markdown(const Destination& destination) {
       "requests per minute | {} |\n",
       limit_text(limits.batch_records_max), limit_text(limits.batch_bytes_max),
       limit_text(limits.requests_per_minute));
+  out += "\n## Processing\n\n";
+  if (const auto processing = destination.processing()) {
+    out += fmt::format(
+        "{} Up to `{}` are reckoned with ([source]({})): no latency that Tailrace shows holds them, and a "
+        "suppression whose people may leave earlier is warned of.\n",
+        processing->about, format_duration(processing->most), processing->source);
+  } else {
+    out += "It documents no time that an upload takes to have effect.\n";
+  }
   return out;
 }
 

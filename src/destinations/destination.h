@@ -43,6 +43,13 @@ struct Limits {
   std::uint32_t requests_per_minute = 0;  // 0: no limit of our own
 };
 
+// How long the platform itself takes until an upload shows: no part of any latency measured here.
+struct ProcessingTime {
+  Millis most;                   // as it documents it
+  std::string_view about = {};   // in a sentence
+  std::string_view source = {};  // the page that says so
+};
+
 // A value as it is uploaded: normalised as this platform documents it, then hashed where it asks for that.
 struct UploadIdentifier {
   IdentifierKind kind = IdentifierKind::email;
@@ -144,6 +151,8 @@ class Destination {
   virtual std::span<const Setting> settings() const = 0;
   virtual std::span<const IdentifierKind> identifiers() const = 0;  // it can match on
   virtual Limits limits() const = 0;
+  // Missing: it documents none.
+  virtual std::optional<ProcessingTime> processing() const { return std::nullopt; }
   // How many records of Limits::batch_records_max a member takes in a request. More than one where a person
   // has several identifiers of a kind and a record of the platform has room for one.
   virtual std::size_t records(const Member& member) const;

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "model/json.h"
 #include "segments/walk.h"
+#include "workspace/audience.h"
 
 namespace tailrace::engine {
 namespace {
@@ -40,22 +41,6 @@ Value consent_of(const RecordView& record) {
   const Value context = parse_payload(record.context);
   const Value* consent = context.kind == Value::Kind::object ? context.find("consent") : nullptr;
   return consent == nullptr ? Value() : *consent;
-}
-
-language::ExprPtr make(language::Node node) {
-  return std::make_shared<const language::Expr>(
-      language::Expr{.node = std::move(node), .span = {}, .type = language::Type::boolean});
-}
-
-// Who is in a sync's audience, as an expression.
-language::ExprPtr audience_of(const workspace::SyncConfig& sync) {
-  language::Logical all{.kind = language::Logical::Kind::all_of,
-                        .operands = {make(language::InSegment{sync.segment})}};
-  for (const std::string& excluded : sync.exclusions) {
-    all.operands.push_back(make(language::Not{make(language::InSegment{excluded})}));
-  }
-  if (!sync.consent_purpose.empty()) all.operands.push_back(make(language::Consent{sync.consent_purpose}));
-  return all.operands.size() == 1 ? all.operands.front() : make(std::move(all));
 }
 
 segments::References references_of(const workspace::Workspace& workspace) {
@@ -107,6 +92,7 @@ struct Engine::Live {
   ingest::Taxonomy taxonomy;
   Zone zone;
   std::unique_ptr<segments::Tracker> tracker;
+  std::vector<std::optional<SegmentId>> expired;        // by sync
   std::vector<std::optional<history::EventId>> events;  // by rule of the taxonomy, once known
 
   // Missing: no event of that name was admitted yet, nor does a segment ask for it.
@@ -415,7 +401,13 @@ Result<std::unique_ptr<Engine::Live>> Engine::compile(workspace::Workspace works
     return {};
   };
   for (const auto& segment : live->workspace.segments) TRY(add(segment.expr));
-  for (const auto& sync : live->workspace.syncs) TRY(add(audience_of(sync)));
+  for (const auto& sync : live->workspace.syncs) TRY(add(workspace::audience_expression(sync, live->zone)));
+  for (const auto& sync : live->workspace.syncs) {
+    const auto expired = workspace::expired_expression(sync, live->zone);
+    live->expired.push_back(expired ? std::optional(SegmentId(static_cast<std::uint32_t>(compiled.size())))
+                                    : std::nullopt);
+    if (expired) TRY(add(expired));
+  }
   live->tracker = std::make_unique<segments::Tracker>(world(live->zone, live->workspace.consent_unknown),
                                                       compiler.ranks(), std::move(compiled));
   return live;
@@ -549,8 +541,11 @@ SegmentId Engine::audience(SyncId sync) const {
 
 std::optional<SyncId> Engine::sync_of(SegmentId segment) const {
   const auto first = static_cast<std::uint32_t>(live_->workspace.segments.size());
-  return segment.value < first ? std::nullopt : std::optional(SyncId(segment.value - first));
+  const bool is_audience = segment.value >= first && segment.value - first < live_->workspace.syncs.size();
+  return is_audience ? std::optional(SyncId(segment.value - first)) : std::nullopt;
 }
+
+std::optional<SegmentId> Engine::expired(SyncId sync) const { return live_->expired[sync.value]; }
 
 std::vector<PersonId> Engine::members(SegmentId segment) const { return live_->tracker->members(segment); }
 bool Engine::contains(SegmentId segment, PersonId person) const {
@@ -675,14 +670,15 @@ Result<std::vector<PersonId>> Engine::members_at(const workspace::Workspace& in,
 
 Result<std::vector<PersonId>> Engine::audience_at(const workspace::Workspace& in,
                                                   const workspace::SyncConfig& sync, Time t) {
-  return members_at(in, audience_of(sync), t);
+  return members_at(in, workspace::audience_expression(sync, TRY(Zone::named(in.time_zone))), t);
 }
 
 Result<std::vector<Transition>> Engine::transitions(const workspace::Workspace& in,
-                                                    const language::ExprPtr& expr, Time from, Time to) {
-  return ask(in, expr, from, to, [&](Question& question) {
+                                                    const language::ExprPtr& expr, Time from, Time to,
+                                                    std::optional<PersonId> only) {
+  const auto answer = [&](Question& question) {
     std::vector<Transition> result;
-    for_each_alive(question.dependencies, [&](PersonId person) {
+    const auto add = [&](PersonId person) {
       // Nothing but calendar words and fixed dates can change before a person's first record.
       const auto line = segments::timeline(question.world, *question.condition, person, from, to);
       bool inside = line.initially;
@@ -690,12 +686,18 @@ Result<std::vector<Transition>> Engine::transitions(const workspace::Workspace& 
         inside = !inside;
         result.push_back({at, person, inside ? Change::entered : Change::left});
       }
-    });
+    };
+    if (only) {
+      add(*only);
+    } else {
+      for_each_alive(question.dependencies, add);
+    }
     std::sort(result.begin(), result.end(), [](const Transition& a, const Transition& b) {
       return std::tie(a.at, a.person) < std::tie(b.at, b.person);
     });
     return result;
-  });
+  };
+  return ask(in, expr, from, to, answer, only);
 }
 
 Result<Backtest> Engine::backtest(const workspace::Workspace& in, const language::ExprPtr& expr, Time from,

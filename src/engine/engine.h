@@ -148,10 +148,13 @@ class Engine {
   Result<void> check(const workspace::Workspace& workspace);
 
   // Segments come first in the order of the workspace, then the audience of each sync: who is in its segment,
-  // in none of its exclusions, and consents where it asks for that.
+  // in none of its exclusions, consents where it asks for that, and has not stayed too long
+  // (workspace/audience.h); then whom expiries are about.
   std::optional<SegmentId> segment(std::string_view name) const;
   SegmentId audience(SyncId sync) const;
-  std::optional<SyncId> sync_of(SegmentId segment) const;
+  std::optional<SyncId> sync_of(SegmentId segment) const;  // whose audience it is
+  // Whom the sync's expiry is about (workspace/audience.h), kept like a segment. Missing: it has none.
+  std::optional<SegmentId> expired(SyncId sync) const;
   std::vector<PersonId> members(SegmentId segment) const;
   bool contains(SegmentId segment, PersonId person) const;
   std::uint64_t size(SegmentId segment) const;
@@ -176,8 +179,10 @@ class Engine {
   // planned). They read the log where they need a column that no segment has, and finish pending work first.
   Result<std::vector<PersonId>> members_at(const workspace::Workspace& in, const language::ExprPtr& expr,
                                            Time t);
+  // only: of this person, else of everybody.
   Result<std::vector<Transition>> transitions(const workspace::Workspace& in, const language::ExprPtr& expr,
-                                              Time from, Time to);
+                                              Time from, Time to,
+                                              std::optional<PersonId> only = std::nullopt);
   Result<segments::Explanation> explain(const workspace::Workspace& in, const language::ExprPtr& expr,
                                         PersonId person, Time t);
   // Over [from, to]. Errors besides: invalid_argument (to before from, or more than segments::kPeriodMax

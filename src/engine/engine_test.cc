@@ -534,5 +534,136 @@ TEST_F(EngineTest, what_the_ledger_says_of_a_merged_person_is_said_of_the_surviv
   EXPECT_THAT(members(1), ElementsAre("ada"));
 }
 
+// --- audiences of syncs
+
+class Audience : public EngineTest {
+ protected:
+  // Of people who did X in the last two hours.
+  void live(workspace::Effect effect, const std::function<void(workspace::SyncConfig&)>& with) {
+    workspace::Workspace workspace = workspace_of({R"(performed "X" within 2h)"});
+    workspace.time_zone = "Europe/Berlin";
+    workspace::SyncConfig sync;
+    sync.name = "ads";
+    sync.segment = "s0";
+    sync.effect = effect;
+    with(sync);
+    workspace.syncs.push_back(sync);
+    apply(workspace);
+    finish();
+  }
+  void x(const std::string& user, Time at) {
+    RecordView record;
+    record.kind = RecordKind::track;
+    record.user_id = user;
+    record.event = "X";
+    const std::string id = std::to_string(records_.size());
+    record.message_id = id;
+    record.source = "app";
+    record.received_at = std::max(now_, at);
+    record.time = at;
+    now_ = record.received_at;
+    ASSERT_TRUE(engine_.apply(records_.append(record), record, output_));
+  }
+  std::vector<std::string> audience_at(Time t) {
+    const auto& in = *engine_.workspace();
+    const auto asked = engine_.audience_at(in, in.syncs.front(), t);
+    EXPECT_TRUE(asked) << asked.error().message;
+    std::vector<std::string> names;
+    for (const PersonId person : *asked) names.push_back(engine_.golden_id(person));
+    return names;
+  }
+  // The live audience after time has passed, which time travel must agree with.
+  std::vector<std::string> audience(Time now) {
+    engine_.advance(now_ = now, output_);
+    const auto names = members(engine_.audience(SyncId(0)).value);
+    EXPECT_EQ(names, audience_at(now)) << format_time(now);
+    return names;
+  }
+  std::uint64_t expired() const { return engine_.size(*engine_.expired(SyncId(0))); }
+};
+
+constexpr Time kNoon = kStart + kHour * 12;
+constexpr Millis kOne{1};
+
+TEST_F(Audience, a_minimum_stay_keeps_who_entered_that_long_to_the_millisecond) {
+  live(workspace::Effect::suppress, [](auto& sync) { sync.minimum_stay = kHour * 24; });
+  x("ada", kNoon);
+  EXPECT_THAT(audience(kNoon + kHour * 2), ElementsAre("ada"));
+  EXPECT_THAT(members(0), IsEmpty());
+  EXPECT_THAT(audience(kNoon + kHour * 24 - kOne), ElementsAre("ada"));
+  EXPECT_THAT(audience(kNoon + kHour * 24), IsEmpty());
+}
+
+TEST_F(Audience, a_minimum_stay_ends_with_the_segment_where_that_is_longer) {
+  live(workspace::Effect::suppress, [](auto& sync) { sync.minimum_stay = kHour; });
+  x("ada", kNoon);
+  EXPECT_THAT(audience(kNoon + kHour * 2 - kOne), ElementsAre("ada"));
+  EXPECT_THAT(audience(kNoon + kHour * 2), IsEmpty());
+}
+
+TEST_F(Audience, a_late_event_that_moves_the_entry_moves_the_end_of_the_stay) {
+  live(workspace::Effect::suppress, [](auto& sync) { sync.minimum_stay = kHour * 24; });
+  x("ada", kNoon);
+  engine_.advance(now_ = kNoon + kHour * 23, output_);
+  x("ada", kNoon - kHour);  // told late: she entered an hour earlier
+  EXPECT_THAT(audience(kNoon + kHour * 23), IsEmpty());
+  EXPECT_THAT(audience_at(kNoon + kHour * 23 - kOne), ElementsAre("ada"));
+}
+
+TEST_F(Audience, exclusions_and_a_longest_stay_hold_beside_each_other) {
+  live(workspace::Effect::target, [](auto& sync) { sync.longest_stay = kHour * 3; });
+  x("ada", kNoon);
+  x("ada", kNoon + kHour);
+  x("ada", kNoon + kHour * 2);
+  EXPECT_THAT(audience(kNoon + kHour * 3 - kOne), ElementsAre("ada"));
+  EXPECT_EQ(expired(), 0u);
+  EXPECT_THAT(audience(kNoon + kHour * 3), IsEmpty());
+  EXPECT_EQ(expired(), 1u);
+  EXPECT_THAT(members(0), ElementsAre("ada"));  // of the segment she is still one
+  // Who has left the segment and comes again begins a new stay.
+  x("ada", kNoon + kHour * 10);
+  EXPECT_THAT(audience(kNoon + kHour * 10), ElementsAre("ada"));
+  EXPECT_EQ(expired(), 0u);
+}
+
+TEST_F(Audience, a_suppression_never_shrinks_by_its_expiry_but_counts) {
+  live(workspace::Effect::suppress, [](auto& sync) {
+    sync.longest_stay = kHour;
+    sync.review_date = kStart + kDay;
+  });
+  x("ada", kNoon);
+  EXPECT_THAT(audience(kNoon + kHour), ElementsAre("ada"));
+  EXPECT_EQ(expired(), 1u);
+  x("bob", kStart + kDay - kHour);
+  EXPECT_THAT(audience(kStart + kDay), ElementsAre("bob"));
+  EXPECT_EQ(expired(), 1u);
+}
+
+TEST_F(Audience,
+       on_the_review_date_a_target_is_empty_from_the_first_instant_of_the_day_in_the_workspaces_zone) {
+  live(workspace::Effect::target, [](auto& sync) { sync.review_date = kStart + kDay; });
+  const Time midnight_in_berlin = kStart + kDay - kHour;
+  x("ada", midnight_in_berlin - kHour);
+  EXPECT_THAT(audience(midnight_in_berlin - kOne), ElementsAre("ada"));
+  EXPECT_THAT(audience(midnight_in_berlin), IsEmpty());
+  EXPECT_EQ(expired(), 1u);
+  x("bob", midnight_in_berlin + kHour);
+  EXPECT_THAT(audience(midnight_in_berlin + kHour), IsEmpty());
+}
+
+TEST_F(Audience, is_the_same_after_a_restart) {
+  live(workspace::Effect::suppress, [](auto& sync) {
+    sync.minimum_stay = kHour * 24;
+    sync.longest_stay = kHour * 25;
+  });
+  x("ada", kNoon);
+  engine_.advance(now_ = kNoon + kHour * 5, output_);
+  const std::string saved = engine_.save();
+  engine_.reset();
+  ASSERT_TRUE(engine_.restore(saved));
+  EXPECT_THAT(audience(kNoon + kHour * 24 - kOne), ElementsAre("ada"));
+  EXPECT_THAT(audience(kNoon + kHour * 24), IsEmpty());
+}
+
 }  // namespace
 }  // namespace tailrace::engine

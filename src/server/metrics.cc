@@ -4,6 +4,7 @@
 
 #include "io/process_memory.h"
 #include "server/core.h"
+#include "workspace/audience.h"
 
 namespace tailrace::server {
 namespace {
@@ -43,6 +44,25 @@ void write_lag(Text& text, std::string_view name, std::string_view help, const L
   text.value(fmt::format("{}_count", name), sum);
 }
 
+void write_expiries(Text& text, const engine::Engine& engine) {
+  const auto zone = Zone::named(engine.workspace()->time_zone);
+  const auto& syncs = engine.workspace()->syncs;
+  text.kind("tailrace_sync_expired", "gauge",
+            "People past the sync's expiry: left out of a target audience, still in a suppression.");
+  for (std::uint32_t i = 0; i < syncs.size(); ++i) {
+    if (const auto expired = engine.expired(SyncId(i)))
+      text.value(fmt::format("tailrace_sync_expired{{sync=\"{}\"}}", escaped(syncs[i].name)),
+                 engine.size(*expired));
+  }
+  text.kind("tailrace_sync_review_passed", "gauge", "1 from the sync's review date on.");
+  for (const auto& sync : syncs) {
+    const auto review = zone ? workspace::review_at(sync, *zone) : std::nullopt;
+    if (review)
+      text.value(fmt::format("tailrace_sync_review_passed{{sync=\"{}\"}}", escaped(sync.name)),
+                 *review <= engine.now() ? 1 : 0);
+  }
+}
+
 void write_engine(Text& text, const engine::Engine& engine) {
   const engine::Counts counts = engine.counts();
   text.single("tailrace_records_total", "counter", "Records applied, of every kind.", counts.records);
@@ -66,9 +86,10 @@ void write_engine(Text& text, const engine::Engine& engine) {
     text.value(fmt::format("tailrace_segment_members{{segment=\"{}\"}}", escaped(segments[i].name)),
                engine.size(SegmentId(i)));
   }
+  write_expiries(text, engine);
 }
 
-void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs) {
+void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs, Time now) {
   const auto each = [&](std::string_view name, std::string_view type, std::string_view help, auto number) {
     text.kind(name, type, help);
     for (const auto& sync : syncs) {
@@ -98,6 +119,28 @@ void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs) 
   each("tailrace_sync_latency_p99_milliseconds", "gauge",
        "Live event received to acknowledged, 99th percentile.",
        [](const Status& s) { return static_cast<std::uint64_t>(s.latency_p99.value_or(Millis{0}).count); });
+  each("tailrace_sync_latency_p95_milliseconds", "gauge",
+       "Live event received to acknowledged, 95th percentile.",
+       [](const Status& s) { return static_cast<std::uint64_t>(s.latency_p95.value_or(Millis{0}).count); });
+  each("tailrace_sync_objective_milliseconds", "gauge", "What the sync promises of that latency.",
+       [](const Status& s) { return static_cast<std::uint64_t>(s.objective.count); });
+  each("tailrace_sync_live_changes", "gauge", "Live changes whose latency is known.",
+       [](const Status& s) { return s.latency_count; });
+  each("tailrace_sync_within_objective", "gauge", "How many of them kept the objective.",
+       [](const Status& s) { return s.latency_within; });
+  each("tailrace_sync_dead_letters", "gauge",
+       "Refused, or with nothing usable to upload; see `tailrace dlq`.",
+       [](const Status& s) { return s.dead_letters; });
+  each("tailrace_sync_dropped", "gauge", "Dead letters that were dropped.",
+       [](const Status& s) { return s.dropped; });
+  each("tailrace_sync_unprotected", "gauge",
+       "People whom ads may still reach: protective changes not yet acknowledged.",
+       [](const Status& s) { return s.unprotected.people; });
+  each("tailrace_sync_unprotected_oldest_milliseconds", "gauge", "Age of the oldest of these changes.",
+       [now](const Status& s) {
+         const Millis age = now - s.unprotected.since.value_or(now);
+         return static_cast<std::uint64_t>(std::max(age.count, std::int64_t{0}));
+       });
 }
 
 }  // namespace
@@ -136,7 +179,7 @@ void write_metrics(Core& core, std::unique_ptr<io::Responder> responder) {
                         .headers = {{"Content-Type", "text/plain; version=0.0.4"}},
                         .body = std::move(text->out)});
   };
-  core.post([text, respond, courier = core.courier()](engine::Engine& engine) {
+  core.post([text, respond, courier = core.courier(), now = core.now()](engine::Engine& engine) {
     // Here, so that it is of the same moment: all that was committed before this was asked has been applied.
     write_lag(
         *text, "tailrace_apply_lag_seconds",
@@ -144,8 +187,8 @@ void write_metrics(Core& core, std::unique_ptr<io::Responder> responder) {
         metrics().apply_lag);
     write_engine(*text, engine);
     if (courier == nullptr) return respond();
-    courier->post([text, respond](delivery::Delivery* delivery) {
-      if (delivery != nullptr) write_delivery(*text, delivery->status());
+    courier->post([text, respond, now](delivery::Delivery* delivery) {
+      if (delivery != nullptr) write_delivery(*text, delivery->status(), now);
       respond();
     });
   });

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "workspace/audience.h"
+
 namespace tailrace::workspace {
 
 namespace {
@@ -77,6 +79,8 @@ class ReferenceCheck {
   void identifiers(const Destination& type, const SyncConfig& config, const SyncSite& site);
   void twin(const SyncConfig& config, const SyncSite& site);
   void shared_audience(const SyncConfig& config, const SyncSite& site);
+  void stays(const SyncConfig& config, const SyncSite& site);
+  void objective(const SyncConfig& config, const SyncSite& site);
   void whole_configuration(const Destination& type, const DestinationConfig& given, const Settings& of_sync,
                            std::string_view audience, const std::map<std::string, Spot>& sites,
                            const Spot& whole);
@@ -239,6 +243,35 @@ void ReferenceCheck::shared_audience(const SyncConfig& config, const SyncSite& s
   }
 }
 
+void ReferenceCheck::stays(const SyncConfig& config, const SyncSite& site) {
+  if (config.minimum_stay && config.effect == Effect::target) {
+    problems_.error(site.minimum_stay,
+                    "`minimum_stay` is for a sync that suppresses: of one that targets it would keep people "
+                    "whom the segment lets go",
+                    "remove it, or widen the segment");
+    return;
+  }
+  if (config.minimum_stay && config.longest_stay && *config.longest_stay < *config.minimum_stay) {
+    problems_.error(site.longest_stay,
+                    fmt::format("`expiry.stay` {} is shorter than `minimum_stay` {}",
+                                format_duration(*config.longest_stay), format_duration(*config.minimum_stay)),
+                    "make `stay` the longer of the two");
+  }
+}
+
+// A promise that the cadence breaks by itself.
+void ReferenceCheck::objective(const SyncConfig& config, const SyncSite& site) {
+  if (!config.objective) return;
+  const bool is_realtime = config.cadence.kind == Cadence::Kind::realtime;
+  const Millis waits = is_realtime ? config.batch_age_max : config.cadence.every;
+  if (config.cadence.kind == Cadence::Kind::cron || *config.objective >= waits) return;
+  problems_.warning(
+      site.objective,
+      fmt::format("`objective` {} cannot be kept: a change may wait {} before it is sent",
+                  format_duration(*config.objective), format_duration(waits)),
+      is_realtime ? "raise it, or lower `batch_age_max`" : "raise it, or choose a faster `cadence`");
+}
+
 // What the destination itself finds wrong with the settings together. It speaks of the whole configuration:
 // the problem is placed at the setting it names.
 void ReferenceCheck::whole_configuration(const Destination& type, const DestinationConfig& given,
@@ -295,6 +328,8 @@ void ReferenceCheck::sync(const SyncConfig& config, const SyncSite& site) {
   }
   twin(config, site);
   shared_audience(config, site);
+  stays(config, site);
+  objective(config, site);
   const DestinationConfig* destination_config = workspace_.find_destination(config.destination);
   if (destination_config == nullptr) {
     if (config.destination.empty()) return;
@@ -453,15 +488,96 @@ void warn_of_late_followers(const Draft& draft, Problems& problems) {
   }
 }
 
+// The shortest time somebody may be in a segment for: the shortest of the windows that put people in.
+class StaySearch {
+ public:
+  explicit StaySearch(const Workspace& workspace) : workspace_(workspace) {}
+  std::optional<Millis> shortest(const Named* named) {
+    look(named);
+    return shortest_;
+  }
+
+ private:
+  void look(const Named* named) {
+    if (named != nullptr && named->expr != nullptr && seen_.insert(named).second)
+      look(language::to_value(*named->expr));
+  }
+  void look(const Value& form) {
+    for (const Value& element : form.list) look(element);
+    for (const auto& [key, value] : form.members) {
+      // What is denied lets people go earlier or later, and steps say how far apart events may be.
+      if (key == "not" || key == "followed_by" || key == "not_followed_by" || key == "steps") continue;
+      if (key == "within" && value.kind == Value::Kind::string) {
+        note(parse_duration(value.string), Millis{0});
+      } else if (key == "between_ago" && value.list.size() == 2) {
+        if (const auto near = parse_duration(value.list[0].string))
+          note(parse_duration(value.list[1].string), *near);
+      } else if (key == "in_segment") {
+        look(workspace_.find_segment(value.string));
+      } else if (key == "definition") {
+        look(workspace_.find_definition(value.string));
+      } else {
+        look(value);
+      }
+    }
+  }
+  void note(const Result<Millis>& far, Millis near) {
+    if (far) shortest_ = std::min(shortest_.value_or(*far - near), *far - near);
+  }
+
+  const Workspace& workspace_;
+  std::set<const Named*> seen_;
+  std::optional<Millis> shortest_;
+};
+
+// Who leaves a suppression before the platform has taken them up was never suppressed.
+void warn_of_short_suppressions(const Draft& draft, Catalogue catalogue, Problems& problems) {
+  const Workspace& workspace = draft.workspace;
+  for (std::size_t i = 0; i < workspace.syncs.size(); ++i) {
+    const SyncConfig& sync = workspace.syncs[i];
+    const DestinationConfig* destination = workspace.find_destination(sync.destination);
+    const Destination* type = destination == nullptr ? nullptr : find_type(catalogue, destination->type);
+    const auto processing = type == nullptr ? std::nullopt : type->processing();
+    if (sync.effect != Effect::suppress || !processing) continue;
+    const auto window = StaySearch(workspace).shortest(workspace.find_segment(sync.segment));
+    if (!window || std::max(*window, sync.minimum_stay.value_or(*window)) >= processing->most) continue;
+    problems.warning(
+        sync.minimum_stay ? draft.syncs[i].minimum_stay : draft.syncs[i].segment,
+        fmt::format("the segment {} may hold somebody for {} only, and {} may take {} until an upload takes "
+                    "effect: they would be gone before the ads stop",
+                    in_quotes(sync.segment), format_duration(*window), type->title(),
+                    format_duration(processing->most)),
+        fmt::format("{} `minimum_stay: {}`", sync.minimum_stay ? "write" : "add",
+                    format_duration(processing->most)));
+  }
+}
+
+void warn_of_passed_reviews(const Draft& draft, Time now, Problems& problems) {
+  const Result<Zone> zone = Zone::named(draft.workspace.time_zone);
+  if (!zone) return;  // told already
+  for (std::size_t i = 0; i < draft.workspace.syncs.size(); ++i) {
+    const SyncConfig& sync = draft.workspace.syncs[i];
+    const auto review = review_at(sync, *zone);
+    if (!review || *review > now) continue;
+    problems.warning(draft.syncs[i].review_date,
+                     fmt::format("the review date of the sync {} has passed: {}", in_quotes(sync.name),
+                                 sync.effect == Effect::target ? "nobody is in its audience"
+                                                               : "it goes on, and `status` says so"),
+                     "look at the sync again, then write the next date");
+  }
+}
+
 }  // namespace
 
-Loaded load_files(std::span<const SourceFile> files, Catalogue catalogue) {
+Loaded load_files(std::span<const SourceFile> files, Catalogue catalogue, Time now) {
   Problems problems;
   Draft draft = read_files(files, problems);
   check_references(draft, catalogue, problems);
   fill_identifiers(draft.workspace, catalogue);
   check_expressions(draft, problems);
   warn_of_late_followers(draft, problems);
+  warn_of_short_suppressions(draft, catalogue, problems);
+  warn_of_passed_reviews(draft, now, problems);
   return {std::move(draft.workspace), problems.take_sorted()};
 }
 

@@ -27,6 +27,6 @@ void check_expressions(Workspace& workspace, const ReportExpression& report);
 void check_expressions(Draft& draft, Problems& problems);
 
 // load() without a disk and with destinations of the caller's choice.
-Loaded load_files(std::span<const SourceFile> files, Catalogue catalogue);
+Loaded load_files(std::span<const SourceFile> files, Catalogue catalogue, Time now = kForeverAgo);
 
 }  // namespace tailrace::workspace

@@ -171,6 +171,11 @@ Value write(const SyncConfig& config) {
   if (config.guards != Guards::of(config.effect)) object.add("guards", write(config.guards));
   if (!config.twin.empty()) object.add("twin", config.twin);
   if (config.drift != DriftPolicy::alert) object.add("drift", name_of(kDriftPolicies, config.drift));
+  // Left out where they say nothing, as above.
+  if (config.minimum_stay) object.add("minimum_stay_ms", config.minimum_stay->count);
+  if (config.longest_stay) object.add("longest_stay_ms", config.longest_stay->count);
+  if (config.review_date) object.add("review_date_ms", config.review_date->ms);
+  if (config.objective) object.add("objective_ms", config.objective->count);
   return object.take();
 }
 
@@ -205,6 +210,11 @@ class Members {
       return invalid(fmt::format("{}: {} is no whole number in its range", what_, name));
     }
     return decimal->mantissa;
+  }
+  // A positive length of time, where there is one.
+  Result<std::optional<Millis>> length(const char* name) const {
+    if (!has(name)) return std::nullopt;
+    return Millis { TRY(integer(name, 1, std::numeric_limits<std::int64_t>::max())) };
   }
   template <class Enum, std::size_t n>
   Result<Enum> choice(const char* name, const EnumName<Enum> (&table)[n]) const {
@@ -378,6 +388,12 @@ Result<SyncConfig> read_sync(const Value& value) {
   if (members.has("guards")) config.guards = TRY(members.part("guards", Value::Kind::object, read_guards));
   if (members.has("twin")) config.twin = TRY(members.text("twin"));
   if (members.has("drift")) config.drift = TRY(members.choice("drift", kDriftPolicies));
+  config.minimum_stay = TRY(members.length("minimum_stay_ms"));
+  config.longest_stay = TRY(members.length("longest_stay_ms"));
+  config.objective = TRY(members.length("objective_ms"));
+  if (members.has("review_date_ms")) config.review_date = Time {
+      TRY(members.integer("review_date_ms", kTimeMin.ms, kTimeMax.ms))
+    };
   return config;
 }
 

@@ -65,6 +65,7 @@ class Reader {
   void holdout(Fields& fields, SyncConfig& config);
   void guards(Fields& fields, SyncConfig& config);
   void max_change(const YamlNode& node, Guards& guards);
+  void expiry(Fields& fields, SyncConfig& config, SyncSite& site);
   void identifiers(Fields& fields, SyncConfig& config, SyncSite& site);
   template <class T>
   bool is_first(const std::vector<T>& others, const std::string& text, const Spot& spot,
@@ -538,6 +539,33 @@ void Reader::holdout(Fields& fields, SyncConfig& config) {
   }
 }
 
+// `expiry: {stay: 90d, review: 2027-03-01}`.
+void Reader::expiry(Fields& fields, SyncConfig& config, SyncSite& site) {
+  const YamlNode* node = fields.find("expiry");
+  if (node == nullptr) return;
+  Fields parts(*node, "`expiry`", problems_);
+  if (!parts.usable()) return;
+  config.longest_stay = duration(parts, "stay");
+  site.longest_stay = parts.spot_of("stay");
+  const std::string day = parts.text("review");
+  site.review_date = parts.spot_of("review");
+  const bool has_part = parts.find("stay") != nullptr || !day.empty();
+  parts.finish();
+  if (!has_part) {
+    problems_.error(parts.spot(), "`expiry` says neither `stay` nor `review`",
+                    "write `{stay: 90d}`, `{review: 2027-03-01}` or both");
+  }
+  if (day.empty()) return;
+  constexpr std::size_t kDayBytes = std::string_view("2027-03-01").size();
+  const Result<Time> review = parse_time(day);
+  if (review && day.size() == kDayBytes) {
+    config.review_date = *review;
+  } else {
+    problems_.error(site.review_date, fmt::format("`review` cannot be {}", in_quotes(day)),
+                    "write a day such as 2027-03-01; it begins at midnight of the workspace's time zone");
+  }
+}
+
 void Reader::identifiers(Fields& fields, SyncConfig& config, SyncSite& site) {
   const YamlNode* node = fields.find("identifiers");
   if (node == nullptr) return;
@@ -663,6 +691,9 @@ void Reader::sync(const YamlNode& node) {
                       "for slower syncs use `cadence: every 6h`");
     }
   }
+  config.minimum_stay = duration(fields, "minimum_stay");
+  expiry(fields, config, site);
+  config.objective = duration(fields, "objective");
   fields.finish();
   site.whole = fields.spot();
   site.name = fields.spot_of("name");
@@ -672,6 +703,8 @@ void Reader::sync(const YamlNode& node) {
   site.holdout = fields.spot_of("holdout");
   site.audience_id = fields.spot_of("audience_id");
   site.twin = fields.spot_of("twin");
+  site.minimum_stay = fields.spot_of("minimum_stay");
+  site.objective = fields.spot_of("objective");
   if (config.name.empty() || !is_first(workspace_.syncs, config.name, site.name, "sync",
                                        [&](std::size_t i) { return draft_.syncs[i].name; })) {
     return;

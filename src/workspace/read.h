@@ -32,6 +32,10 @@ struct SyncSite {
   Spot holdout;
   Spot audience_id;
   Spot twin;
+  Spot minimum_stay;
+  Spot longest_stay;
+  Spot review_date;
+  Spot objective;
   std::vector<Spot> identifiers;
   std::vector<Spot> exclusions;
   std::map<std::string, Spot> settings;

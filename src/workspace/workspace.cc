@@ -167,7 +167,7 @@ bool Loaded::ok() const {
   });
 }
 
-Loaded load(const std::string& folder) {
+Loaded load(const std::string& folder, Time now) {
   Problems problems;
   std::error_code absent;
   if (!fs::is_directory(folder, absent)) {
@@ -176,7 +176,7 @@ Loaded load(const std::string& folder) {
     return {{}, problems.take_sorted()};
   }
   const std::vector<SourceFile> files = read_folder(folder, problems);
-  Loaded loaded = load_files(files, destinations::registry());
+  Loaded loaded = load_files(files, destinations::registry(), now);
   std::ranges::move(problems.take_sorted(), std::back_inserter(loaded.problems));
   return loaded;
 }

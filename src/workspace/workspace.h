@@ -144,6 +144,16 @@ struct SyncConfig {
   Guards guards;
   DriftPolicy drift = DriftPolicy::alert;
   std::string twin;  // of a target sync: the suppress sync that takes those who leave it; may be empty
+  // suppress only: who entered the segment stays in the audience at least that long.
+  std::optional<Millis> minimum_stay;
+  // `expiry`: the longest stay of a member since they entered the segment, and the day on which the sync
+  // itself is to be looked at again, as the workspace's wall clock shows its first instant, written as if it
+  // were UTC. Passing one removes from a target sync, and is only told of a suppress sync.
+  std::optional<Millis> longest_stay;
+  std::optional<Time> review_date;
+  // What users promise themselves: a live change is acknowledged that soon after it was received. Missing:
+  // the default of its cadence (delivery/objective.h).
+  std::optional<Millis> objective;
 };
 
 struct Workspace {
@@ -181,8 +191,9 @@ struct Loaded {
   bool ok() const;  // no problem of severity error
 };
 
-// Reads and checks the folder. Never fails otherwise than by problems.
-Loaded load(const std::string& folder);
+// Reads and checks the folder. Never fails otherwise than by problems. now: review dates before it are warned
+// of.
+Loaded load(const std::string& folder, Time now = kForeverAgo);
 
 // "segments/vip.yaml:4:8: error: unknown event ...", with the source line, a caret and the mend.
 std::string render(const std::string& folder, const FileProblem& problem);

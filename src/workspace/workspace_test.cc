@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "model/json.h"
+#include "workspace/audience.h"
 #include "workspace/check.h"
 #include "workspace/values.h"
 
@@ -41,6 +42,9 @@ class ExampleDestination final : public destinations::Destination {
     return kIdentifiers;
   }
   destinations::Limits limits() const override { return {}; }
+  std::optional<destinations::ProcessingTime> processing() const override {
+    return destinations::ProcessingTime{.most = kHour * 24, .about = "A day.", .source = "the manual"};
+  }
   std::vector<std::string> check(const destinations::Config& config) const override {
     if (config.setting("base_url").starts_with("https://")) return {};
     return {"base_url must begin with https://"};
@@ -69,17 +73,17 @@ struct Folder {
     files[name] = text;
     return *this;
   }
-  Loaded load() const {
+  Loaded load(Time now = kForeverAgo) const {
     static const ExampleDestination kExample;
     const std::array<const destinations::Destination*, 1> catalogue{&kExample};
     std::vector<SourceFile> sources;
     for (const auto& [name, text] : files) sources.push_back({name, text});
-    return load_files(sources, catalogue);
+    return load_files(sources, catalogue, now);
   }
   // One line for each problem: "syncs/buyers.yaml:2:10: error: what | mend".
-  std::string problems() const {
+  std::string problems(Time now = kForeverAgo) const {
     std::string out;
-    for (const FileProblem& found : load().problems) {
+    for (const FileProblem& found : load(now).problems) {
       const Problem& problem = found.problem;
       out += fmt::format("{}:{}:{}: {}: {}{}{}\n", found.file, problem.span.line, problem.span.column,
                          problem.severity == Problem::Severity::error ? "error" : "warning", problem.message,
@@ -523,7 +527,7 @@ TEST(Sync, that_targets_by_what_did_not_follow_is_warned_of_those_who_follow_lat
       HasSubstr(
           "syncs/hesitant.yaml:2:10: warning: the sync \"Remind\" targets people by `not followed by`"));
   EXPECT_EQ(problems("not hesitant", "effect: target\nconsent: ads\n"), "");
-  EXPECT_EQ(problems("hesitant", "effect: suppress\n"), "");
+  EXPECT_EQ(problems("hesitant", "effect: suppress\nminimum_stay: 1d\n"), "");
 }
 
 TEST(Sync, must_say_its_effect) {
@@ -556,6 +560,116 @@ TEST(Sync, two_in_one_audience) {
                         "- {name: B, segment: Buyers, destination: Ads, effect: suppress, audience_id: 7}\n")
                   .problems(),
               HasSubstr("syncs/buyers.yaml:2:79: error: the sync \"A\" already fills this audience"));
+}
+
+TEST(Sync, stays_expiry_and_objective_are_read) {
+  const Loaded loaded =
+      Folder()
+          .with("tailrace.yaml", "name: test\ntime_zone: Europe/Berlin\n")
+          .with("syncs/buyers.yaml",
+                "name: Stop\nsegment: Buyers\ndestination: Ads\neffect: suppress\nminimum_stay: 24h\n"
+                "expiry: {stay: 90d, review: 2027-03-01}\nobjective: 5m\n")
+          .load();
+  EXPECT_TRUE(loaded.ok());
+  const SyncConfig& sync = loaded.workspace.syncs.front();
+  EXPECT_EQ(sync.minimum_stay, kHour * 24);
+  EXPECT_EQ(sync.longest_stay, kDay * 90);
+  EXPECT_EQ(sync.objective, kMinute * 5);
+  // Midnight in Berlin.
+  EXPECT_EQ(review_at(sync, *Zone::named("Europe/Berlin")), *parse_time("2027-02-28T23:00:00Z"));
+  // And stay in the normal form; without them it has no word of them.
+  const auto again = from_value(to_value(loaded.workspace));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(to_json(to_value(*again)), to_json(to_value(loaded.workspace)));
+  EXPECT_EQ(again->syncs.front().review_date, sync.review_date);
+  EXPECT_EQ(to_json(to_value(Folder().load().workspace)).find("_stay"), std::string::npos);
+}
+
+TEST(Sync, an_audience_is_an_expression_of_the_language) {
+  SyncConfig sync;
+  sync.segment = "Buyers";
+  const auto text = [&] { return language::print(*audience_expression(sync, Zone::utc())); };
+  EXPECT_EQ(text(), R"(in segment "Buyers")");
+  sync.effect = Effect::suppress;
+  sync.minimum_stay = kHour * 24;
+  sync.longest_stay = kDay * 90;
+  sync.review_date = *parse_time("2027-03-01");
+  sync.exclusions = {"Staff"};
+  EXPECT_EQ(text(),
+            R"((in segment "Buyers" or entered segment "Buyers" within 24h) and not in segment "Staff")");
+  EXPECT_EQ(language::print(*expired_expression(sync, Zone::utc())),
+            text() + R"( and (not entered segment "Buyers" within 90d or ("2027-03-01") ever))");
+  sync.effect = Effect::target;
+  sync.minimum_stay.reset();
+  EXPECT_EQ(text(),
+            R"(in segment "Buyers" and not in segment "Staff" and entered segment "Buyers" within 90d)"
+            R"( and not ("2027-03-01") ever)");
+}
+
+TEST(Sync, stays_that_make_no_sense) {
+  EXPECT_THAT(sync_problems("effect: target\nconsent: ads\nminimum_stay: 24h\n"),
+              HasSubstr("syncs/buyers.yaml:6:15: error: `minimum_stay` is for a sync that suppresses"));
+  EXPECT_THAT(
+      sync_problems("effect: suppress\nminimum_stay: 24h\nexpiry: {stay: 12h}\n"),
+      HasSubstr("syncs/buyers.yaml:6:16: error: `expiry.stay` 12h is shorter than `minimum_stay` 1d | "
+                "make `stay` the longer of the two"));
+  EXPECT_EQ(sync_problems("effect: suppress\nminimum_stay: 24h\nexpiry: {stay: 24h}\n"), "");
+  EXPECT_THAT(sync_problems("effect: suppress\nminimum_stay: soon\n"),
+              HasSubstr("`minimum_stay` cannot be \"soon\""));
+  EXPECT_THAT(sync_problems("effect: suppress\nexpiry: {}\n"),
+              HasSubstr("`expiry` says neither `stay` nor `review`"));
+  for (const char* day : {"next year", "2027-03-01T10:00:00Z", "2027-13-01"}) {
+    EXPECT_THAT(sync_problems(fmt::format("effect: suppress\nexpiry: {{review: \"{}\"}}\n", day)),
+                HasSubstr("syncs/buyers.yaml:5:18: error: `review` cannot be"))
+        << day;
+  }
+  EXPECT_THAT(sync_problems("effect: suppress\nexpiry: {revue: 2027-03-01}\n"),
+              HasSubstr("did you mean \"review\"?"));
+}
+
+TEST(Sync, a_review_date_that_has_passed_is_warned_of) {
+  const auto problems_at = [](const std::string& effect, const char* now) {
+    return Folder()
+        .with("tailrace.yaml", "name: test\ntime_zone: Europe/Berlin\n")
+        .with("syncs/buyers.yaml", "name: Stop\nsegment: Buyers\ndestination: Ads\neffect: " + effect +
+                                       "\nconsent: ads\nexpiry: {review: 2027-03-01}\n")
+        .problems(*parse_time(now));
+  };
+  EXPECT_EQ(problems_at("target", "2027-02-28T22:59:59.999Z"), "");
+  EXPECT_THAT(problems_at("target", "2027-02-28T23:00:00Z"),
+              HasSubstr("syncs/buyers.yaml:6:18: warning: the review date of the sync \"Stop\" has passed: "
+                        "nobody is in its audience"));
+  EXPECT_THAT(problems_at("suppress", "2027-03-02"), HasSubstr("it goes on, and `status` says so"));
+}
+
+TEST(Sync, a_suppression_shorter_than_the_platform_takes_is_warned_of) {
+  const auto problems = [](const std::string& who, const std::string& more = "") {
+    return Folder()
+        .with("definitions.yaml", "recent: performed \"Order Placed\" within 30m\n")
+        .with("segments/buyers.yaml", "name: Buyers\nwho: " + who + "\n")
+        .with("syncs/buyers.yaml", "name: Stop\nsegment: Buyers\ndestination: Ads\neffect: suppress\n" + more)
+        .problems();
+  };
+  EXPECT_THAT(
+      problems("performed \"Order Placed\" within 30m"),
+      HasSubstr("syncs/buyers.yaml:2:10: warning: the segment \"Buyers\" may hold somebody for 30m only, "
+                "and Example Audiences may take 1d until an upload takes effect: they would be gone "
+                "before the ads stop | add `minimum_stay: 1d`"));
+  EXPECT_THAT(problems("recent or performed \"Order Placed\" within 30d"), HasSubstr("for 30m only"));
+  EXPECT_THAT(problems("last(\"Order Placed\") between 2h and 6h ago"), HasSubstr("for 4h only"));
+  EXPECT_EQ(problems("performed \"Order Placed\" within 24h"), "");
+  EXPECT_EQ(problems("performed \"Order Placed\" and not performed \"Page Viewed\" within 30m"), "");
+  EXPECT_EQ(problems("recent", "minimum_stay: 24h\n"), "");
+  EXPECT_THAT(problems("recent", "minimum_stay: 2h\n"), HasSubstr("| write `minimum_stay: 1d`"));
+}
+
+TEST(Sync, an_objective_that_the_cadence_breaks_is_warned_of) {
+  EXPECT_EQ(sync_problems("effect: suppress\nobjective: 60s\n"), "");
+  EXPECT_THAT(
+      sync_problems("effect: suppress\ncadence: every 1h\nobjective: 60s\n"),
+      HasSubstr("syncs/buyers.yaml:6:12: warning: `objective` 1m cannot be kept: a change may wait 1h "
+                "before it is sent | raise it, or choose a faster `cadence`"));
+  EXPECT_EQ(sync_problems("effect: suppress\ncadence: every 1h\nobjective: 1h\n"), "");
 }
 
 // --- small notations

@@ -63,6 +63,80 @@ class Serving(unittest.TestCase):
         eventually(lambda: b"old@example.com" not in b"".join(
             open(os.path.join(scene.store, "log", f), "rb").read() for f in os.listdir(os.path.join(scene.store, "log"))), "redacted")
 
+    def receipt(self, person, sync):
+        return json.loads(self.scene.run("receipt", person, "--sync", sync, "--format", "json").stdout)[0]
+
+    def test_a_receipt_follows_a_purchase_to_the_platform_with_and_without_serve(self):
+        scene = self.scene
+        sync = "Purchasers 30d on Meta"
+        scene.send(identify("u1", email="ada@example.com"), order("u1", "o1"))
+        acknowledged = eventually(lambda: (row := self.receipt("u1", sync))["standing"] == "acknowledged" and row, "acknowledged")
+        self.assertEqual(acknowledged["event"], "Order Completed, message o1")
+        self.assertLessEqual(acknowledged["received_at"], acknowledged["sent_at"])
+        self.assertEqual(acknowledged["received_to_changed_ms"] + acknowledged["changed_to_sent_ms"] + acknowledged["sent_to_acknowledged_ms"],
+                         acknowledged["received_to_acknowledged_ms"])
+        self.assertEqual(acknowledged["platform_processing_ms"], 86_400_000)
+        self.assertEqual(self.receipt("u1", "VIP on Google")["effect"], "target")
+        self.assertEqual(scene.run("receipt", "nobody", code=4).stdout, "")
+        self.assertEqual(scene.run("receipt", "u1", "--sync", "None", code=4).stdout, "")
+        self.assertEqual(scene.server.stop(), 0)
+        self.assertEqual(self.receipt("u1", sync), acknowledged)
+        path = scene.write("more.jsonl", json.dumps(order("u2", "o2")) + "\n")
+        scene.run("import", path)
+        waiting = self.receipt("u2", sync)
+        self.assertEqual((waiting["change"], waiting["standing"]), ("addition", "pending: not running: start `tailrace serve`"))
+        self.assertIsNotNone(waiting["changed_at"])
+
+    def test_dead_letters_are_listed_masked_retried_and_dropped_with_and_without_serve(self):
+        scene = self.scene
+        sync = "Purchasers 30d on Meta"
+        dlq = lambda *arguments: json.loads(scene.run("dlq", *arguments, "--sync", sync, "--format", "json").stdout)
+        scene.send(order("u1", "o1"), order("ada@example.com", "o2"), {**order("u3", "o3"), "event": "No Such Event"})
+        groups = eventually(lambda: (rows := dlq("list")) and rows[0]["count"] == 2 and rows, "two without an identifier")
+        self.assertTrue(groups[0]["reason"].startswith("no usable identifier"))
+        self.assertEqual({row["person"] for row in dlq("show")}, {"u1", "a***@example.com"})
+        self.assertEqual(dlq("show", "--reason", "another"), [])
+        self.assertEqual(dlq("show", "--to", "2020-01-01"), [])
+        self.assertEqual(scene.run("dlq", "list", "--sync", "None", code=4).stdout, "")
+        held = json.loads(scene.run("dlq", "show", "--sync", "quarantine", "--format", "json").stdout)
+        self.assertEqual([(row["what"], row["person"]) for row in held], [("No Such Event", "u3")])
+        self.assertIn("mend the taxonomy", scene.run("dlq", "retry", "--sync", "quarantine").stdout)
+        self.assertTrue(scene.run("dlq", "retry", "--sync", sync).stdout.startswith("2 additions, 0 removals"))
+        eventually(lambda: (rows := dlq("list")) and rows[0]["count"] == 2, "still without one")
+        scene.run("dlq", "drop", "--sync", sync)
+        self.assertEqual([(row["count"], row["dropped"]) for row in dlq("list")], [(0, 2)])
+        self.assertEqual(scene.server.stop(), 0)
+        self.assertEqual([(row["count"], row["dropped"]) for row in dlq("list")], [(0, 2)])
+        self.assertIn("`tailrace serve` asks all", scene.run("dlq", "retry").stdout)
+        scene.serve()
+        scene.send(identify("u1", email="u1@example.com"))
+        eventually(lambda: hash_of("u1@example.com") in scene.platform_members("meta", sync), "it has one now")
+        eventually(lambda: [(row["count"], row["dropped"]) for row in dlq("list")] == [(0, 1)], "the other rests")
+
+    def test_latency_is_measured_against_the_objective_with_and_without_serve(self):
+        scene = self.scene
+        scene.send(identify("u1", email="ada@example.com"), order("u1", "o1"))
+        eventually(lambda: self.receipt("u1", "Purchasers 30d on Meta")["standing"] == "acknowledged", "acknowledged")
+        of = lambda: {row["sync"]: row for row in json.loads(scene.run("latency", "--format", "json").stdout)}["Purchasers 30d on Meta"]
+        row = of()
+        self.assertEqual((row["live changes"], row["objective ms"], row["objective"], row["still targetable"]), (1, 60000, "kept", 0))
+        with urllib.request.urlopen(scene.server.url + "/metrics", timeout=30) as reply:
+            metrics = reply.read().decode()
+        self.assertIn('tailrace_sync_within_objective{sync="Purchasers 30d on Meta",destination="Meta"} 1\n', metrics)
+        self.assertEqual(scene.server.stop(), 0)
+        self.assertEqual(of(), row)
+        scene.run("import", scene.write("more.jsonl", json.dumps(order("u2", "o2")) + "\n"))
+        self.assertEqual(of()["still targetable"], 1)
+
+    def test_a_receipt_of_a_deleted_person_cannot_be_had(self):
+        scene = self.scene
+        scene.send(identify("u1", email="ada@example.com"), order("u1", "o1"))
+        eventually(lambda: self.receipt("u1", "Purchasers 30d on Meta")["standing"] == "acknowledged", "acknowledged")
+        scene.send({"type": "delete", "userId": "u1", "messageId": "d1"})
+        eventually(lambda: scene.platform_members("meta", "Purchasers 30d on Meta") == set(), "gone")
+        self.assertEqual(scene.run("receipt", "u1", code=4).stdout, "")
+        self.assertEqual(scene.run("receipt", "ada@example.com", code=4).stdout, "")
+
     def test_a_clean_stop_and_start_keeps_everything(self):
         scene = self.scene
         scene.send(identify("u1", email="a@example.com"), order("u1", "o1"), view("u2", "v1"), view("u2", "v2"))

@@ -99,6 +99,13 @@ void add_syncs(Random& random, const std::string& third, workspace::Workspace& w
       if (excluded != sync.segment) sync.exclusions = {excluded};
     }
     if (one_in(random, 3)) sync.consent_purpose = "ads";
+    const bool suppresses = sync.effect == workspace::Effect::suppress;
+    const auto hours = [&](std::uint64_t most) {
+      return kHour * static_cast<std::int64_t>(1 + random.below(most));
+    };
+    if (suppresses && one_in(random, 2)) sync.minimum_stay = hours(72);
+    if (one_in(random, 3)) sync.longest_stay = hours(72) + sync.minimum_stay.value_or(Millis{0});
+    if (one_in(random, 6)) sync.review_date = kStart + kDay * static_cast<std::int64_t>(random.below(4));
     if (sync.effect == workspace::Effect::target && one_in(random, 3)) sync.holdout_per_million = 300'000;
     if (one_in(random, 3)) sync.guards.change_count = 1 + random.below(3);
     if (one_in(random, 4)) sync.guards.size_min = 1 + random.below(2);

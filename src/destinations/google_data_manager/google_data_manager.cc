@@ -95,6 +95,14 @@ class GoogleDataManager final : public Destination {
   std::span<const Setting> settings() const override { return kSettings; }
   std::span<const IdentifierKind> identifiers() const override { return kIdentifiers; }
   Limits limits() const override { return {.batch_records_max = 10'000, .requests_per_minute = 300}; }
+  std::optional<ProcessingTime> processing() const override {
+    return ProcessingTime{
+        .most = kDay,
+        .about =
+            "Google works uploads off after it has taken them; what became of one may stay open for up to "
+            "24 hours.",
+        .source = "https://developers.google.com/data-manager/api/devguides/diagnostics"};
+  }
   std::size_t records(const Member& member) const override { return codec::entries(member); }
 
   std::vector<std::string> check(const Config& config) const override {

@@ -68,6 +68,16 @@ class MetaCustomAudiences final : public Destination {
   std::span<const Setting> settings() const override { return kSettings; }
   std::span<const IdentifierKind> identifiers() const override { return kIdentifiers; }
   Limits limits() const override { return {.batch_records_max = 10'000}; }
+  std::optional<ProcessingTime> processing() const override {
+    return ProcessingTime{
+        .most = kDay,
+        .about =
+            "Changes of an audience usually show within 24 hours; a removal takes longer the more records "
+            "and audiences it concerns.",
+        .source =
+            "https://developers.facebook.com/documentation/ads-commerce/marketing-api/audiences/guides/"
+            "custom-audiences"};
+  }
   std::size_t records(const Member& member) const override { return codec::rows(member); }
 
   std::vector<std::string> check(const Config& config) const override {
