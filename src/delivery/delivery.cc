@@ -1225,15 +1225,14 @@ class Body final : public Delivery {
     constexpr std::size_t kAtATime = 5'000;
     for (std::size_t first = 0; first < standing.size(); first += kAtATime) {
       const auto people = std::span(standing).subspan(first, std::min(kAtATime, standing.size() - first));
-      auto memberships = TRY(ledger_.find_many(run.name(), people));
+      const auto memberships = TRY(ledger_.find_many(run.name(), people));
       std::vector<MembershipChange> changes;
       for (std::size_t i = 0; i < people.size(); ++i) {
-        Membership& membership = *memberships[i];
+        Membership membership;
         membership.state = Membership::State::left;
-        membership.uploaded.clear();
-        membership.unanswered = false;
-        membership.acknowledged_at = now_;
-        membership.reason.clear();
+        membership.changed_at = memberships[i]->changed_at;
+        membership.received_at = memberships[i]->received_at;
+        membership.acknowledged_at = std::max(now_, memberships[i]->acknowledged_at);
         changes.push_back({people[i], std::move(membership)});
       }
       SyncState state = run.state;

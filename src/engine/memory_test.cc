@@ -111,7 +111,8 @@ TEST(EngineMemory, a_person_who_goes_gives_their_blocks_back) {
   Engine engine(records);
   ASSERT_TRUE(apply_all(records, engine));
   const auto window_ends = [&] {
-    for (const auto& [name, use] : engine.memory().parts()) {
+    const auto memory = engine.memory();
+    for (const auto& [name, use] : memory.parts()) {
       if (name == "window_ends") return use.bytes;
     }
     return std::uint64_t{0};

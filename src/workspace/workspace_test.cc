@@ -406,7 +406,7 @@ TEST(Load, says_what_is_wrong_with_limits_and_tls) {
                                          "  - {name: a, env: A, requests_per_second: 0}\n"
                                          "  - {name: b, env: B, requests_per_second: many}\n")
                                    .problems();
-  EXPECT_THAT(problems, HasSubstr("`tls` needs \"key\""));
+  EXPECT_THAT(problems, HasSubstr("`tls` needs `key`"));
   EXPECT_THAT(problems, HasSubstr("\"0\" is no number of requests"));
   EXPECT_THAT(problems, HasSubstr("\"many\" is no number of requests"));
 }

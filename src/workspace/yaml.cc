@@ -1,9 +1,11 @@
 #include "workspace/yaml.h"
 
 #include <algorithm>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <unicode/utf8.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 namespace tailrace::workspace {
@@ -144,6 +146,49 @@ class Converter {
   bool exhausted_ = false;
 };
 
+// Sees where documents begin, and keeps nothing else.
+class Beginnings final : public YAML::EventHandler {
+ public:
+  const std::vector<YAML::Mark>& marks() const { return marks_; }
+
+  void OnDocumentStart(const YAML::Mark&) override { begins_ = true; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { node(mark); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { node(mark); }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t, const std::string&) override {
+    node(mark);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
+    node(mark);
+  }
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {
+    node(mark);
+  }
+  void OnMapEnd() override {}
+
+ private:
+  void node(const YAML::Mark& mark) {
+    if (begins_) marks_.push_back(mark);
+    begins_ = false;
+  }
+  std::vector<YAML::Mark> marks_;
+  bool begins_ = false;
+};
+
+// Of the first two documents. Not of all: there is broken text of which the library begins documents for
+// ever.
+std::vector<YAML::Mark> beginnings_of(const std::string& text) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  Beginnings beginnings;
+  for (int documents = 0; documents < 2 && parser.HandleNextDocument(beginnings); ++documents) {
+  }
+  return beginnings.marks();
+}
+
 }  // namespace
 
 std::optional<YamlNode> read_yaml(const SourceFile& file, Problems& problems) {
@@ -157,18 +202,17 @@ std::optional<YamlNode> read_yaml(const SourceFile& file, Problems& problems) {
   }
   const LineStarts lines(file.text);
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(file.text);
+    const std::vector<YAML::Mark> documents = beginnings_of(file.text);
     if (documents.empty())
       return YamlNode{
           .kind = YamlNode::Kind::null, .text = {}, .spot = {&file, 0, 0}, .items = {}, .entries = {}};
     if (documents.size() > 1) {
-      problems.error({&file, lines.offset_of(documents[1].Mark()), 1},
-                     "the file holds more than one YAML document",
+      problems.error({&file, lines.offset_of(documents[1]), 1}, "the file holds more than one YAML document",
                      "remove the `---`, or use a file for each");
       return std::nullopt;
     }
     Converter converter(file, lines, problems);
-    YamlNode root = converter.convert(documents[0], 0);
+    YamlNode root = converter.convert(YAML::Load(file.text), 0);
     if (converter.exhausted()) return std::nullopt;
     return root;
   } catch (const YAML::Exception& failure) {

@@ -92,6 +92,17 @@ class Scene:
         self.server = Program(self.folder, "serve", "-w", self.workspace, "--data", self.store, "--listen", "127.0.0.1:0", *arguments)
         return self.server
 
+    def log_bytes(self):
+        """All of the log; files that come and go while a deletion is written down may be missing."""
+        contents = b""
+        for name in os.listdir(os.path.join(self.store, "log")):
+            try:
+                with open(os.path.join(self.store, "log", name), "rb") as file:
+                    contents += file.read()
+            except FileNotFoundError:
+                pass
+        return contents
+
     def run(self, command, *arguments, code=0):
         line = [TAILRACE, command, "-w", self.workspace, "--data", self.store, *arguments]
         done = subprocess.run(line, capture_output=True, text=True, env=ENVIRONMENT, timeout=120)
