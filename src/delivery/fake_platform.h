@@ -134,7 +134,6 @@ struct FakePlatform {
     if (request.body == "token") return {200, {}, "token-1"};
     if (request.body == "create") {
       gone = false;
-      audiences.clear();
       return {200, {}, "aud-new"};
     }
     if (request.body.starts_with("measure") && gone) return {404, {}, ""};
