@@ -39,7 +39,7 @@ Result<std::vector<PersonProfile>> read_people(const Run& run, const std::string
       if (!value || value->kind != Value::Kind::object)
         return invalid(fmt::format("{} line {}: not a JSON object", file, number));
       for (const auto kind : {IdentifierKind::external_id, IdentifierKind::email, IdentifierKind::phone,
-                              IdentifierKind::anonymous_id}) {
+                              IdentifierKind::anonymous_id, IdentifierKind::idfa, IdentifierKind::aaid}) {
         const Value* text = value->find(to_string(kind));
         if (text == nullptr || text->kind != Value::Kind::string) continue;
         person.identifiers.push_back({kind, text->string, {}});

@@ -8,7 +8,7 @@
 #include "base/time.h"
 #include "cli/table.h"
 #include "delivery/receipt.h"
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 #include "workspace/workspace.h"
 
 namespace tailrace::cli {

@@ -31,7 +31,7 @@ constexpr std::size_t kReasonBytesMax = 300;
 
 // One configured destination: its token and its rate are shared by the syncs to it.
 struct Connector {
-  const destinations::Destination* destination = nullptr;
+  const destinations::AudienceDestination* destination = nullptr;
   const destinations::Config* config = nullptr;  // of the first sync to it
   RateLimit rate;
   Breaker breaker;
@@ -1049,8 +1049,9 @@ class Body final : public Delivery {
   void on_found(const Attempt& attempt, const Result<HttpResponse>& response) {
     SyncRun& run = *runs_[attempt.sync];
     run.creating = false;
-    auto found = response ? run.connection.destination->decode_find(*response, run.connection.config)
-                          : Result<destinations::Destination::Found>(std::unexpected(response.error()));
+    auto found = response
+                     ? run.connection.destination->decode_find(*response, run.connection.config)
+                     : Result<destinations::AudienceDestination::Found>(std::unexpected(response.error()));
     if (!found) return audience_failed(attempt, response, "cannot look for the audience: ", found.error());
     run.find_page = found->next_page;
     run.sought = found->audience_id.empty() && found->next_page.empty();

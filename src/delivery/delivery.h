@@ -29,7 +29,7 @@
 #include "delivery/ledger.h"
 #include "delivery/protection.h"
 #include "delivery/receipt.h"
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 #include "model/delta.h"
 #include "model/person.h"
 #include "workspace/workspace.h"
@@ -102,7 +102,7 @@ struct Options {
 // A sync with its destination, merged settings and resolved secrets.
 struct Connection {
   workspace::SyncConfig sync;
-  const destinations::Destination* destination = nullptr;
+  const destinations::AudienceDestination* destination = nullptr;
   destinations::Config config;
   HttpReach reach;                // of its requests
   std::string time_zone = "UTC";  // for cron

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 
 namespace tailrace::delivery {
 

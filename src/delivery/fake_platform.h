@@ -18,7 +18,7 @@
 
 namespace tailrace::delivery {
 
-class FakeDestination : public destinations::Destination {
+class FakeDestination : public destinations::AudienceDestination {
  public:
   destinations::Limits limits_{.batch_records_max = 100};
   bool has_tokens = false;
@@ -27,6 +27,8 @@ class FakeDestination : public destinations::Destination {
   bool measures = false;
 
   std::string_view type() const override { return "fake"; }
+  std::string_view platform() const override { return "fake"; }
+  std::span<const destinations::FieldRule> fields() const override { return {}; }
   std::string_view title() const override { return "Fake"; }
   std::string_view about() const override { return ""; }
   std::span<const destinations::Setting> settings() const override { return {}; }

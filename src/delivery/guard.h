@@ -19,7 +19,7 @@
 #include <string>
 
 #include "base/time.h"
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 #include "workspace/workspace.h"
 
 namespace tailrace::delivery {

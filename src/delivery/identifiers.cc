@@ -12,7 +12,8 @@ namespace tailrace::delivery {
 using destinations::UploadIdentifier;
 
 Usable usable_identifiers(const PersonProfile& profile, std::span<const IdentifierKind> kinds,
-                          const destinations::Destination& destination, const destinations::Config& config) {
+                          const destinations::AudienceDestination& destination,
+                          const destinations::Config& config) {
   Usable usable;
   if (profile.deleted) {
     usable.reason = fmt::format("{}: the person was deleted", kWithoutIdentifier);

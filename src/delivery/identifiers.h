@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 #include "model/person.h"
 
 namespace tailrace::delivery {
@@ -19,7 +19,8 @@ struct Usable {
 
 // A deleted person has none.
 Usable usable_identifiers(const PersonProfile& profile, std::span<const IdentifierKind> kinds,
-                          const destinations::Destination& destination, const destinations::Config& config);
+                          const destinations::AudienceDestination& destination,
+                          const destinations::Config& config);
 
 bool is_same(const destinations::UploadIdentifier& a, const destinations::UploadIdentifier& b);
 bool contains(std::span<const destinations::UploadIdentifier> set, const destinations::UploadIdentifier& one);

@@ -145,7 +145,7 @@ std::optional<Membership> decode_membership(std::string_view bytes) {
   const auto count = reader.number<std::uint32_t>();
   for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) {
     UploadIdentifier identifier;
-    identifier.kind = reader.choice(IdentifierKind::phone);
+    identifier.kind = reader.choice(kLastIdentifierKind);
     identifier.hashed = reader.flag();
     identifier.normalisation_version = reader.number<std::uint16_t>();
     identifier.value = reader.text();
@@ -375,7 +375,7 @@ class Audit {
         return true;
       }
       case 'h': {
-        static_cast<void>(reader.choice(IdentifierKind::phone));
+        static_cast<void>(reader.choice(kLastIdentifierKind));
         static_cast<void>(reader.text());
         static_cast<void>(reader.number<std::uint32_t>());
         --claims_[hash(key)];

@@ -20,7 +20,7 @@
 #include "base/time.h"
 #include "delivery/drift.h"
 #include "delivery/guard.h"
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 
 namespace rocksdb {
 class Env;

@@ -18,7 +18,7 @@
 
 #include "base/id.h"
 #include "delivery/ledger.h"
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 
 namespace tailrace::delivery {
 

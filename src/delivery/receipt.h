@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "delivery/ledger.h"
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 
 namespace tailrace::delivery {
 

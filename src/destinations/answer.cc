@@ -121,15 +121,15 @@ std::string code_word(std::string_view text) {
   return fits ? std::string(text) : std::string();
 }
 
-Reply accepted(const Batch& batch) {
+Reply accepted(Records records) {
   Reply reply;
-  reply.outcomes.resize(batch.members.size());
+  reply.outcomes.resize(records.count);
   return reply;
 }
 
-Reply rejected(const Batch& batch, std::string reason, std::string code) {
+Reply rejected(Records records, std::string reason, std::string code) {
   Reply reply = reply_of(Reply::Verdict::done, "", std::move(code));
-  reply.outcomes.assign(batch.members.size(), {Outcome::Kind::rejected, std::move(reason)});
+  reply.outcomes.assign(records.count, {Outcome::Kind::rejected, std::move(reason)});
   return reply;
 }
 
@@ -147,18 +147,18 @@ Reply stop(std::string reason, std::string code) {
   return reply_of(Reply::Verdict::stop, std::move(reason), std::move(code));
 }
 
-Reply split(const Batch& batch, std::string reason, std::string code) {
-  if (batch.members.empty()) return stop(std::move(reason), std::move(code));
-  if (batch.members.size() == 1) return rejected(batch, std::move(reason), std::move(code));
+Reply split(Records records, std::string reason, std::string code) {
+  if (records.count == 0) return stop(std::move(reason), std::move(code));
+  if (records.count == 1) return rejected(records, std::move(reason), std::move(code));
   return reply_of(Reply::Verdict::split, std::move(reason), std::move(code));
 }
 
-Reply judge_status(const Batch& batch, const HttpResponse& response) {
+Reply judge_status(Records records, const HttpResponse& response) {
   const int status = response.status;
   const std::string code = fmt::format("{}", status);
   if (status == 401) return reauthorise("the token is not accepted (HTTP 401)", code);
   if (status == 408) return retry("the platform waited too long for the request (HTTP 408)", code);
-  if (status == 413) return split(batch, "the request is too large (HTTP 413)", code);
+  if (status == 413) return split(records, "the request is too large (HTTP 413)", code);
   if (status == 429) return retry("throttled (HTTP 429)", code, retry_after(response));
   if (status >= 500)
     return retry(fmt::format("the platform failed (HTTP {})", status), code, retry_after(response));

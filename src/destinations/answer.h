@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/http.h"
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 #include "model/value.h"
 
 namespace tailrace::destinations {
@@ -33,17 +33,23 @@ std::optional<double> number_member(const Value* object, std::string_view key);
 // The text if it can only be a code ("INVALID_ARGUMENT"), else "": A-Z 0-9 and _, up to 64 bytes.
 std::string code_word(std::string_view text);
 
-Reply accepted(const Batch& batch);
-Reply rejected(const Batch& batch, std::string reason, std::string code);
+// What a reply speaks of: the members of a batch, or so many events.
+struct Records {
+  std::size_t count = 0;
+  Records(const Batch& batch) : count(batch.members.size()) {}
+  Records(std::size_t events) : count(events) {}
+};
+Reply accepted(Records records);
+Reply rejected(Records records, std::string reason, std::string code);
 Reply retry(std::string reason, std::string code, std::optional<Millis> after = std::nullopt);
 Reply reauthorise(std::string reason, std::string code);
 Reply stop(std::string reason, std::string code);
 // Some record makes the request fail, which one is not known. A batch of one is rejected instead;
 // where there are no records to blame (a batch of none), it is a stop.
-Reply split(const Batch& batch, std::string reason, std::string code);
+Reply split(Records records, std::string reason, std::string code);
 
 // What the status alone says, where the body says nothing better.
-Reply judge_status(const Batch& batch, const HttpResponse& response);
+Reply judge_status(Records records, const HttpResponse& response);
 
 // The error of an exchange that is not a batch (token, create, measure): unavailable when trying again may
 // help, else invalid_argument.

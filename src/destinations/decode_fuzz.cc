@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/assert.h"
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 
 namespace {
 
@@ -35,7 +35,8 @@ HttpResponse response_of(int status, std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < kPrefixBytes) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + kPrefixBytes, size - kPrefixBytes);
-  const Destination& destination = *registry()[data[0] % registry().size()];
+  static const auto kDestinations = audience_destinations();
+  const AudienceDestination& destination = *kDestinations[data[0] % kDestinations.size()];
   const HttpResponse response = response_of(kStatuses[data[1] % kStatuses.size()], text);
   const std::vector<Member> members(data[2] % 16,
                                     Member{"crm-1", std::vector<UploadIdentifier>(data[2] / 16), {}});

@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "destinations/audience_destination.h"
+#include "destinations/event_destination.h"
+#include "destinations/identifiers/identifiers.h"
 #include "destinations/text.h"
 #include "model/json.h"
 
@@ -103,6 +106,27 @@ void append_credentials_table(std::string& out, std::span<const Setting> setting
   }
 }
 
+void append_fields(std::string& out, std::span<const FieldRule> rules) {
+  if (rules.empty()) return;
+  out +=
+      "\n## Fields\n\nWhat is known of a person, and how it is sent.\n\n| field | as | hashed "
+      "|\n|---|---|---|\n";
+  for (const FieldRule& rule : rules) {
+    out += fmt::format("| `{}` | `{}` | {} |\n", to_string(rule.field), rule.key,
+                       rule.hashing == Hashing::none ? "no" : "SHA-256");
+  }
+}
+
+void append_events(std::string& out, const EventDestination& destination) {
+  out += "\n## Events\n\n| event | is sent as |\n|---|---|\n";
+  for (const EventName& each : destination.events())
+    out += fmt::format("| `{}` | `{}` |\n", each.event, each.name);
+  const EventRules rules = destination.rules();
+  if (rules.age_max.count > 0)
+    out +=
+        fmt::format("\nEvents older than `{}` are not sent, and counted.\n", format_duration(rules.age_max));
+}
+
 std::string limit_text(std::uint32_t limit) { return limit == 0 ? "not limited" : fmt::format("{}", limit); }
 
 }  // namespace
@@ -110,30 +134,41 @@ std::string limit_text(std::uint32_t limit) { return limit == 0 ? "not limited" 
 const std::string& Config::setting(const std::string& name) const { return value_or_empty(settings, name); }
 const std::string& Config::secret(const std::string& name) const { return value_or_empty(secrets, name); }
 
-std::size_t Destination::records(const Member&) const { return 1; }
+std::size_t AudienceDestination::records(const Member&) const { return 1; }
+
+Result<Normalised> AudienceDestination::normalise(IdentifierKind kind, std::string_view raw,
+                                                  const Config& config) const {
+  const FieldRule* rule = find_rule(fields(), field_of(kind));
+  const bool taken = rule != nullptr && std::ranges::find(identifiers(), kind) != identifiers().end();
+  if (!taken) return invalid(std::string(kNotAccepted));
+  Prepared prepared = TRY(prepare(*rule, raw, {.region = config.default_region}));
+  return Normalised{.text = std::move(prepared.normalised),
+                    .upload = {.kind = kind, .value = std::move(prepared.value), .hashed = prepared.hashed}};
+}
 
 std::optional<HttpRequest> Destination::encode_token(const Config&, Time) const { return std::nullopt; }
 Result<Token> Destination::decode_token(const HttpResponse&, Time) const {
   return invalid("this destination has no token to fetch");
 }
-std::optional<HttpRequest> Destination::encode_find(const Context&, const std::string&) const {
+std::optional<HttpRequest> AudienceDestination::encode_find(const Context&, const std::string&) const {
   return std::nullopt;
 }
-Result<Destination::Found> Destination::decode_find(const HttpResponse&, const Config&) const {
+Result<AudienceDestination::Found> AudienceDestination::decode_find(const HttpResponse&,
+                                                                    const Config&) const {
   return invalid("this destination has no audiences to look for");
 }
-std::optional<HttpRequest> Destination::encode_create(const Context&) const { return std::nullopt; }
-Result<std::string> Destination::decode_create(const HttpResponse&) const {
+std::optional<HttpRequest> AudienceDestination::encode_create(const Context&) const { return std::nullopt; }
+Result<std::string> AudienceDestination::decode_create(const HttpResponse&) const {
   return invalid("this destination has no audiences to create");
 }
-std::optional<HttpRequest> Destination::encode_update(const std::string&, const Context&) const {
+std::optional<HttpRequest> AudienceDestination::encode_update(const std::string&, const Context&) const {
   return std::nullopt;
 }
-Result<void> Destination::decode_update(const HttpResponse&) const { return {}; }
-std::optional<HttpRequest> Destination::encode_measure(const std::string&, const Context&) const {
+Result<void> AudienceDestination::decode_update(const HttpResponse&) const { return {}; }
+std::optional<HttpRequest> AudienceDestination::encode_measure(const std::string&, const Context&) const {
   return std::nullopt;
 }
-Result<Measurement> Destination::decode_measure(const HttpResponse&) const {
+Result<Measurement> AudienceDestination::decode_measure(const HttpResponse&) const {
   return invalid("this destination cannot be measured");
 }
 
@@ -175,8 +210,13 @@ std::string reference_markdown(const Destination& destination) {
       "\n## Credentials\n\nBy reference only (an environment variable or a file), under `credentials` of the "
       "destination.\n\n";
   append_credentials_table(out, destination.settings());
-  out += "\n## Identifiers\n\n";
-  for (const IdentifierKind kind : destination.identifiers()) out += fmt::format("- `{}`\n", to_string(kind));
+  if (const AudienceDestination* audiences = destination.as_audience()) {
+    out += "\n## Identifiers\n\n";
+    for (const IdentifierKind kind : audiences->identifiers())
+      out += fmt::format("- `{}`\n", to_string(kind));
+  }
+  if (const EventDestination* events = destination.as_events()) append_events(out, *events);
+  append_fields(out, destination.fields());
   const Limits limits = destination.limits();
   out += fmt::format(
       "\n## Limits\n\n| limit | value |\n|---|---|\n| records in a request | {} |\n| bytes in a request | {} "

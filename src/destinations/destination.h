@@ -3,7 +3,7 @@
 //   <name>.cc    the one declarative description
 //   codec.cc     pure encode and decode
 //   golden.txt   its cases
-// registry.cc lists them.
+// A folder is all there is to add: the build lists them (CMakeLists.txt).
 //
 // Pure: the same arguments give the same bytes; no clock, no randomness, no I/O.
 #pragma once
@@ -19,7 +19,7 @@
 #include "base/http.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "model/person.h"
+#include "destinations/identifiers/fields.h"
 
 namespace tailrace::destinations {
 
@@ -32,6 +32,7 @@ struct Setting {
   bool required = false;
   bool secret = false;  // only by reference (env or file), only in `credentials`
   std::string_view default_value = {};
+  std::string_view example = {};  // of one that must be given: for tests and the scaffold, never secret
   std::string_view about = {};
 };
 
@@ -50,21 +51,6 @@ struct ProcessingTime {
   std::string_view source = {};  // the page that says so
 };
 
-// A value as it is uploaded: normalised as this platform documents it, then hashed where it asks for that.
-struct UploadIdentifier {
-  IdentifierKind kind = IdentifierKind::email;
-  std::string value;
-  bool hashed = true;
-  std::uint16_t normalisation_version = 1;
-
-  bool operator==(const UploadIdentifier&) const = default;
-};
-
-struct Normalised {
-  std::string text;  // what is hashed (shown by `tailrace preview` only when asked)
-  UploadIdentifier upload;
-};
-
 // Settings with defaults filled in, and resolved secrets. Never printed. A credential the workspace names but
 // whose value is not at hand (a check on another machine) is in `secrets` with an empty value.
 struct Config {
@@ -75,22 +61,6 @@ struct Config {
   std::string default_region;
   const std::string& setting(const std::string& name) const;  // "" where absent
   const std::string& secret(const std::string& name) const;
-};
-
-enum class BatchKind : unsigned char { add, remove };
-
-struct Member {
-  std::string person;  // golden id: for webhooks, rejections and explanations; ad platforms never see it
-                       // unless it is an identifier
-  std::vector<UploadIdentifier> identifiers;  // at least one
-  Time changed_at;                            // when the membership changed
-};
-
-struct Batch {
-  BatchKind kind = BatchKind::add;
-  std::string audience_id;
-  std::uint64_t id = 0;  // deterministic: a resend is the same request
-  std::span<const Member> members;
 };
 
 struct Context {
@@ -129,74 +99,39 @@ struct Token {
   Time expires_at;
 };
 
-// What the platform says of an audience. Missing: it does not say.
-struct Measurement {
-  std::optional<std::int64_t> size;
-  std::optional<double> match_rate;  // 0..1, the platform's own estimate
-  std::string detail;                // in its own words: "1000-1100", "31-40 %"
-  bool gone = false;                 // there is no such audience, or none we may see
-  std::string name = {};
-  std::string description = {};
-  std::optional<std::int64_t> retention_days = {};
-  std::string flag = {};  // why it is not used as it should be: code words and numbers, never free text
-};
-
+// What every destination says of itself; it is one of the two below (audience_destination.h,
+// event_destination.h).
+class AudienceDestination;
+class EventDestination;
 class Destination {
  public:
   virtual ~Destination() = default;
 
-  virtual std::string_view type() const = 0;   // "meta_custom_audiences"
+  virtual std::string_view type() const = 0;  // "meta_custom_audiences"
+  // The company's platform, as `normalize --platform` and the sandbox name it: "meta".
+  virtual std::string_view platform() const = 0;
   virtual std::string_view title() const = 0;  // "Meta Custom Audiences"
   virtual std::string_view about() const = 0;  // Markdown, for its reference page
   virtual std::span<const Setting> settings() const = 0;
-  virtual std::span<const IdentifierKind> identifiers() const = 0;  // it can match on
   virtual Limits limits() const = 0;
   // Missing: it documents none.
   virtual std::optional<ProcessingTime> processing() const { return std::nullopt; }
-  // How many records of Limits::batch_records_max a member takes in a request. More than one where a person
-  // has several identifiers of a kind and a record of the platform has room for one.
-  virtual std::size_t records(const Member& member) const;
   // Problems of a configuration beyond what the settings table can say. Empty: fine.
   virtual std::vector<std::string> check(const Config& config) const = 0;
 
-  // One identifier as this platform wants it. Error: invalid_argument, with a reason that can be counted
-  // ("phone without country"), never with the value itself.
-  virtual Result<Normalised> normalise(IdentifierKind kind, std::string_view raw,
-                                       const Config& config) const = 0;
+  // How this platform wants what is known of a person (identifiers/fields.h).
+  virtual std::span<const FieldRule> fields() const = 0;
+
+  // Which of the two it is; nullptr: the other.
+  virtual const AudienceDestination* as_audience() const { return nullptr; }
+  virtual const EventDestination* as_events() const { return nullptr; }
 
   // Where a short-lived token must be fetched first.
   virtual std::optional<HttpRequest> encode_token(const Config& config, Time now) const;
   virtual Result<Token> decode_token(const HttpResponse& response, Time now) const;
-
-  // Looking for an audience of the sync's name before one is created: an answer may have been lost, or
-  // somebody made it by hand. It is adopted. page: "" first, then what the answer before gave. Missing: there
-  // is no list to look in.
-  struct Found {
-    std::string audience_id;  // empty: not on this page
-    std::string next_page;    // empty: that was the last
-  };
-  virtual std::optional<HttpRequest> encode_find(const Context& context, const std::string& page) const;
-  virtual Result<Found> decode_find(const HttpResponse& response, const Config& config) const;
-
-  // Creating the audience when the sync names none. Missing: this destination has no audiences to create.
-  virtual std::optional<HttpRequest> encode_create(const Context& context) const;
-  virtual Result<std::string> decode_create(const HttpResponse& response) const;  // the audience's id
-
-  virtual HttpRequest encode(const Batch& batch, const Context& context) const = 0;
-  virtual Reply decode(const Batch& batch, const HttpResponse& response) const = 0;
-
-  // Gives the audience its name and description again. Missing: they cannot be changed.
-  virtual std::optional<HttpRequest> encode_update(const std::string& audience_id,
-                                                   const Context& context) const;
-  virtual Result<void> decode_update(const HttpResponse& response) const;
-
-  // Size, match rate, and how it is described. Missing: it cannot be asked.
-  virtual std::optional<HttpRequest> encode_measure(const std::string& audience_id,
-                                                    const Context& context) const;
-  virtual Result<Measurement> decode_measure(const HttpResponse& response) const;
 };
 
-// All destinations, in the order of registry.cc.
+// All destinations, in the order of their types.
 std::span<const Destination* const> registry();
 const Destination* find(std::string_view type);
 

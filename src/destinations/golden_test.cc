@@ -19,7 +19,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -32,7 +32,7 @@ struct Given {
 
 std::optional<IdentifierKind> kind_named(std::string_view name) {
   for (const auto kind : {IdentifierKind::external_id, IdentifierKind::anonymous_id, IdentifierKind::email,
-                          IdentifierKind::phone}) {
+                          IdentifierKind::phone, IdentifierKind::idfa, IdentifierKind::aaid}) {
     if (to_string(kind) == name) return kind;
   }
   return std::nullopt;
@@ -97,7 +97,8 @@ std::string print(const Error& error) {
 
 class GoldenCase {
  public:
-  GoldenCase(const Destination& destination, Given& given) : destination_(destination), given_(given) {}
+  GoldenCase(const AudienceDestination& destination, Given& given)
+      : destination_(destination), given_(given) {}
 
   std::string run(const std::string& input) {
     std::istringstream in(input);
@@ -216,14 +217,14 @@ class GoldenCase {
     return result->text + (result->upload.hashed ? "\nhashed " : "\nplain ") + result->upload.value;
   }
 
-  const Destination& destination_;
+  const AudienceDestination& destination_;
   Given& given_;
 };
 
-class Golden : public ::testing::TestWithParam<const Destination*> {};
+class Golden : public ::testing::TestWithParam<const AudienceDestination*> {};
 
 TEST_P(Golden, requests_and_answers_are_as_written) {
-  const Destination& destination = *GetParam();
+  const AudienceDestination& destination = *GetParam();
   Given given;
   fill_defaults(destination, given.config);
   testing::run_golden(
@@ -231,7 +232,7 @@ TEST_P(Golden, requests_and_answers_are_as_written) {
       [&](const std::string& input) { return GoldenCase(destination, given).run(input); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Destinations, Golden, ::testing::ValuesIn(registry().begin(), registry().end()),
+INSTANTIATE_TEST_SUITE_P(Destinations, Golden, ::testing::ValuesIn(audience_destinations()),
                          [](const auto& test) { return std::string(test.param->type()); });
 
 }  // namespace

@@ -12,7 +12,15 @@
 
 namespace tailrace {
 
-enum class IdentifierKind : unsigned char { external_id, anonymous_id, email, phone };
+enum class IdentifierKind : unsigned char {
+  external_id,
+  anonymous_id,
+  email,
+  phone,
+  idfa,  // advertising id of an iOS device
+  aaid,  // advertising id of an Android device
+};
+inline constexpr IdentifierKind kLastIdentifierKind = IdentifierKind::aaid;
 constexpr std::string_view to_string(IdentifierKind kind) {
   switch (kind) {
     case IdentifierKind::external_id:
@@ -23,6 +31,10 @@ constexpr std::string_view to_string(IdentifierKind kind) {
       return "email";
     case IdentifierKind::phone:
       return "phone";
+    case IdentifierKind::idfa:
+      return "idfa";
+    case IdentifierKind::aaid:
+      return "aaid";
   }
   return "?";
 }

@@ -191,7 +191,7 @@ bool is_identity(std::string_view bytes) {
   if (creators > bytes.size()) return false;
   in.bytes(creators * sizeof(Position));
   while (!in.done() && !in.failed()) {
-    if (read_identifier(in).kind > IdentifierKind::phone) return false;
+    if (read_identifier(in).kind > kLastIdentifierKind) return false;
   }
   return !in.failed();
 }

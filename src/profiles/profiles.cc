@@ -134,7 +134,7 @@ std::optional<PersonId> Profiles::find(const RecordView& record, const Value& tr
 
 std::optional<PersonId> Profiles::find_by_any(std::string_view value) const {
   for (const auto kind : {IdentifierKind::external_id, IdentifierKind::email, IdentifierKind::phone,
-                          IdentifierKind::anonymous_id}) {
+                          IdentifierKind::anonymous_id, IdentifierKind::idfa, IdentifierKind::aaid}) {
     if (const auto person = directory_.find(kind, value)) return person;
   }
   return std::nullopt;
@@ -406,7 +406,8 @@ void Profiles::state_traits(Effect& effect, const RecordView& record, const Valu
     insert_record(effect.person, record.message_id, record.time, bytes);
   }
   for (const auto& [name, kind] :
-       {std::pair("email", IdentifierKind::email), std::pair("phone", IdentifierKind::phone)}) {
+       {std::pair("email", IdentifierKind::email), std::pair("phone", IdentifierKind::phone),
+        std::pair("idfa", IdentifierKind::idfa), std::pair("aaid", IdentifierKind::aaid)}) {
     const std::string_view value = trait_text(traits, name);
     if (value.empty()) continue;
     if (!directory_.find(kind, value)) directory_.put(kind, value, effect.person);
@@ -549,10 +550,12 @@ PersonProfile Profiles::profile(PersonId person, IdentifierKind golden, Time now
     if (stated.kind != Stated::Kind::null)
       result.traits.members.emplace_back(trait_names_[trait.value], stated.value());
   }
-  // Of e-mails and phones, those that are the person's now; the ones before them stay known, for look-ups.
+  // Of e-mails, phones and devices, those that are the person's now; the ones before stay known, for
+  // look-ups.
   for (Identifier& identifier : identifiers(person)) {
-    const bool contact = identifier.kind == IdentifierKind::email || identifier.kind == IdentifierKind::phone;
-    if (!contact || trait_text(result.traits, to_string(identifier.kind)) == identifier.value)
+    const bool lasting =
+        identifier.kind == IdentifierKind::external_id || identifier.kind == IdentifierKind::anonymous_id;
+    if (lasting || trait_text(result.traits, to_string(identifier.kind)) == identifier.value)
       result.identifiers.push_back(std::move(identifier));
   }
   for_each_consent(consents_.of(person), [&](PurposeId purpose, const ConsentGroup& group) {

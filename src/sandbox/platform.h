@@ -1,7 +1,14 @@
-// What the sandbox's controls ask of every platform it stands in for.
+// What the sandbox's controls ask of every platform it stands in for. A platform is a folder here, served
+// under
+// /<folder>; <folder>/<folder>.cc defines
+//   std::unique_ptr<Platform> make_<folder>(const Options& options, const Limits& limits);
+// and the build lists them (CMakeLists.txt).
 #pragma once
 
 #include <deque>
+#include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +22,12 @@ namespace tailrace::sandbox {
 
 // Changed through POST /sandbox/limits.
 struct Limits {
+  // Of a platform that names its own (Platform::limits()), by name.
+  std::map<std::string, std::int64_t, std::less<>> named;
+  std::int64_t of(std::string_view name) const {
+    const auto found = named.find(name);
+    return found == named.end() ? 0 : found->second;
+  }
   // Per ad account and rolling hour. 0: the documented allowance of the standard tier, 5000 + 40 per
   // audience.
   std::int64_t meta_calls_per_hour = 0;
@@ -37,6 +50,15 @@ class Platform {
  public:
   virtual ~Platform() = default;
   virtual HttpResponse handle(const Call& call) = 0;
+  // Names that start with the platform's, and what they are at first: {"tiktok_people_min", 1000}.
+  struct Limit {
+    std::string_view name;
+    std::int64_t value;
+  };
+  virtual std::vector<Limit> limits() const { return {}; }
+  // A call under /sandbox/<platform>/..., for what only this platform can be told or asked. Its segments
+  // begin after the platform. Missing: there is no such control.
+  virtual std::optional<HttpResponse> control(const Call&) { return std::nullopt; }
   // `status` counts for Refusal::fail alone.
   virtual HttpResponse refuse(Refusal refusal, int status, const Call& call) = 0;
   // Token endpoints answer to faults only when those name their path.

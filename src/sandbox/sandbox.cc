@@ -12,14 +12,27 @@
 
 #include "model/json.h"
 #include "sandbox/faults.h"
-#include "sandbox/google.h"
-#include "sandbox/meta.h"
 #include "sandbox/platform.h"
-#include "sandbox/webhook.h"
 #include "sandbox/wire.h"
 
 namespace tailrace::sandbox {
+
+#define TAILRACE_PLATFORM(name) \
+  std::unique_ptr<Platform> make_##name(const Options& options, const Limits& limits);
+#include "sandbox_registry.inc"
+#undef TAILRACE_PLATFORM
+
 namespace {
+
+using Platforms = std::map<std::string, std::unique_ptr<Platform>, std::less<>>;
+
+Platforms make_platforms(const Options& options, const Limits& limits) {
+  Platforms all;
+#define TAILRACE_PLATFORM(name) all.emplace(#name, make_##name(options, limits));
+#include "sandbox_registry.inc"
+#undef TAILRACE_PLATFORM
+  return all;
+}
 
 constexpr std::size_t kRequestsKept = 1000;
 constexpr std::int64_t kRequestsShown = 100;
@@ -86,19 +99,18 @@ struct Sandbox::State {
 
   void reset() {
     limits = {};
-    meta = std::make_unique<Meta>(options, limits);
-    google = std::make_unique<Google>(options, limits);
-    webhook = std::make_unique<Webhook>();
+    platforms = make_platforms(options, limits);
+    for (const auto& [name, platform] : platforms) {
+      for (const auto& [limit, value] : platform->limits()) limits.named.emplace(limit, value);
+    }
     faults.clear();
     requests.clear();
     counts.clear();
   }
 
   Platform* platform(std::string_view name) {
-    if (name == "meta") return meta.get();
-    if (name == "google") return google.get();
-    if (name == "webhook") return webhook.get();
-    return nullptr;
+    const auto found = platforms.find(name);
+    return found == platforms.end() ? nullptr : found->second.get();
   }
 
   Answer serve(const std::string& name, const Call& call);
@@ -114,17 +126,13 @@ struct Sandbox::State {
   HttpResponse list_faults() const;
   HttpResponse set_limits(const Value& body);
   HttpResponse show_limits() const;
-  HttpResponse set_webhook_secret(const Value& body);
+  std::string platform_names() const;
   HttpResponse list_requests(const Call& call) const;
-
-  static constexpr std::array<std::string_view, 3> kPlatforms{"google", "meta", "webhook"};
 
   std::mutex mutex;
   const Options options;
   Limits limits;
-  std::unique_ptr<Meta> meta;
-  std::unique_ptr<Google> google;
-  std::unique_ptr<Webhook> webhook;
+  Platforms platforms;
   Faults faults;
   std::deque<LoggedRequest> requests;                         // oldest first
   std::map<std::string, std::map<int, std::int64_t>> counts;  // per platform and status, since the reset
@@ -159,9 +167,9 @@ Answer Sandbox::State::serve(const std::string& name, const Call& call) {
     answer.response = json_response(
         404, object({{"error", Value::of("The sandbox serves nothing here.")},
                      {"help",
-                      Value::of("Meta's Graph API is under /meta, Google's Data Manager under /google (its "
-                                "token endpoint at /google/token and /token), a webhook receiver under "
-                                "/webhook, the controls under /sandbox.")}}));
+                      Value::of("Each platform is under its name: " + platform_names() +
+                                ". Google's token endpoint is at /google/token and /token, the controls are "
+                                "under /sandbox.")}}));
   } else if (const auto fault = faults.meet(name, call.request.url, asked->is_token_call(call))) {
     answer = serve_faulted(*asked, *fault, call);
     fault_name = describe(*fault).find("kind")->string;
@@ -231,6 +239,13 @@ HttpResponse Sandbox::State::control(const Call& call) {
     faults.clear();
     return list_faults();
   }
+  if (!path.empty()) {
+    if (Platform* const asked = platform(path[0])) {
+      Call inner = call;
+      inner.segments.erase(inner.segments.begin());
+      if (auto response = asked->control(inner)) return *std::move(response);
+    }
+  }
   if (path.size() != 1 || method != "POST") return control_error(404, "There is no such control.");
   if (path[0] == "reset") {
     reset();
@@ -242,14 +257,13 @@ HttpResponse Sandbox::State::control(const Call& call) {
   if (path[0] == "audiences") return plant_audience(*body);
   if (path[0] == "faults") return add_fault(*body, call.now);
   if (path[0] == "limits") return set_limits(*body);
-  if (path[0] == "webhook") return set_webhook_secret(*body);
   return control_error(404, "There is no such control.");
 }
 
 HttpResponse Sandbox::State::list_audiences() {
   Value all = Value::with(Value::Kind::list);
-  for (const std::string_view name : kPlatforms) {
-    for (const AudienceSummary& audience : platform(name)->audiences()) {
+  for (const auto& [name, platform] : platforms) {
+    for (const AudienceSummary& audience : platform->audiences()) {
       all.list.push_back(describe_audience(name, audience));
     }
   }
@@ -270,7 +284,7 @@ HttpResponse Sandbox::State::list_members(const Call& call) {
 HttpResponse Sandbox::State::plant_audience(const Value& body) {
   const std::string id = text_of(body, "id");
   Platform* const asked = platform(text_of(body, "platform"));
-  if (asked == nullptr) return control_error(400, "platform must be meta, google or webhook.");
+  if (asked == nullptr) return control_error(400, "platform must be one of: " + platform_names() + ".");
   if (!asked->plant(id, text_of(body, "name", id), text_of(body, "account", "1"))) {
     return control_error(400,
                          "id is taken or has not the platform's form (digits, as the account), as texts.");
@@ -290,9 +304,9 @@ HttpResponse Sandbox::State::drift(const Fault& fault, Time now) {
   Random random(fault.seed);
   std::int64_t removed = 0;
   std::int64_t added = 0;
-  for (const std::string_view name : kPlatforms) {
+  for (const auto& [name, platform] : platforms) {
     if (!fault.platform.empty() && fault.platform != name) continue;
-    Platform& drifting = *platform(name);
+    Platform& drifting = *platform;
     for (const AudienceSummary& audience : drifting.audiences()) {
       if (!fault.audience.empty() && fault.audience != audience.id) continue;
       Members& members = *drifting.members(audience.id);
@@ -332,11 +346,13 @@ HttpResponse Sandbox::State::set_limits(const Value& body) {
       wanted.google_requests_per_day = *number;
     } else if (name == "google_processing_ms") {
       wanted.google_processing = {*number};
+    } else if (const auto known = wanted.named.find(name); known != wanted.named.end()) {
+      known->second = *number;
     } else {
-      return control_error(400,
-                           printable(name) +
-                               " is not a limit, or is 0: there are meta_calls_per_hour, "
-                               "google_requests_per_minute, google_requests_per_day, google_processing_ms.");
+      std::string names =
+          "meta_calls_per_hour, google_requests_per_minute, google_requests_per_day, google_processing_ms";
+      for (const auto& [other, limit] : wanted.named) names += ", " + other;
+      return control_error(400, printable(name) + " is not a limit, or is 0: there are " + names + ".");
     }
   }
   limits = wanted;
@@ -344,19 +360,18 @@ HttpResponse Sandbox::State::set_limits(const Value& body) {
 }
 
 HttpResponse Sandbox::State::show_limits() const {
-  return json_response(200, object({{"meta_calls_per_hour", whole(limits.meta_calls_per_hour)},
-                                    {"google_requests_per_minute", whole(limits.google_requests_per_minute)},
-                                    {"google_requests_per_day", whole(limits.google_requests_per_day)},
-                                    {"google_processing_ms", whole(limits.google_processing.count)}}));
+  Value all = object({{"meta_calls_per_hour", whole(limits.meta_calls_per_hour)},
+                      {"google_requests_per_minute", whole(limits.google_requests_per_minute)},
+                      {"google_requests_per_day", whole(limits.google_requests_per_day)},
+                      {"google_processing_ms", whole(limits.google_processing.count)}});
+  for (const auto& [name, limit] : limits.named) all.members.emplace_back(name, whole(limit));
+  return json_response(200, all);
 }
 
-HttpResponse Sandbox::State::set_webhook_secret(const Value& body) {
-  if (!is_string(body.find("secret")))
-    return control_error(400, "secret must be a text; \"\" ends the check.");
-  if (!webhook->set_secret(text_of(body, "endpoint"), text_of(body, "secret"))) {
-    return control_error(400, "secret must be whsec_ and base64 of 24 to 64 bytes.");
-  }
-  return json_response(200, object({{"endpoint", Value::of(printable(text_of(body, "endpoint")))}}));
+std::string Sandbox::State::platform_names() const {
+  std::string names;
+  for (const auto& [name, platform] : platforms) names += (names.empty() ? "" : ", ") + name;
+  return names;
 }
 
 HttpResponse Sandbox::State::list_requests(const Call& call) const {

@@ -60,7 +60,8 @@ Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& wo
     connection.sync = sync;
     connection.time_zone = workspace.time_zone;
     const auto* destination = workspace.find_destination(sync.destination);
-    connection.destination = destination == nullptr ? nullptr : destinations::find(destination->type);
+    connection.destination =
+        destination == nullptr ? nullptr : destinations::find_audience_destination(destination->type);
     if (connection.destination == nullptr) {
       return invalid(
           fmt::format("sync \"{}\": this version knows no destination \"{}\"", sync.name, sync.destination));

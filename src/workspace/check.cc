@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "destinations/audience_destination.h"
 #include "workspace/audience.h"
 
 namespace tailrace::workspace {
@@ -196,7 +197,13 @@ void ReferenceCheck::destination(const DestinationConfig& config, const Destinat
 }
 
 void ReferenceCheck::identifiers(const Destination& type, const SyncConfig& config, const SyncSite& site) {
-  const std::span<const IdentifierKind> known = type.identifiers();
+  const destinations::AudienceDestination* audiences = type.as_audience();
+  if (audiences == nullptr) {
+    problems_.error(site.destination, fmt::format("{} keeps no audiences: it takes events", type.title()),
+                    "sync the segment to a destination that keeps audiences");
+    return;
+  }
+  const std::span<const IdentifierKind> known = audiences->identifiers();
   for (std::size_t i = 0; i < config.identifiers.size(); ++i) {
     if (std::ranges::find(known, config.identifiers[i]) != known.end()) continue;
     std::vector<std::string> names;
@@ -373,7 +380,8 @@ language::ExprPtr unreadable(NamedList list) {
 void fill_identifiers(Workspace& workspace, Catalogue catalogue) {
   for (SyncConfig& sync : workspace.syncs) {
     const DestinationConfig* config = workspace.find_destination(sync.destination);
-    const Destination* type = config == nullptr ? nullptr : find_type(catalogue, config->type);
+    const Destination* found = config == nullptr ? nullptr : find_type(catalogue, config->type);
+    const auto* type = found == nullptr ? nullptr : found->as_audience();
     if (!sync.identifiers.empty() || type == nullptr) continue;
     sync.identifiers.assign(type->identifiers().begin(), type->identifiers().end());
   }

@@ -24,7 +24,8 @@ constexpr std::array<CronField, 5> kCronFields{{{"minute", 0, 59},
                                                 {"day of the week", 0, 7}}};
 
 constexpr std::array kIdentifierKinds{IdentifierKind::external_id, IdentifierKind::anonymous_id,
-                                      IdentifierKind::email, IdentifierKind::phone};
+                                      IdentifierKind::email,       IdentifierKind::phone,
+                                      IdentifierKind::idfa,        IdentifierKind::aaid};
 
 constexpr std::array<std::pair<std::string_view, language::Type>, 6> kTypes{
     {{"string", language::Type::string},

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "destinations/audience_destination.h"
 #include "model/json.h"
 #include "workspace/audience.h"
 #include "workspace/check.h"
@@ -22,9 +23,11 @@ using language::Problem;
 using testing::HasSubstr;
 
 // A destination with one setting of each sort, so that the tests do not depend on the platforms'.
-class ExampleDestination final : public destinations::Destination {
+class ExampleDestination final : public destinations::AudienceDestination {
  public:
   std::string_view type() const override { return "example_audiences"; }
+  std::string_view platform() const override { return "example"; }
+  std::span<const destinations::FieldRule> fields() const override { return {}; }
   std::string_view title() const override { return "Example Audiences"; }
   std::string_view about() const override { return ""; }
   std::span<const Setting> settings() const override {

@@ -375,9 +375,9 @@ HttpRequest encode_find(const Context& context, const std::string& page) {
   return list_request(context, "GET", path);
 }
 
-Result<Destination::Found> decode_find(const HttpResponse& response, const Config& config) {
+Result<AudienceDestination::Found> decode_find(const HttpResponse& response, const Config& config) {
   const Value answer = TRY(read_object(response, "looking for the list"));
-  Destination::Found found;
+  AudienceDestination::Found found;
   if (const Value* lists = member(&answer, "userLists"); lists != nullptr) {
     for (const Value& list : lists->list) {
       if (text_member(&list, "displayName") != config.audience_name) continue;

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 
 namespace tailrace::destinations::google_codec {
 
@@ -29,7 +29,7 @@ HttpRequest encode(const Batch& batch, const Context& context);
 Reply decode(const Batch& batch, const HttpResponse& response);
 
 HttpRequest encode_find(const Context& context, const std::string& page);
-Result<Destination::Found> decode_find(const HttpResponse& response, const Config& config);
+Result<AudienceDestination::Found> decode_find(const HttpResponse& response, const Config& config);
 HttpRequest encode_create(const Context& context);
 Result<std::string> decode_create(const HttpResponse& response);
 

@@ -67,6 +67,18 @@ constexpr std::array<Setting, 15> kSettings{{
 
 constexpr std::array kIdentifiers{IdentifierKind::email, IdentifierKind::phone};
 
+// https://developers.google.com/data-manager/api/get-started/formatting, and Google's own formatter
+// (googleads/data-manager-python): it leaves "+" tags and removes dots of gmail.com and googlemail.com.
+constexpr std::array kFields{
+    FieldRule{Field::email, "emailAddress", &email<EmailForm{.dots = Dots::remove_of_gmail}>,
+              Hashing::sha256_hex},
+    FieldRule{Field::phone, "phoneNumber", &phone_with_plus, Hashing::sha256_hex},
+    FieldRule{Field::first_name, "givenName", &lower<kWithoutBlanks>, Hashing::sha256_hex},
+    FieldRule{Field::last_name, "familyName", &lower<kWithoutBlanks>, Hashing::sha256_hex},
+    FieldRule{Field::country, "regionCode", &country_upper},
+    FieldRule{Field::postal_code, "postalCode", &opaque},
+};
+
 constexpr std::string_view kAbout =
     R"(Keeps Customer Match lists through the Data Manager API: people are added with `audienceMembers:ingest` and
 removed with `audienceMembers:remove`. A sync without an audience id creates its list first, for contact
@@ -87,13 +99,15 @@ anew; 403 and 404 stop the sync until somebody mends the cause.
 `matchRatePercentage`. Google works through additions within a day.
 )";
 
-class GoogleDataManager final : public Destination {
+class GoogleDataManager final : public AudienceDestination {
  public:
   std::string_view type() const override { return "google_data_manager"; }
+  std::string_view platform() const override { return "google"; }
   std::string_view title() const override { return "Google Data Manager (Customer Match)"; }
   std::string_view about() const override { return kAbout; }
   std::span<const Setting> settings() const override { return kSettings; }
   std::span<const IdentifierKind> identifiers() const override { return kIdentifiers; }
+  std::span<const FieldRule> fields() const override { return kFields; }
   Limits limits() const override { return {.batch_records_max = 10'000, .requests_per_minute = 300}; }
   std::optional<ProcessingTime> processing() const override {
     return ProcessingTime{
@@ -118,17 +132,6 @@ class GoogleDataManager final : public Destination {
     check_url(config, std::string(codec::kTokenUrl), Query::refused, problems);
     check_limits(config, limits(), problems);
     return problems;
-  }
-
-  Result<Normalised> normalise(IdentifierKind kind, std::string_view raw,
-                               const Config& config) const override {
-    const bool taken = kind == IdentifierKind::email || kind == IdentifierKind::phone;
-    if (!taken) return invalid(std::string(kNotAccepted));
-    const std::string_view value = trimmed(raw);
-    if (is_sha256_hex(value)) return already_hashed(kind, value);
-    if (kind == IdentifierKind::email)
-      return hashed_identifier(kind, TRY(normalise_email(value, GmailDots::remove)));
-    return hashed_identifier(kind, TRY(normalise_phone(value, config.default_region)));
   }
 
   std::optional<HttpRequest> encode_token(const Config& config, Time now) const override {

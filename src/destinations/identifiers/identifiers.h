@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 
 namespace tailrace::destinations {
 

@@ -358,9 +358,9 @@ HttpRequest encode_find(const Context& context, const std::string& page) {
   return request(context, "GET", audiences_path(context), query);
 }
 
-Result<Destination::Found> decode_find(const HttpResponse& response, const Config& config) {
+Result<AudienceDestination::Found> decode_find(const HttpResponse& response, const Config& config) {
   const Value answer = TRY(read_object(response, "looking for the audience"));
-  Destination::Found found;
+  AudienceDestination::Found found;
   if (const Value* audiences = member(&answer, "data"); audiences != nullptr) {
     for (const Value& audience : audiences->list) {
       if (text_member(&audience, "name") != config.audience_name) continue;

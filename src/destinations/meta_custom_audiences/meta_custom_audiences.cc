@@ -37,6 +37,28 @@ constexpr std::array<Setting, 7> kSettings{{
 
 constexpr std::array kIdentifiers{IdentifierKind::external_id, IdentifierKind::email, IdentifierKind::phone};
 
+// https://developers.facebook.com/documentation/ads-commerce/marketing-api/audiences/guides/custom-audiences
+constexpr std::array kFields{
+    FieldRule{Field::external_id, "EXTERN_ID", &opaque},
+    FieldRule{Field::email, "EMAIL", &email<EmailForm{}>, Hashing::sha256_hex},
+    FieldRule{Field::phone, "PHONE", &phone_digits, Hashing::sha256_hex},
+    FieldRule{Field::gender, "GEN", &gender, Hashing::sha256_hex},
+    FieldRule{Field::birth_year, "DOBY", &birth_year, Hashing::sha256_hex},
+    FieldRule{Field::birth_month, "DOBM", &birth_month, Hashing::sha256_hex},
+    FieldRule{Field::birth_day, "DOBD", &birth_day, Hashing::sha256_hex},
+    FieldRule{Field::last_name, "LN", &lower<TextForm{.blanks = false, .punctuation = false}>,
+              Hashing::sha256_hex},
+    FieldRule{Field::first_name, "FN", &lower<TextForm{.blanks = false, .punctuation = false}>,
+              Hashing::sha256_hex},
+    FieldRule{Field::first_initial, "FI", &first_initial, Hashing::sha256_hex},
+    FieldRule{Field::city, "CT", &lower<kLetters>, Hashing::sha256_hex},
+    FieldRule{Field::state, "ST", &state_code_or_letters, Hashing::sha256_hex},
+    FieldRule{Field::postal_code, "ZIP", &postal_code, Hashing::sha256_hex},
+    FieldRule{Field::country, "COUNTRY", &country_lower, Hashing::sha256_hex},
+    FieldRule{Field::idfa, "MADID", &mobile_id_lower},
+    FieldRule{Field::aaid, "MADID", &mobile_id_lower},
+};
+
 constexpr std::string_view kAbout =
     R"(Keeps customer-file custom audiences: people are added with `POST /{audience}/users` and removed with
 `DELETE /{audience}/users`. A sync without an audience id creates its audience first.
@@ -60,13 +82,16 @@ returns. It counts uploads, not people (someone uploaded twice counts twice), an
 follows Graph's general rule for edges and is not confirmed by Meta's page on audiences.
 )";
 
-class MetaCustomAudiences final : public Destination {
+class MetaCustomAudiences final : public AudienceDestination {
  public:
   std::string_view type() const override { return "meta_custom_audiences"; }
+  std::string_view platform() const override { return "meta"; }
   std::string_view title() const override { return "Meta Custom Audiences"; }
   std::string_view about() const override { return kAbout; }
   std::span<const Setting> settings() const override { return kSettings; }
   std::span<const IdentifierKind> identifiers() const override { return kIdentifiers; }
+  std::span<const FieldRule> fields() const override { return kFields; }
+  std::int64_t people_min() const override { return 100; }
   Limits limits() const override { return {.batch_records_max = 10'000}; }
   std::optional<ProcessingTime> processing() const override {
     return ProcessingTime{
@@ -88,19 +113,6 @@ class MetaCustomAudiences final : public Destination {
     check_limits(config, limits(), problems);
     check_token(config, std::string(codec::kAccessToken), problems);
     return problems;
-  }
-
-  Result<Normalised> normalise(IdentifierKind kind, std::string_view raw,
-                               const Config& config) const override {
-    if (kind == IdentifierKind::external_id) return plain_identifier(kind, TRY(normalise_opaque(raw)));
-    const std::string_view value = trimmed(raw);
-    const bool hashable = kind == IdentifierKind::email || kind == IdentifierKind::phone;
-    if (!hashable) return invalid(std::string(kNotAccepted));
-    if (is_sha256_hex(value)) return already_hashed(kind, value);
-    if (kind == IdentifierKind::email)
-      return hashed_identifier(kind, TRY(normalise_email(value, GmailDots::keep)));
-    const std::string e164 = TRY(normalise_phone(value, config.default_region));
-    return hashed_identifier(kind, e164.substr(1));
   }
 
   std::optional<HttpRequest> encode_find(const Context& context, const std::string& page) const override {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "destinations/destination.h"
+#include "destinations/audience_destination.h"
 
 namespace tailrace::destinations::webhook_codec {
 

@@ -33,6 +33,13 @@ constexpr std::array<Setting, 4> kSettings{{
 constexpr std::array kIdentifiers{IdentifierKind::external_id, IdentifierKind::anonymous_id,
                                   IdentifierKind::email, IdentifierKind::phone};
 
+constexpr std::array kFields{
+    FieldRule{Field::external_id, "external_id", &opaque},
+    FieldRule{Field::anonymous_id, "anonymous_id", &opaque},
+    FieldRule{Field::email, "email", &opaque},
+    FieldRule{Field::phone, "phone", &opaque},
+};
+
 constexpr std::string_view kAbout =
     R"(Posts every change of membership to a URL of yours, signed as [Standard Webhooks](https://www.standardwebhooks.com)
 describes (HMAC-SHA256, `v1`), so that its libraries verify them.
@@ -57,13 +64,15 @@ hashed**; each kind is a list. `timestamp` is the latest `changed_at`.
 answer stop the sync until somebody mends the cause; redirects are not followed. After 413 the batch is halved.
 )";
 
-class Webhook final : public Destination {
+class Webhook final : public AudienceDestination {
  public:
   std::string_view type() const override { return "webhook"; }
+  std::string_view platform() const override { return "webhook"; }
   std::string_view title() const override { return "Webhook"; }
   std::string_view about() const override { return kAbout; }
   std::span<const Setting> settings() const override { return kSettings; }
   std::span<const IdentifierKind> identifiers() const override { return kIdentifiers; }
+  std::span<const FieldRule> fields() const override { return kFields; }
   Limits limits() const override { return {.batch_records_max = 100}; }
 
   std::vector<std::string> check(const Config& config) const override {
@@ -75,10 +84,6 @@ class Webhook final : public Destination {
       if (const auto keys = codec::keys(secret); !keys) problems.push_back(keys.error().message);
     }
     return problems;
-  }
-
-  Result<Normalised> normalise(IdentifierKind kind, std::string_view raw, const Config&) const override {
-    return plain_identifier(kind, TRY(normalise_opaque(raw)));
   }
 
   HttpRequest encode(const Batch& batch, const Context& context) const override {

@@ -9,6 +9,7 @@
 
 #include "sandbox/members.h"
 #include "sandbox/platform.h"
+#include "sandbox/sandbox.h"
 #include "sandbox/wire.h"
 
 namespace tailrace::sandbox {
@@ -20,6 +21,7 @@ namespace tailrace::sandbox {
 class Webhook : public Platform {
  public:
   HttpResponse handle(const Call& call) override;
+  std::optional<HttpResponse> control(const Call& call) override;  // POST {"endpoint", "secret"}
   HttpResponse refuse(Refusal refusal, int status, const Call& call) override;
   std::vector<AudienceSummary> audiences() const override;
   Members* members(std::string_view audience) override;

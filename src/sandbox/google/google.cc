@@ -1,4 +1,4 @@
-#include "sandbox/google.h"
+#include "sandbox/google/google.h"
 
 #include <algorithm>
 #include <optional>
@@ -766,6 +766,10 @@ bool Google::plant(const std::string& id, const std::string& name, const std::st
                         .ingested_info = object({{"uploadKeyTypes", list_of({Value::of("CONTACT_ID")})}}),
                         .members = Members(known_)})
       .second;
+}
+
+std::unique_ptr<Platform> make_google(const Options& options, const Limits& limits) {
+  return std::make_unique<Google>(options, limits);
 }
 
 }  // namespace tailrace::sandbox

@@ -1,4 +1,4 @@
-#include "sandbox/webhook.h"
+#include "sandbox/webhook/webhook.h"
 
 #include <algorithm>
 #include <array>
@@ -71,6 +71,20 @@ std::string endpoint_of(const Call& call) {
 }
 
 }  // namespace
+
+std::optional<HttpResponse> Webhook::control(const Call& call) {
+  if (!call.segments.empty() || call.request.method != "POST") return std::nullopt;
+  const auto error = [](const char* text) {
+    return json_response(400, object({{"error", Value::of(text)}}));
+  };
+  const auto body = parse_json(call.request.body);
+  const Value* endpoint = body ? body->find("endpoint") : nullptr;
+  const Value* secret = body ? body->find("secret") : nullptr;
+  if (!is_string(secret)) return error("secret must be a text; \"\" ends the check.");
+  const std::string name = is_string(endpoint) ? endpoint->string : "";
+  if (!set_secret(name, secret->string)) return error("secret must be whsec_ and base64 of 24 to 64 bytes.");
+  return json_response(200, object({{"endpoint", Value::of(printable(name))}}));
+}
 
 bool Webhook::set_secret(const std::string& endpoint, const std::string& secret) {
   if (secret.empty()) {
@@ -180,5 +194,7 @@ Members* Webhook::members(std::string_view audience) {
 bool Webhook::plant(const std::string& id, const std::string&, const std::string&) {
   return !id.empty() && audiences_.try_emplace(id, KnownPeople(2, 0)).second;
 }
+
+std::unique_ptr<Platform> make_webhook(const Options&, const Limits&) { return std::make_unique<Webhook>(); }
 
 }  // namespace tailrace::sandbox

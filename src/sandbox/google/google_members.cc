@@ -1,4 +1,4 @@
-#include "sandbox/google_members.h"
+#include "sandbox/google/google_members.h"
 
 #include <algorithm>
 #include <array>

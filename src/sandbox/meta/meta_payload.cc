@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "sandbox/meta.h"
+#include "sandbox/meta/meta.h"
 
 namespace tailrace::sandbox {
 namespace {

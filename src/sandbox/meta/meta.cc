@@ -1,4 +1,4 @@
-#include "sandbox/meta.h"
+#include "sandbox/meta/meta.h"
 
 #include <algorithm>
 #include <array>
@@ -680,6 +680,10 @@ bool Meta::plant(const std::string& id, const std::string& name, const std::stri
                                  .members = Members(known_),
                                  .sessions = {}})
       .second;
+}
+
+std::unique_ptr<Platform> make_meta(const Options& options, const Limits& limits) {
+  return std::make_unique<Meta>(options, limits);
 }
 
 }  // namespace tailrace::sandbox

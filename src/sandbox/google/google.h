@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "sandbox/google_members.h"
+#include "sandbox/google/google_members.h"
 #include "sandbox/members.h"
 #include "sandbox/platform.h"
 #include "sandbox/sandbox.h"
