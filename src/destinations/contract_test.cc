@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "destinations/audience_destination.h"
+#include "destinations/conversion.h"
+#include "destinations/event_destination.h"
 #include "model/json.h"
 #include "support/golden.h"
 
@@ -392,8 +394,174 @@ TEST_P(Reference, page_is_what_the_description_says) {
                        reference_markdown(*GetParam()));
 }
 
+// What holds for every destination that takes events.
+class EventContract : public ::testing::TestWithParam<const EventDestination*> {
+ protected:
+  EventContract() : destination_(*GetParam()) {
+    for (const Setting& setting : destination_.settings()) {
+      auto& values = setting.secret ? config_.secrets : config_.settings;
+      const std::string name(setting.name);
+      const auto value = example_values().find(name);
+      if (!setting.example.empty()) {
+        values[name] = setting.example;
+      } else if (value != example_values().end() && (setting.required || setting.secret)) {
+        values[name] = value->second;
+      } else {
+        EXPECT_FALSE(setting.required) << setting.name << " has no example";
+      }
+    }
+    fill_defaults(destination_, config_);
+  }
+
+  // Somebody of whom everything is known.
+  static Conversion conversion(std::string_view name, std::size_t number = 1) {
+    Conversion all;
+    all.person = "crm-1";
+    all.event = "Order Completed";
+    all.name = std::string(name);
+    all.id = fmt::format("m-{}", number);
+    all.at = kNow - kMinute;
+    all.url = "https://shop.example/done";
+    all.value = Number::decimal(3050, 2);
+    all.currency = "EUR";
+    all.order_id = fmt::format("order-{}", number);
+    all.items = {{.id = "sku1", .name = "Mug", .category = "Kitchen", .brand = "", .price = all.value}};
+    all.user = {{Field::email, std::string(kRawEmail)},
+                {Field::phone, std::string(kRawPhone)},
+                {Field::external_id, "crm-1"},
+                {Field::anonymous_id, "b171a9b0-6ce0-11ec-afcd-1b209be8601b"},
+                {Field::first_name, "Adalbertine"},
+                {Field::last_name, "Lovelacelike"},
+                {Field::date_of_birth, "1990-07-05"},
+                {Field::gender, "female"},
+                {Field::city, "Northwichham"},
+                {Field::state, "CA"},
+                {Field::postal_code, "94025"},
+                {Field::country, "US"},
+                {Field::idfa, "aece52e7-03ee-455a-b3c4-e57283966239"},
+                {Field::ip_address, "203.0.113.7"},
+                {Field::user_agent, "Mozilla/5.0"},
+                {Field::fbc, "fb.1.1772359140000.AbC"},
+                {Field::gclid, "TeSter-123"},
+                {Field::ttclid, "E.C.P.1"},
+                {Field::sc_click_id, "sc-1"},
+                {Field::epik, "dj0yJnU9"},
+                {Field::li_fat_id, "df5gf5-gh6t7-ph4j7h-fgf6n1"},
+                {Field::msclkid, "dd4afccc-b1c9-4a4c-ad95-44dd7e5006ab"},
+                {Field::rdt_cid, "1234567890abcdef"},
+                {Field::twclid, "23opevjt88psuo13lu8d020qkn"}};
+    return all;
+  }
+
+  std::string event(std::size_t number = 1) const {
+    const auto encoded =
+        to_event(destination_, conversion(destination_.events()[0].name, number), {config_, kNow});
+    EXPECT_TRUE(encoded.has_value()) << (encoded ? ""
+                                                 : encoded.error().field + ": " + encoded.error().reason);
+    return encoded.value_or("{}");
+  }
+
+  Reply decode(std::size_t events, int status, const std::string& body) const {
+    const Reply reply = destination_.decode(events, {status, {}, body});
+    if (reply.verdict == Reply::Verdict::done) {
+      EXPECT_EQ(reply.outcomes.size(), events) << status << body;
+    }
+    if (reply.verdict == Reply::Verdict::split) {
+      EXPECT_GT(events, 1u) << "one event cannot be halved";
+      EXPECT_TRUE(reply.outcomes.empty() || reply.outcomes.size() == events);
+    }
+    for (const Outcome& outcome : reply.outcomes)
+      EXPECT_EQ(outcome.reason.empty(), outcome.kind == Outcome::Kind::accepted) << status << body;
+    return reply;
+  }
+
+  Context context() const { return {config_, kToken, kNow}; }
+  const EventDestination& destination_;
+  Config config_;
+};
+
+TEST_P(EventContract, its_settings_and_examples_are_free_of_problems) {
+  EXPECT_EQ(destination_.check(config_), std::vector<std::string>());
+}
+
+TEST_P(EventContract, names_an_event_of_its_own_for_each_of_ours_once) {
+  std::set<std::string_view> ours;
+  for (const EventName& each : destination_.events()) {
+    EXPECT_TRUE(ours.insert(each.event).second) << each.event;
+    EXPECT_NE(each.name, "");
+  }
+  EXPECT_TRUE(ours.contains("Order Completed"));
+}
+
+TEST_P(EventContract, an_event_is_json_and_the_same_bytes_twice) {
+  EXPECT_TRUE(parse_json(event()).has_value()) << event();
+  EXPECT_EQ(event(), event());
+  EXPECT_NE(event(1), event(2));
+}
+
+TEST_P(EventContract, what_it_hashes_stands_nowhere_in_the_clear) {
+  const std::string text = event();
+  for (const auto& [field, raw] : conversion("").user) {
+    const FieldRule* rule = find_rule(destination_.fields(), field);
+    if (rule == nullptr || rule->hashing == Hashing::none || raw.size() < 8) continue;
+    EXPECT_THAT(text, Not(HasSubstr(raw))) << to_string(field);
+  }
+  EXPECT_THAT(text, Not(HasSubstr(std::string(kRawEmail))));
+  EXPECT_THAT(text, Not(HasSubstr(std::string(kRawPhone).substr(1))));
+}
+
+TEST_P(EventContract, a_full_batch_is_json_and_keeps_its_limits) {
+  const Limits limits = destination_.limits();
+  ASSERT_GT(limits.batch_records_max, 0u);
+  std::vector<std::string> events;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < limits.batch_records_max; ++i) {
+    std::string one = event(i);
+    bytes += one.size() + 1;
+    if (limits.batch_bytes_max > 0 && bytes > limits.batch_bytes_max) break;
+    events.push_back(std::move(one));
+  }
+  const HttpRequest request = destination_.encode(events, context());
+  EXPECT_TRUE(parse_json(request.body).has_value());
+  const HttpRequest again = destination_.encode(events, context());
+  EXPECT_EQ(request.body, again.body);
+  EXPECT_EQ(request.url, again.url);
+}
+
+TEST_P(EventContract, refuses_what_must_never_be_sent) {
+  const auto refused = [&](const char* what, auto change) {
+    Conversion wrong = conversion(destination_.events()[0].name);
+    change(wrong);
+    const auto encoded = to_event(destination_, wrong, {config_, kNow});
+    ASSERT_FALSE(encoded.has_value()) << what;
+    EXPECT_NE(encoded.error().reason, "") << what;
+  };
+  refused("negative value", [](Conversion& c) { c.value = Number::integer(-1); });
+  refused("no such currency", [](Conversion& c) { c.currency = "XQQ"; });
+  refused("in the future", [](Conversion& c) { c.at = kNow + kHour; });
+  refused("nobody", [](Conversion& c) { c.user.clear(); });
+  refused("no consent", [](Conversion& c) { c.ads_consent = false; });
+  refused("not mapped", [](Conversion& c) { c.name.clear(); });
+  if (destination_.rules().age_max.count > 0)
+    refused("too old", [&](Conversion& c) { c.at = kNow - destination_.rules().age_max - kSecond; });
+}
+
+TEST_P(EventContract, every_answer_has_a_meaning) {
+  for (const std::size_t events : {std::size_t{1}, std::size_t{3}}) {
+    for (const std::string body : {"", "{}", "[]", "<html>busy</html>", R"({"error":"x"})", R"({"data":)"}) {
+      for (const int status : {200, 201, 204, 302, 400, 401, 403, 404, 410, 413, 422, 429, 500, 502, 503})
+        decode(events, status, body);
+      EXPECT_EQ(decode(events, 429, body).verdict, Reply::Verdict::retry) << body;
+      EXPECT_EQ(decode(events, 503, body).verdict, Reply::Verdict::retry) << body;
+      EXPECT_NE(decode(events, 401, body).verdict, Reply::Verdict::done) << body;
+      EXPECT_NE(decode(events, 403, body).verdict, Reply::Verdict::done) << body;
+    }
+  }
+}
+
 const auto kTypeOf = [](const auto& test) { return std::string(test.param->type()); };
 INSTANTIATE_TEST_SUITE_P(Destinations, Contract, ::testing::ValuesIn(audience_destinations()), kTypeOf);
+INSTANTIATE_TEST_SUITE_P(Destinations, EventContract, ::testing::ValuesIn(event_destinations()), kTypeOf);
 INSTANTIATE_TEST_SUITE_P(Destinations, Reference, ::testing::ValuesIn(registry().begin(), registry().end()),
                          kTypeOf);
 

@@ -11,6 +11,10 @@
 //   answer to add of 3                     then an HTTP answer; prints what it means for three people
 //                                          who have one e-mail each (`answer to add of 3x2`: two each)
 //   answer to create | measure | token
+//   track                                  messages of the HTTP API, one JSON a line ("map Lead=SignUp" and
+//                                          "field value=properties.x" before them change the mapping); prints
+//                                          why one is not sent, and the request for the rest
+//   answer to track of 3                   likewise
 //   normalise email  Ada@Example.com       prints what is hashed and what is uploaded, or the reason
 #include "support/golden.h"
 
@@ -20,6 +24,8 @@
 #include <gtest/gtest.h>
 
 #include "destinations/audience_destination.h"
+#include "destinations/conversion.h"
+#include "model/json.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -220,6 +226,135 @@ class GoldenCase {
   const AudienceDestination& destination_;
   Given& given_;
 };
+
+// A message of the HTTP API, as the log has it.
+EventMessage read_message(const Value& value) {
+  const auto text = [&](std::string_view name) {
+    const Value* found = value.find(name);
+    return found != nullptr && found->kind == Value::Kind::string ? found->string : std::string();
+  };
+  const auto object = [&](std::string_view name) {
+    const Value* found = value.find(name);
+    return found != nullptr ? *found : Value::with(Value::Kind::object);
+  };
+  return {.event = text("event"),
+          .message_id = text("messageId"),
+          .user_id = text("userId"),
+          .anonymous_id = text("anonymousId"),
+          .at = parse_time(text("timestamp")).value(),
+          .properties = object("properties"),
+          .context = object("context")};
+}
+
+class EventCase {
+ public:
+  EventCase(const EventDestination& destination, Given& given) : destination_(destination), given_(given) {}
+
+  std::string run(const std::string& input) {
+    std::istringstream in(input);
+    std::string command;
+    in >> command;
+    if (command == "given") return set(in);
+    if (command == "track") return track(in);
+    if (command == "token") return print(destination_.encode_token(given_.config, given_.now).value());
+    if (command == "answer") return answer(in);
+    if (command == "normalise") return normalise(in);
+    return "unknown command " + command;
+  }
+
+ private:
+  std::string set(std::istream& in) {
+    std::string what;
+    while (in >> what) {
+      std::string name;
+      if (what == "setting" || what == "secret") in >> name;
+      const std::string rest = rest_of(in);
+      if (what == "setting") given_.config.settings[name] = rest;
+      if (what == "secret") given_.config.secrets[name] = rest;
+      if (what == "now") given_.now = parse_time(rest).value();
+      if (what == "region") given_.config.default_region = rest;
+      if (what == "token") given_.token = rest;
+    }
+    EXPECT_EQ(destination_.check(given_.config), std::vector<std::string>());
+    return "";
+  }
+
+  std::string track(std::istream& in) {
+    std::map<std::string, std::string> events;
+    std::map<std::string, std::string> fields;
+    std::vector<std::string> encoded;
+    std::string out;
+    std::string line;
+    std::getline(in, line);
+    while (std::getline(in, line)) {
+      const std::size_t equals = line.find('=');
+      if (line.starts_with("map ")) {
+        events[line.substr(4, equals - 4)] = line.substr(equals + 1);
+      } else if (line.starts_with("field ")) {
+        fields[line.substr(6, equals - 6)] = line.substr(equals + 1);
+      } else {
+        const auto value = parse_json(line);
+        if (!value) return "not JSON: " + line;
+        const Mapping mapping = Mapping::create(destination_, events, fields, "").value();
+        PersonProfile person;
+        person.traits = Value::with(Value::Kind::object);
+        if (const Value* traits = value->find("traits")) person.traits = *traits;
+        auto event =
+            to_event(destination_, mapping.apply(read_message(*value), person), {given_.config, given_.now});
+        if (event) {
+          encoded.push_back(std::move(*event));
+        } else {
+          out += fmt::format("not sent: {}: {}\n", event.error().field, event.error().reason);
+        }
+      }
+    }
+    if (encoded.empty()) return out;
+    return out + print(destination_.encode(encoded, {given_.config, given_.token, given_.now}));
+  }
+
+  std::string answer(std::istream& in) const {
+    std::string to, what, of;
+    in >> to >> what;
+    std::size_t count = 0;
+    if (what == "track") in >> of >> count;
+    std::string line;
+    std::getline(in, line);
+    const HttpResponse response = parse_answer(in);
+    if (what == "token") {
+      const auto token = destination_.decode_token(response, given_.now);
+      return token ? token->value + " until " + format_time(token->expires_at) : print(token.error());
+    }
+    return print(destination_.decode(count, response));
+  }
+
+  std::string normalise(std::istream& in) const {
+    std::string name;
+    in >> name;
+    const auto field = field_named(name);
+    const FieldRule* rule = field ? find_rule(destination_.fields(), *field) : nullptr;
+    if (rule == nullptr) return "not taken";
+    const auto prepared = prepare(*rule, rest_of(in), {.region = given_.config.default_region});
+    if (!prepared) return print(prepared.error());
+    return prepared->normalised + (prepared->hashed ? "\nhashed " : "\nplain ") + prepared->value;
+  }
+
+  const EventDestination& destination_;
+  Given& given_;
+};
+
+class EventGolden : public ::testing::TestWithParam<const EventDestination*> {};
+
+TEST_P(EventGolden, requests_and_answers_are_as_written) {
+  const EventDestination& destination = *GetParam();
+  Given given;
+  fill_defaults(destination, given.config);
+  testing::run_golden(
+      fmt::format("{}/src/destinations/{}/golden.txt", TAILRACE_SOURCE_DIR, destination.type()),
+      [&](const std::string& input) { return EventCase(destination, given).run(input); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Destinations, EventGolden, ::testing::ValuesIn(event_destinations()),
+                         [](const auto& test) { return std::string(test.param->type()); });
 
 class Golden : public ::testing::TestWithParam<const AudienceDestination*> {};
 

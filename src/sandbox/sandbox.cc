@@ -284,7 +284,8 @@ HttpResponse Sandbox::State::list_members(const Call& call) {
 HttpResponse Sandbox::State::plant_audience(const Value& body) {
   const std::string id = text_of(body, "id");
   Platform* const asked = platform(text_of(body, "platform"));
-  if (asked == nullptr) return control_error(400, "platform must be one of: " + platform_names() + ".");
+  if (asked == nullptr)
+    return control_error(400, "platform must be one of (without the slash): " + platform_names() + ".");
   if (!asked->plant(id, text_of(body, "name", id), text_of(body, "account", "1"))) {
     return control_error(400,
                          "id is taken or has not the platform's form (digits, as the account), as texts.");
@@ -370,7 +371,7 @@ HttpResponse Sandbox::State::show_limits() const {
 
 std::string Sandbox::State::platform_names() const {
   std::string names;
-  for (const auto& [name, platform] : platforms) names += (names.empty() ? "" : ", ") + name;
+  for (const auto& [name, platform] : platforms) names += (names.empty() ? "/" : ", /") + name;
   return names;
 }
 

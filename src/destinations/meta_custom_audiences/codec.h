@@ -12,14 +12,16 @@
 #include <string>
 
 #include "destinations/audience_destination.h"
+#include "destinations/meta_graph/graph.h"
 
 namespace tailrace::destinations::meta_codec {
 
-inline constexpr std::string_view kBaseUrl = "base_url";
+using meta_graph::kAccessToken;
+using meta_graph::kAppSecret;
+using meta_graph::kBaseUrl;
+
 inline constexpr std::string_view kAdAccountId = "ad_account_id";
 inline constexpr std::string_view kCustomerFileSource = "customer_file_source";
-inline constexpr std::string_view kAccessToken = "access_token";
-inline constexpr std::string_view kAppSecret = "app_secret";
 
 std::size_t rows(const Member& member);
 

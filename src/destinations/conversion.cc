@@ -1,0 +1,348 @@
+#include "destinations/conversion.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "destinations/text.h"
+
+namespace tailrace::destinations {
+namespace {
+
+constexpr std::array<std::string_view, 14> kFieldNames{
+    "value",  "currency",     "order_id",         "id",     "url",  "referrer",         "items",
+    "search", "content_name", "content_category", "source", "kind", "limited_data_use", "at"};
+
+// Where a field of a conversion is unless the sync says otherwise; the first that is there counts.
+struct Place {
+  std::string_view field, path;
+};
+constexpr std::array kPlaces{
+    Place{"value",
+          "properties.value ?? properties.revenue ?? properties.total ?? properties.price * "
+          "(properties.quantity ?? 1)"},
+    Place{"currency", "properties.currency"},
+    Place{"order_id", "properties.order_id ?? properties.orderId ?? properties.checkout_id"},
+    Place{"id", "properties.event_id ?? message_id"},
+    Place{"url", "context.page.url ?? properties.url"},
+    Place{"referrer", "context.page.referrer ?? properties.referrer"},
+    Place{"items", "properties.products"},
+    Place{"search", "properties.query"},
+    Place{"content_name", "properties.name ?? properties.list_name"},
+    Place{"content_category", "properties.category"},
+    Place{"source", "properties.action_source"},
+    Place{"limited_data_use", "properties.limited_data_use"},
+};
+
+// What is known of a person beside identifiers.
+struct UserPlace {
+  Field field;
+  std::string_view path;
+};
+constexpr std::array kUserPlaces{
+    UserPlace{Field::first_name, "traits.first_name ?? traits.firstName ?? context.traits.firstName"},
+    UserPlace{Field::last_name, "traits.last_name ?? traits.lastName ?? context.traits.lastName"},
+    UserPlace{Field::gender, "traits.gender"},
+    UserPlace{Field::date_of_birth, "traits.date_of_birth ?? traits.birthday"},
+    UserPlace{Field::street, "traits.address.street ?? traits.street"},
+    UserPlace{Field::city, "traits.address.city ?? traits.city"},
+    UserPlace{Field::state, "traits.address.state ?? traits.state"},
+    UserPlace{Field::postal_code,
+              "traits.address.postal_code ?? traits.address.postalCode ?? traits.postal_code ?? traits.zip"},
+    UserPlace{Field::country, "traits.address.country ?? traits.country"},
+    UserPlace{Field::ip_address, "context.ip"},
+    UserPlace{Field::user_agent, "context.userAgent ?? context.user_agent"},
+    UserPlace{Field::locale, "context.locale"},
+    UserPlace{Field::fbc, "properties.fbc ?? context.fbc ?? traits.fbc"},
+    UserPlace{Field::fbp, "properties.fbp ?? context.fbp ?? traits.fbp"},
+    UserPlace{Field::gclid, "properties.gclid ?? context.gclid ?? traits.gclid"},
+    UserPlace{Field::gbraid, "properties.gbraid ?? context.gbraid ?? traits.gbraid"},
+    UserPlace{Field::wbraid, "properties.wbraid ?? context.wbraid ?? traits.wbraid"},
+    UserPlace{Field::ttclid, "properties.ttclid ?? context.ttclid ?? traits.ttclid"},
+    UserPlace{Field::ttp, "properties.ttp ?? context.ttp ?? traits.ttp"},
+    UserPlace{Field::sc_click_id, "properties.sc_click_id ?? context.sc_click_id ?? traits.sc_click_id"},
+    UserPlace{Field::sc_cookie1, "properties.sc_cookie1 ?? context.sc_cookie1 ?? traits.sc_cookie1"},
+    UserPlace{Field::epik, "properties.epik ?? context.epik ?? traits.epik"},
+    UserPlace{Field::li_fat_id, "properties.li_fat_id ?? context.li_fat_id ?? traits.li_fat_id"},
+    UserPlace{Field::msclkid, "properties.msclkid ?? context.msclkid ?? traits.msclkid"},
+    UserPlace{Field::rdt_cid, "properties.rdt_cid ?? context.rdt_cid ?? traits.rdt_cid"},
+    UserPlace{Field::rdt_uuid, "properties.rdt_uuid ?? context.rdt_uuid ?? traits.rdt_uuid"},
+    UserPlace{Field::twclid, "properties.twclid ?? context.twclid ?? traits.twclid"},
+};
+
+constexpr std::array<std::pair<std::string_view, Field>, 10> kClicks{{{"gclid", Field::gclid},
+                                                                      {"gbraid", Field::gbraid},
+                                                                      {"wbraid", Field::wbraid},
+                                                                      {"ttclid", Field::ttclid},
+                                                                      {"ScCid", Field::sc_click_id},
+                                                                      {"epik", Field::epik},
+                                                                      {"li_fat_id", Field::li_fat_id},
+                                                                      {"msclkid", Field::msclkid},
+                                                                      {"rdt_cid", Field::rdt_cid},
+                                                                      {"twclid", Field::twclid}}};
+
+const FieldPath& parsed(std::string_view text) {
+  static const auto kParsed = [] {
+    std::map<std::string_view, FieldPath> all;
+    for (const Place& place : kPlaces) all.emplace(place.path, FieldPath::parse(place.path).value());
+    for (const UserPlace& place : kUserPlaces) all.emplace(place.path, FieldPath::parse(place.path).value());
+    return all;
+  }();
+  return kParsed.at(text);
+}
+
+std::string text_of(const Value& value) {
+  if (value.kind == Value::Kind::string) return value.string;
+  if (value.kind == Value::Kind::number) return value.number.to_string();
+  return "";
+}
+
+std::optional<Number> number_of(const Value& value) {
+  if (value.kind == Value::Kind::number) return value.number;
+  if (value.kind != Value::Kind::string) return std::nullopt;
+  const auto number = Number::parse(value.string);
+  return number ? std::optional(*number) : std::nullopt;
+}
+
+std::string text_at(const Value& object, std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names) {
+    if (const Value* found = object.find(name)) {
+      if (std::string text = text_of(*found); !text.empty()) return text;
+    }
+  }
+  return "";
+}
+
+std::optional<ConversionItem> item_of(const Value& product) {
+  if (product.kind != Value::Kind::object) return std::nullopt;
+  ConversionItem item;
+  item.id = text_at(product, {"product_id", "productId", "sku", "id", "variant_id"});
+  item.name = text_at(product, {"name", "title"});
+  item.category = text_at(product, {"category"});
+  item.brand = text_at(product, {"brand"});
+  if (const Value* price = product.find("price")) item.price = number_of(*price);
+  if (const Value* quantity = product.find("quantity"))
+    item.quantity = number_of(*quantity).value_or(item.quantity);
+  if (item.id.empty() && item.name.empty()) return std::nullopt;
+  return item;
+}
+
+std::vector<ConversionItem> items_of(const Value& products, const Value& properties) {
+  std::vector<ConversionItem> items;
+  if (products.kind == Value::Kind::list) {
+    for (const Value& product : products.list) {
+      if (auto item = item_of(product)) items.push_back(std::move(*item));
+    }
+  } else if (properties.find("product_id") != nullptr || properties.find("sku") != nullptr) {
+    if (auto item = item_of(properties)) items.push_back(std::move(*item));  // "Product Viewed" and its like
+  }
+  return items;
+}
+
+Conversion::Source source_of(const std::string& text, const EventMessage& message) {
+  using Source = Conversion::Source;
+  constexpr std::array<std::pair<std::string_view, Source>, 13> kSources{
+      {{"website", Source::website},
+       {"web", Source::website},
+       {"app", Source::app},
+       {"mobile_app", Source::app},
+       {"store", Source::store},
+       {"physical_store", Source::store},
+       {"offline", Source::store},
+       {"email", Source::email},
+       {"phone_call", Source::phone_call},
+       {"chat", Source::chat},
+       {"system", Source::system},
+       {"system_generated", Source::system},
+       {"other", Source::other}}};
+  std::string word = text;
+  for (char& c : word) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  for (const auto& [name, source] : kSources) {
+    if (name == word) return source;
+  }
+  if (message.context.find("app") != nullptr || message.context.find("device") != nullptr) return Source::app;
+  if (message.context.find("page") != nullptr) return Source::website;
+  // A shop's server that names no page: no platform takes that as an event of a website.
+  return word.empty() && message.properties.find("url") != nullptr ? Source::website : Source::other;
+}
+
+Conversion::Kind kind_of(const std::string& text, std::string_view event) {
+  if (text == "refund" || (text.empty() && event == "Order Refunded")) return Conversion::Kind::refund;
+  if (text == "cancellation" || (text.empty() && event == "Order Cancelled"))
+    return Conversion::Kind::cancellation;
+  return Conversion::Kind::conversion;
+}
+
+Value record_of(const EventMessage& message, const PersonProfile& person) {
+  Value record = Value::with(Value::Kind::object);
+  record.members.emplace_back("event", Value::of(message.event));
+  record.members.emplace_back("message_id", Value::of(message.message_id));
+  record.members.emplace_back("user_id", Value::of(message.user_id));
+  record.members.emplace_back("anonymous_id", Value::of(message.anonymous_id));
+  record.members.emplace_back("properties", message.properties);
+  record.members.emplace_back("context", message.context);
+  record.members.emplace_back("traits", person.traits);
+  return record;
+}
+
+std::optional<bool> consent_of(const PersonProfile& person, std::string_view purpose) {
+  for (const auto& [name, granted] : person.consent) {
+    if (name == purpose) return granted;
+  }
+  return std::nullopt;
+}
+
+std::string percent_decoded(std::string_view text) {
+  const auto digit = [](char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool escape =
+        text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
+    if (escape) {
+      out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
+      i += 2;
+    } else {
+      out += text[i] == '+' ? ' ' : text[i];
+    }
+  }
+  return out;
+}
+
+std::string parameter_of(std::string_view url, std::string_view name) {
+  url = url.substr(0, url.find('#'));
+  std::size_t begin = url.find('?');
+  while (begin != std::string_view::npos) {
+    const std::string_view rest = url.substr(begin + 1);
+    const std::string_view pair = rest.substr(0, rest.find('&'));
+    const std::size_t equals = pair.find('=');
+    if (equals != std::string_view::npos && pair.substr(0, equals) == name)
+      return percent_decoded(pair.substr(equals + 1));
+    begin = url.find('&', begin + 1);
+  }
+  return "";
+}
+
+}  // namespace
+
+std::vector<std::pair<Field, std::string>> clicks_in(std::string_view url) {
+  std::vector<std::pair<Field, std::string>> found;
+  for (const auto& [name, field] : kClicks) {
+    if (std::string value = parameter_of(url, name); !value.empty())
+      found.emplace_back(field, std::move(value));
+  }
+  return found;
+}
+
+std::vector<std::pair<Field, std::string>> user_of(const EventMessage& message, const PersonProfile& person) {
+  std::vector<std::pair<Field, std::string>> user;
+  const auto add = [&](Field field, std::string value) {
+    if (value.empty()) return;
+    const std::pair<Field, std::string> one{field, std::move(value)};
+    if (std::ranges::find(user, one) == user.end()) user.push_back(one);
+  };
+  const auto has = [&](Field field) {
+    return std::ranges::find(user, field, &std::pair<Field, std::string>::first) != user.end();
+  };
+  add(Field::external_id, message.user_id);
+  // What the event itself says comes first: a guest's order may carry an address that no profile has.
+  for (const auto& [field, name] : {std::pair(Field::email, "email"), std::pair(Field::phone, "phone")}) {
+    add(field, text_at(message.properties, {name}));
+    if (const Value* traits = message.context.find("traits")) add(field, text_at(*traits, {name}));
+  }
+  for (const Identifier& identifier : person.identifiers) add(field_of(identifier.kind), identifier.value);
+  add(Field::anonymous_id, message.anonymous_id);
+
+  const Value record = record_of(message, person);
+  for (const UserPlace& place : kUserPlaces) add(place.field, text_of(parsed(place.path).read(record)));
+
+  if (const Value* device = message.context.find("device")) {
+    const Value* tracking = device->find("adTrackingEnabled");
+    const bool allowed = tracking == nullptr || tracking->kind != Value::Kind::boolean || tracking->boolean;
+    std::string type = text_at(*device, {"type"});
+    for (char& c : type) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    if (allowed) add(type == "ios" ? Field::idfa : Field::aaid, text_at(*device, {"advertisingId"}));
+    if (type == "ios") add(Field::idfv, text_at(*device, {"id"}));
+  }
+  const std::string url = text_of(parsed("context.page.url ?? properties.url").read(record));
+  for (auto& [field, value] : clicks_in(url)) {
+    if (!has(field)) add(field, std::move(value));
+  }
+  // Meta's browser id of a click, where the page had the click and no cookie.
+  if (const std::string click = parameter_of(url, "fbclid"); !click.empty() && !has(Field::fbc))
+    add(Field::fbc, fmt::format("fb.1.{}.{}", message.at.ms, click));
+  return user;
+}
+
+std::span<const std::string_view> Mapping::field_names() { return kFieldNames; }
+
+Result<Mapping> Mapping::create(const EventDestination& destination,
+                                const std::map<std::string, std::string>& events,
+                                const std::map<std::string, std::string>& fields, std::string currency) {
+  Mapping mapping;
+  mapping.currency_ = std::move(currency);
+  for (const EventName& each : destination.events()) mapping.names_.emplace(each.event, each.name);
+  for (const auto& [event, name] : events) mapping.names_[event] = name;
+  for (const Place& place : kPlaces) mapping.paths_.emplace(place.field, parsed(place.path));
+  for (const auto& [field, text] : fields) {
+    const bool known = std::ranges::find(kFieldNames, field) != kFieldNames.end() || field_named(field);
+    if (!known) return invalid(fmt::format("there is no field \"{}\"", field));
+    auto path = FieldPath::parse(text);
+    if (!path) return invalid(fmt::format("field \"{}\": {}", field, path.error().message));
+    mapping.paths_.insert_or_assign(field, std::move(*path));
+  }
+  return mapping;
+}
+
+std::string_view Mapping::name_of(std::string_view event) const {
+  const auto found = names_.find(event);
+  return found == names_.end() ? std::string_view() : found->second;
+}
+
+Conversion Mapping::apply(const EventMessage& message, const PersonProfile& person) const {
+  const Value record = record_of(message, person);
+  const auto read = [&](std::string_view field) {
+    const auto found = paths_.find(field);
+    return found == paths_.end() ? Value{} : found->second.read(record);
+  };
+  Conversion conversion;
+  conversion.person = person.golden_id.empty() ? message.user_id : person.golden_id;
+  conversion.event = message.event;
+  conversion.name = std::string(name_of(message.event));
+  conversion.id = text_of(read("id"));
+  conversion.at = message.at;
+  if (const auto at = parse_time(text_of(read("at")))) conversion.at = *at;
+  conversion.kind = kind_of(text_of(read("kind")), message.event);
+  conversion.source = source_of(text_of(read("source")), message);
+  conversion.url = text_of(read("url"));
+  conversion.referrer = text_of(read("referrer"));
+  conversion.value = number_of(read("value"));
+  conversion.currency = text_of(read("currency"));
+  for (char& c : conversion.currency) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  if (conversion.currency.empty() && conversion.value) conversion.currency = currency_;
+  conversion.order_id = text_of(read("order_id"));
+  conversion.items = items_of(read("items"), message.properties);
+  conversion.search = text_of(read("search"));
+  conversion.content_name = text_of(read("content_name"));
+  conversion.content_category = text_of(read("content_category"));
+  conversion.user = user_of(message, person);
+  for (const auto& [name, path] : paths_) {
+    const auto field = field_named(name);
+    if (!field || std::ranges::find(kFieldNames, name) != kFieldNames.end()) continue;
+    std::erase_if(conversion.user, [&](const auto& one) { return one.first == *field; });
+    if (std::string text = text_of(path.read(record)); !text.empty())
+      conversion.user.emplace_back(*field, std::move(text));
+  }
+  conversion.ads_consent = consent_of(person, "ads");
+  conversion.personalisation_consent = consent_of(person, "ads_personalisation");
+  const Value limited = read("limited_data_use");
+  conversion.limited_data_use = limited.kind == Value::Kind::boolean && limited.boolean;
+  return conversion;
+}
+
+}  // namespace tailrace::destinations
