@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/expiry.h"
+#include "cli/leftover.h"
 #include "cli/table.h"
 #include "delivery/guard.h"
 #include "model/json.h"
@@ -21,6 +22,7 @@ struct Difference {
   std::string change;  // "new", "changed", "gone", "same"
   std::optional<std::vector<PersonId>> before, after;
   std::string held;  // by the guards of the sync: why
+  std::optional<Leftover> leftover;
 
   std::uint64_t entering() const { return minus(after, before); }
   std::uint64_t leaving() const { return minus(before, after); }
@@ -49,9 +51,23 @@ Result<void> ask_guards(server::Core& core, const workspace::Workspace& folder,
                                              .adding = difference.entering(),
                                              .removing = difference.leaving()};
     for (const auto kind : {destinations::BatchKind::add, destinations::BatchKind::remove}) {
-      const std::string why = delivery::Guard(sync->guards).held(kind, standing, state.guards);
+      const std::string why = delivery::Guard(sync->guards_in_force()).held(kind, standing, state.guards);
       if (!why.empty()) difference.held += (difference.held.empty() ? "" : "; ") + why;
     }
+  }
+  return {};
+}
+
+// Who stays at the platforms when the syncs go that go.
+Result<void> find_leftovers(server::Core& core, const workspace::Workspace& applied,
+                            std::vector<Difference>& differences) {
+  for (Difference& difference : differences) {
+    const auto* sync = difference.change == "gone" && difference.kind == "sync"
+                           ? applied.find_sync(difference.name)
+                           : nullptr;
+    if (sync == nullptr) continue;
+    difference.leftover =
+        TRY(core.with_ledger([&](delivery::Ledger& ledger) { return leftover_of(*sync, ledger); }));
   }
   return {};
 }
@@ -74,7 +90,7 @@ Result<std::vector<Difference>> compare(engine::Engine& engine, const workspace:
 
   const auto segment = [&](const std::string& name) -> Result<void> {
     Difference difference{
-        .kind = "segment", .name = name, .change = {}, .before = {}, .after = {}, .held = {}};
+        .kind = "segment", .name = name, .change = {}, .before = {}, .after = {}, .held = {}, .leftover = {}};
     const auto* before = applied.find_segment(name);
     const auto* after = folder.find_segment(name);
     if (before != nullptr) difference.before = TRY(engine.members_at(applied, before->expr, now));
@@ -84,7 +100,8 @@ Result<std::vector<Difference>> compare(engine::Engine& engine, const workspace:
     return {};
   };
   const auto sync = [&](const std::string& name) -> Result<void> {
-    Difference difference{.kind = "sync", .name = name, .change = {}, .before = {}, .after = {}, .held = {}};
+    Difference difference{
+        .kind = "sync", .name = name, .change = {}, .before = {}, .after = {}, .held = {}, .leftover = {}};
     const auto* before = applied.find_sync(name);
     const auto* after = folder.find_sync(name);
     if (before != nullptr) difference.before = TRY(engine.audience_at(applied, *before, now));
@@ -135,20 +152,24 @@ struct Planned {
   bool same = false;
   std::vector<std::string> held;  // syncs whose guards would hold the change back
   std::string stays;              // lines below the table
-  Table table{{"", "name", "change", "members now", "members then", "enter", "leave", "held"}};
+  std::string leftovers;          // the same, of syncs that go away with people at the platform
+  Table table{{"", "name", "change", "members now", "members then", "enter", "leave", "stay there", "held"}};
 };
 
 Result<Planned> make_plan(const Run& run) {
   Planned planned;
   planned.folder = TRY(load_folder(run.path(run.command.workspace)));
   planned.text = to_json(workspace::to_value(planned.folder));
+  workspace::Workspace applied;
   auto differences = TRY(run.core.call([&](engine::Engine& engine) -> Result<std::vector<Difference>> {
     planned.same =
         engine.workspace() != nullptr && to_json(workspace::to_value(*engine.workspace())) == planned.text;
     planned.stays = TRY(stays(engine, planned.folder, run.core.now()));
+    if (engine.workspace() != nullptr) applied = *engine.workspace();
     return compare(engine, planned.folder, run.core.now());
   }));
   TRY(ask_guards(run.core, planned.folder, differences));
+  TRY(find_leftovers(run.core, applied, differences));
   const auto number = [](std::uint64_t value) {
     return Value::of(Number::integer(static_cast<std::int64_t>(value)));
   };
@@ -157,8 +178,11 @@ Result<Planned> make_plan(const Run& run) {
                        difference.before ? number(difference.before->size()) : Value(),
                        difference.after ? number(difference.after->size()) : Value(),
                        number(difference.entering()), number(difference.leaving()),
+                       difference.leftover ? number(difference.leftover->people) : Value(),
                        difference.held.empty() ? Value() : Value::of(difference.held)});
     if (!difference.held.empty()) planned.held.push_back(difference.name);
+    if (difference.leftover && difference.leftover->people > 0)
+      planned.leftovers += leftover_in_words(*difference.leftover) + "\n";
   }
   return planned;
 }
@@ -180,8 +204,10 @@ int run_plan(const Run& run) {
   show(run, *planned);
   if (run.command.format == Format::text) {
     if (!planned->stays.empty()) run.console.out("\n" + planned->stays);
-    run.console.out(planned->same ? "\nThe folder is what is applied.\n"
-                                  : "\n`tailrace apply` makes this live.\n");
+    if (!planned->leftovers.empty()) run.console.out("\n" + planned->leftovers);
+    run.console.out(planned->same                ? "\nThe folder is what is applied.\n"
+                    : planned->leftovers.empty() ? "\n`tailrace apply` makes this live.\n"
+                                                 : "\n`tailrace apply --leave-members` makes this live.\n");
   }
   return kDone;
 }
@@ -194,6 +220,12 @@ int run_apply(const Run& run) {
     if (run.command.format == Format::text)
       run.console.out("\nThe folder is what is applied; nothing to do.\n");
     return kDone;
+  }
+  if (!planned->leftovers.empty() && !run.command.leave_members) {
+    return run.fail(
+        {.code = Error::Code::conflict,
+         .message = "nothing was applied, for people would stay in audiences that nobody keeps any more:\n" +
+                    planned->leftovers + "`tailrace apply --leave-members` leaves them there"});
   }
   const auto checked = run.core.call([&](engine::Engine& engine) { return engine.check(planned->folder); });
   if (!checked) return run.fail(checked.error());

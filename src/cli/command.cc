@@ -57,9 +57,14 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   init->add_option("directory", command.directory, "where")->required()->type_name("DIR");
   on_workspace(app.add_subcommand("check", "show all errors of a workspace at once"));
   on_store(app.add_subcommand("plan", "what would change: members per segment and sync"));
-  on_store(app.add_subcommand("apply", "make the folder's workspace live"));
+  const auto may_leave_members = [&](CLI::App* sub) {
+    sub->add_flag("--leave-members", command.leave_members,
+                  "remove syncs though people stay in their audiences at the platform");
+  };
+  may_leave_members(on_store(app.add_subcommand("apply", "make the folder's workspace live")));
   auto* serve = on_store(app.add_subcommand("serve", "HTTP API, engine and delivery"));
   serve->add_flag("--apply", command.apply, "apply the folder's workspace first");
+  may_leave_members(serve);
   serve->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:8080)")
       ->type_name("ADDRESS:PORT");
   auto* import =

@@ -39,6 +39,7 @@ struct Command {
   std::string add, remove;
   std::string listen;
   bool apply = false;
+  bool leave_members = false;  // apply: of syncs that go away, people may stay in the audience
   bool memory = false;  // status: of the process, instead of the syncs
   double known_share = 0.6;
   std::uint64_t seed = 1;

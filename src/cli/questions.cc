@@ -105,7 +105,10 @@ Result<Table> explain_sync(const Run& run) {
     auto explanation = TRY(engine.explain(workspace, audience, *person, at));
     name_parts(*sync, explanation);
     const bool is_segment = explanation.parts.size() == 1;  // and nothing else
-    explanation.text = fmt::format("{}: {}", sync->name, is_segment ? explanation.text : "the audience");
+    explanation.text = fmt::format("{}: {}", sync->name,
+                                   is_segment           ? explanation.text
+                                   : sync->is_retired() ? "retired, so nobody is in its audience"
+                                                        : "the audience");
     add_rows(run.core.store(), explanation, 0, table);
     if (sync->holdout_per_million > 0) {
       table.add({Value::of(server::held_out(*sync, *person) ? "no" : "yes"),

@@ -316,7 +316,7 @@ class Body final : public Delivery {
       run.cron = std::move(*cron);
     }
     run.protective = run.connection.sync.effect == Effect::suppress ? Direction::add : Direction::remove;
-    run.guard = Guard(run.connection.sync.guards);
+    run.guard = Guard(run.connection.sync.guards_in_force());
     run.objective = objective_of(run.connection.sync, run.cron, run.zone);
     run.state = TRY(ledger_.state(run.name()));
     if (run.state.starts_over) TRY(forget(run));  // the process ended while it was
@@ -1352,7 +1352,8 @@ class Body final : public Delivery {
       if (run.plan.waits_for(twin->plan))
         return fmt::format("pending: waits for its twin \"{}\"", twin->name());
     }
-    return has_work ? "pending" : "idle";
+    if (has_work) return "pending";
+    return run.connection.sync.is_retired() ? "retired: nobody is in its audience" : "idle";
   }
 
   Ledger& ledger_;

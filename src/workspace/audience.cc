@@ -46,6 +46,10 @@ std::vector<ExprPtr> unexpired(const SyncConfig& sync) {
 }  // namespace
 
 ExprPtr audience_expression(const SyncConfig& sync, const Zone& zone) {
+  if (sync.is_retired()) {
+    const ExprPtr inside = make(language::InSegment{sync.segment});
+    return joined(language::Logical::Kind::all_of, {inside, make(language::Not{inside})});
+  }
   std::vector<ExprPtr> all = unexpired(sync);
   if (sync.effect == Effect::target) {
     if (sync.longest_stay) all.push_back(entered_within(sync.segment, *sync.longest_stay));
@@ -55,6 +59,7 @@ ExprPtr audience_expression(const SyncConfig& sync, const Zone& zone) {
 }
 
 ExprPtr expired_expression(const SyncConfig& sync, const Zone& zone) {
+  if (sync.is_retired()) return nullptr;
   std::vector<ExprPtr> passed;
   if (sync.longest_stay)
     passed.push_back(make(language::Not{entered_within(sync.segment, *sync.longest_stay)}));

@@ -15,12 +15,14 @@ namespace tailrace::workspace {
 // asked for. A sync that targets also loses who entered longer ago than `expiry.stay`, and everybody from its
 // review date on; one that suppresses never shrinks by its expiry. Holdouts are no part of it.
 //
+// Of a retired sync: nobody.
+//
 // "Entered" is as the language has it: someone who has been in the segment ever since they are known entered
 // it at no time.
 language::ExprPtr audience_expression(const SyncConfig& sync, const Zone& zone);
 
 // Whom the expiry is about: who would be in the audience were there none, but entered longer ago than
-// `expiry.stay`, or whose sync is past its review date. nullptr for a sync without expiry.
+// `expiry.stay`, or whose sync is past its review date. nullptr for a sync without expiry, or retired.
 language::ExprPtr expired_expression(const SyncConfig& sync, const Zone& zone);
 
 // The instant from which on the sync's review date has passed: the first of that day in the workspace's time

@@ -235,6 +235,10 @@ void ReferenceCheck::twin(const SyncConfig& config, const SyncSite& site) {
                     suggest(config.twin, names));
     return;
   }
+  if (other->is_retired() && !config.is_retired()) {
+    problems_.error(site.twin, fmt::format("the sync {} is retired: it takes nobody", in_quotes(config.twin)),
+                    "remove `twin`, or make that sync active again");
+  }
 }
 
 // Two syncs in one audience would each remove what the other adds.

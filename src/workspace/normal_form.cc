@@ -172,6 +172,7 @@ Value write(const SyncConfig& config) {
   if (!config.twin.empty()) object.add("twin", config.twin);
   if (config.drift != DriftPolicy::alert) object.add("drift", name_of(kDriftPolicies, config.drift));
   // Left out where they say nothing, as above.
+  if (config.is_retired()) object.add("lifecycle", name_of(kLifecycles, config.lifecycle));
   if (config.minimum_stay) object.add("minimum_stay_ms", config.minimum_stay->count);
   if (config.longest_stay) object.add("longest_stay_ms", config.longest_stay->count);
   if (config.review_date) object.add("review_date_ms", config.review_date->ms);
@@ -388,6 +389,8 @@ Result<SyncConfig> read_sync(const Value& value) {
   if (members.has("guards")) config.guards = TRY(members.part("guards", Value::Kind::object, read_guards));
   if (members.has("twin")) config.twin = TRY(members.text("twin"));
   if (members.has("drift")) config.drift = TRY(members.choice("drift", kDriftPolicies));
+  if (members.has("lifecycle")) config.lifecycle = TRY(members.choice("lifecycle", kLifecycles));
+  if (config.lifecycle == Lifecycle::draft) return invalid("a sync is active or retired, never a draft");
   config.minimum_stay = TRY(members.length("minimum_stay_ms"));
   config.longest_stay = TRY(members.length("longest_stay_ms"));
   config.objective = TRY(members.length("objective_ms"));

@@ -650,6 +650,8 @@ void Reader::sync(const YamlNode& node) {
   config.destination = fields.text("destination", Need::required);
   config.effect = fields.choice("effect", Effect::target,
                                 {{"target", Effect::target}, {"suppress", Effect::suppress}}, Need::required);
+  config.lifecycle = fields.choice("lifecycle", Lifecycle::active,
+                                   {{"active", Lifecycle::active}, {"retired", Lifecycle::retired}});
   identifiers(fields, config, site);
   if (const std::string text = fields.text("cadence"); !text.empty()) {
     if (const Result<Cadence> cadence = parse_cadence(text)) {

@@ -132,6 +132,8 @@ struct SyncConfig {
   std::string segment;
   std::string destination;
   Effect effect = Effect::target;
+  // retired: nobody is to be in its audience any more. Never draft.
+  Lifecycle lifecycle = Lifecycle::active;
   std::vector<IdentifierKind> identifiers;
   Cadence cadence;
   std::vector<std::string> exclusions;          // segments subtracted
@@ -154,6 +156,10 @@ struct SyncConfig {
   // What users promise themselves: a live change is acknowledged that soon after it was received. Missing:
   // the default of its cadence (delivery/objective.h).
   std::optional<Millis> objective;
+
+  bool is_retired() const { return lifecycle == Lifecycle::retired; }
+  // Emptying a retired sync is what somebody wrote down: no guard holds that.
+  Guards guards_in_force() const { return is_retired() ? Guards{} : guards; }
 };
 
 struct Workspace {

@@ -609,6 +609,29 @@ TEST(Sync, an_audience_is_an_expression_of_the_language) {
             R"( and not ("2027-03-01") ever)");
 }
 
+TEST(Sync, of_a_retired_one_nobody_is_in_the_audience_and_no_guard_holds_that) {
+  const Loaded loaded =
+      Folder()
+          .with("syncs/buyers.yaml",
+                "name: Stop\nsegment: Buyers\ndestination: Ads\neffect: suppress\nlifecycle: retired\n")
+          .load();
+  ASSERT_TRUE(loaded.ok()) << loaded.problems.front().problem.message;
+  const auto again = from_value(to_value(loaded.workspace));
+  ASSERT_TRUE(again) << again.error().message;
+  SyncConfig sync = again->syncs.front();
+  EXPECT_TRUE(sync.is_retired());
+  EXPECT_EQ(sync.guards_in_force(), Guards{});
+  sync.minimum_stay = kHour * 24;
+  sync.longest_stay = kDay * 90;
+  EXPECT_EQ(language::print(*audience_expression(sync, Zone::utc())),
+            R"(in segment "Buyers" and not in segment "Buyers")");
+  EXPECT_EQ(expired_expression(sync, Zone::utc()), nullptr);
+  sync.lifecycle = Lifecycle::active;
+  EXPECT_EQ(sync.guards_in_force(), Guards::of(Effect::suppress));
+  EXPECT_THAT(sync_problems("effect: suppress\nlifecycle: draft\n"),
+              HasSubstr("`lifecycle` cannot be \"draft\""));
+}
+
 TEST(Sync, stays_that_make_no_sense) {
   EXPECT_THAT(sync_problems("effect: target\nconsent: ads\nminimum_stay: 24h\n"),
               HasSubstr("syncs/buyers.yaml:6:15: error: `minimum_stay` is for a sync that suppresses"));

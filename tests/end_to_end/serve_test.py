@@ -239,6 +239,37 @@ class Serving(unittest.TestCase):
         self.assertIn("holds nothing back", self.scene.run("release", "Purchasers 30d on Meta", code=5).stderr)
         self.assertIn("no sync", self.scene.run("release", "No such", code=4).stderr)
 
+    def test_a_sync_that_goes_away_is_emptied_first_or_leaves_its_people_knowingly(self):
+        scene = self.scene
+        emails = [f"p{i}@example.com" for i in range(3)]
+        scene.send(*(m for i, email in enumerate(emails) for m in (identify(f"p{i}", email=email), order(f"p{i}", f"o{i}"))))
+        hashes = {hash_of(email) for email in emails}
+        at = lambda platform: scene.platform_members(platform, f"Purchasers 30d on {platform.title()}")
+        eventually(lambda: at("meta") == hashes == at("google"), "added")
+        for platform in ("Meta", "Google"):  # nobody hands people over to them any more
+            scene.replace(f"  twin: Purchasers 30d on {platform}\n", "")
+        path = os.path.join(scene.workspace, "syncs", "suppression.yaml")
+        with open(path) as file:
+            text = file.read()
+        with open(path, "w") as file:
+            file.write(text.replace("- name: Purchasers 30d on Meta\n", "- name: Purchasers 30d on Meta\n  lifecycle: retired\n"))
+        # However many leave at once: that is what was written.
+        scene.run("apply")
+        eventually(lambda: at("meta") == set(), scene.statuses)
+        self.assertEqual(at("google"), hashes)
+        eventually(lambda: scene.statuses()["Purchasers 30d on Meta"]["state"].startswith("retired"), scene.statuses)
+        os.remove(path)
+        plan = scene.run("plan").stdout
+        self.assertRegex(plan, r'"Purchasers 30d on Google" goes away: 3 people stay in its audience \d+ at "Google"')
+        self.assertNotIn('"Purchasers 30d on Meta" goes away', plan)
+        rows = {row["name"]: row for row in json.loads(scene.run("plan", "--format", "json").stdout)}
+        self.assertEqual([rows[f"Purchasers 30d on {p}"]["stay there"] for p in ("Meta", "Google")], [0, 3])
+        self.assertIn("lifecycle: retired", scene.run("apply", code=5).stderr)
+        self.assertIn("Purchasers 30d on Google", scene.statuses())  # nothing was applied
+        scene.run("apply", "--leave-members")
+        self.assertNotIn("Purchasers 30d on Google", scene.statuses())
+        self.assertEqual(at("google"), hashes)
+
     def test_health_and_metrics(self):
         scene = self.scene
         scene.send(order("u1", "o1"))
