@@ -112,7 +112,28 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   backtest->add_option("--to", command.to, "up to this instant (default: now)")->type_name("TIME");
   auto* preview = on_store(
       app.add_subcommand("preview", "the requests that would be sent, as JSON lines, sending nothing"));
-  preview->add_option("--sync", command.sync, "the sync")->required()->type_name("NAME");
+  preview->get_option("--workspace")->required(false);
+  preview->add_option("--sync", command.sync, "the sync")->type_name("NAME");
+  preview
+      ->add_option("--destination", command.destination,
+                   "instead of a sync: a type of destination, for records of standard input")
+      ->type_name("TYPE")
+      ->excludes("--sync")
+      ->excludes("--workspace");
+  preview->add_option("--config", command.config, "its settings, as in the workspace (YAML)")
+      ->type_name("FILE");
+  preview->add_option("--mapping", command.mapping, "`events`, `fields`, `currency` (YAML)")
+      ->type_name("FILE");
+  preview->add_option("--now", command.now, "the instant of the requests (default: of the newest record)")
+      ->type_name("TIME");
+  preview
+      ->add_option("--op", command.operation, "what is done with the records: add, remove, upsert or track")
+      ->check(CLI::IsMember({"add", "remove", "upsert", "track"}));
+  preview->callback([&] {
+    if (command.destination.empty() && command.workspace.empty())
+      throw CLI::RequiredError("--workspace or --destination");
+    if (command.destination.empty() && command.sync.empty()) throw CLI::RequiredError("--sync");
+  });
   preview
       ->add_option("--add", command.add,
                    "people to add, one identifier or JSON object per line; default: what is pending")
@@ -160,6 +181,18 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   dlq->add_option("--reason", command.reason, "whose reason holds this text")->type_name("TEXT");
   dlq->add_option("--from", command.from, "refused at or after this instant")->type_name("TIME");
   dlq->add_option("--to", command.to, "refused at or before this instant")->type_name("TIME");
+  auto* normalize = app.add_subcommand(
+      "normalize", "values of standard input as a platform wants them: {\"field\", \"raw\"} a line");
+  normalize
+      ->add_option("--platform", command.platform, "a platform (meta) or a destination (meta_conversions)")
+      ->required()
+      ->type_name("NAME");
+  auto* classify = app.add_subcommand(
+      "classify",
+      "what answers mean: {\"request\", \"status\", \"headers\", \"body\"} a line of standard input");
+  classify->add_option("--destination", command.destination, "a type of destination")
+      ->required()
+      ->type_name("TYPE");
   auto* sandbox = app.add_subcommand("sandbox", "a stand-in for the ad platforms, on this machine");
   sandbox->add_option("--listen", command.listen, "where to listen (default: 127.0.0.1:9090)")
       ->type_name("ADDRESS:PORT");

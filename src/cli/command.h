@@ -37,10 +37,11 @@ struct Command {
   std::vector<std::string> files;
   std::string mapping, now, shift_to;
   std::string add, remove;
+  std::string destination, config, operation, platform;  // of the windows into a destination
   std::string listen;
   bool apply = false;
   bool leave_members = false;  // apply: of syncs that go away, people may stay in the audience
-  bool memory = false;  // status: of the process, instead of the syncs
+  bool memory = false;         // status: of the process, instead of the syncs
   double known_share = 0.6;
   std::uint64_t seed = 1;
   std::string token;
@@ -94,6 +95,10 @@ int run_check(const Command& command, server::Console& console);
 int run_serve(const Command& command, server::Console& console);
 int run_sandbox(const Command& command, server::Console& console);
 int run_restore(const Command& command, server::Console& console);
+// Records come by standard input.
+int run_preview_destination(const Command& command, server::Console& console);
+int run_normalize(const Command& command, server::Console& console);
+int run_classify(const Command& command, server::Console& console);
 int run_verify_backup(const Command& command, server::Console& console);
 int run_verify_closed(const std::string& data, server::Console& console);
 

@@ -90,6 +90,10 @@ int run(const std::vector<std::string>& arguments) {
   }
   if (command->name == "init") return run_init(*command, console);
   if (command->name == "check") return run_check(*command, console);
+  if (command->name == "preview" && !command->destination.empty())
+    return run_preview_destination(*command, console);
+  if (command->name == "normalize") return run_normalize(*command, console);
+  if (command->name == "classify") return run_classify(*command, console);
   // What is written from here on is for the owner alone, whoever writes it.
   ::umask(0077);
   if (command->name == "serve") return run_serve(*command, console);

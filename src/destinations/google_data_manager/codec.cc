@@ -63,15 +63,24 @@ void append_account(std::string& out, const Context& context, std::string_view i
   out += '}';
 }
 
-void append_destination(std::string& out, const Batch& batch, const Context& context) {
-  out += R"("destinations":[{"reference":)";
-  append_json_string(out, kReference);
-  out += R"(,"operatingAccount":)";
+}  // namespace
+
+void append_accounts(std::string& out, const Context& context) {
+  out += R"("operatingAccount":)";
   append_account(out, context, kOperatingAccountId);
   if (!setting(context, kLoginAccountId).empty()) {
     out += R"(,"loginAccount":)";
     append_account(out, context, kLoginAccountId);
   }
+}
+
+namespace {
+
+void append_destination(std::string& out, const Batch& batch, const Context& context) {
+  out += R"("destinations":[{"reference":)";
+  append_json_string(out, kReference);
+  out += ',';
+  append_accounts(out, context);
   out += R"(,"productDestinationId":)";
   append_json_string(out, batch.audience_id);
   out += "}]";
@@ -125,9 +134,9 @@ struct ApiError {
   std::vector<Violation> violations;
 };
 
-// "audience_members.audience_members[3].user_data", "audienceMembers[3].userData": 3.
+// "audience_members.audience_members[3].user_data", "audienceMembers[3].userData", "events.events[3]": 3.
 std::optional<std::size_t> entry_of(std::string_view field) {
-  for (const std::string_view name : {"audience_members[", "audienceMembers["}) {
+  for (const std::string_view name : {"audience_members[", "audienceMembers[", "events["}) {
     const std::size_t found = field.find(name);
     if (found == std::string_view::npos) continue;
     const std::string_view digits = field.substr(found + name.size());
@@ -214,10 +223,11 @@ std::vector<Outcome> culprits(const Batch& batch, const ApiError& error) {
 }
 
 bool blames_a_record(const ApiError& error) {
-  constexpr std::array<std::string_view, 7> kOfRecords{
-      "INVALID_AUDIENCE_MEMBER",  "INVALID_HEX_ENCODING",    "INVALID_SHA256_FORMAT",
-      "INVALID_USER_IDENTIFIER",  "NO_IDENTIFIERS_PROVIDED", "TOO_MANY_AUDIENCE_MEMBERS",
-      "TOO_MANY_USER_IDENTIFIERS"};
+  constexpr std::array<std::string_view, 11> kOfRecords{
+      "EVENT_TIME_INVALID",        "INVALID_CURRENCY_CODE",    "REQUIRED_FIELD_MISSING",
+      "INVALID_POSTAL_CODE",       "INVALID_AUDIENCE_MEMBER",  "INVALID_HEX_ENCODING",
+      "INVALID_SHA256_FORMAT",     "INVALID_USER_IDENTIFIER",  "NO_IDENTIFIERS_PROVIDED",
+      "TOO_MANY_AUDIENCE_MEMBERS", "TOO_MANY_USER_IDENTIFIERS"};
   const auto of_record = [&](std::string_view reason) {
     return std::find(kOfRecords.begin(), kOfRecords.end(), reason) != kOfRecords.end();
   };
@@ -319,6 +329,12 @@ std::string size_detail(const Value* sizes, std::optional<std::int64_t>& largest
 }
 
 }  // namespace
+
+HttpRequest post(const Context& context, const std::string& path, std::string body) {
+  HttpRequest result = request(context, "POST", path);
+  set_json(result, std::move(body));
+  return result;
+}
 
 std::size_t entries(const Member& member) {
   return (member.identifiers.size() + kIdentifiersPerMemberMax - 1) / kIdentifiersPerMemberMax;

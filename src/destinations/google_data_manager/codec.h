@@ -25,6 +25,11 @@ inline constexpr std::size_t kIdentifiersPerMemberMax = 10;
 // Members of a request that a person takes.
 std::size_t entries(const Member& member);
 
+// What requests of events share with those of members: the accounts ("operatingAccount": ..., "loginAccount":
+// ...), the way out, and what answers mean; an event stands for a member of one entry.
+void append_accounts(std::string& out, const Context& context);
+HttpRequest post(const Context& context, const std::string& path, std::string body);
+
 HttpRequest encode(const Batch& batch, const Context& context);
 Reply decode(const Batch& batch, const HttpResponse& response);
 
