@@ -80,6 +80,11 @@ std::optional<Millis> retry_after(const HttpResponse& response) {
   return bounded(*until - *sent);
 }
 
+std::optional<Time> sent_at(const HttpResponse& response) {
+  const auto date = response.headers.get("date");
+  return date ? parse_http_date(*date) : std::nullopt;
+}
+
 std::optional<Value> json_object(const HttpResponse& response) {
   auto value = parse_json(response.body);
   if (!value || value->kind != Value::Kind::object) return std::nullopt;

@@ -20,6 +20,9 @@ constexpr Millis kRetryAfterMax = kDay;
 // missing when absent or not readable.
 std::optional<Millis> retry_after(const HttpResponse& response);
 
+// When the answer was sent, by its own Date header; missing when absent or not readable.
+std::optional<Time> sent_at(const HttpResponse& response);
+
 // The body as a JSON object; missing when it is anything else (HTML, cut off, empty).
 std::optional<Value> json_object(const HttpResponse& response);
 

@@ -69,10 +69,6 @@ Result<Fault> read_fault(const Value& body) {
   }
   fault.kind = found->second;
   fault.platform = TRY(read_text(body, "platform"));
-  if (!fault.platform.empty() && fault.platform != "meta" && fault.platform != "google" &&
-      fault.platform != "webhook") {
-    return invalid("platform must be meta, google or webhook, or left out for all");
-  }
   fault.path = TRY(read_text(body, "path"));
   fault.audience = TRY(read_text(body, "audience"));
   fault.status = static_cast<int>(TRY(read_whole(body, "status", 400, 599)).value_or(500));

@@ -296,6 +296,8 @@ HttpResponse Sandbox::State::plant_audience(const Value& body) {
 HttpResponse Sandbox::State::add_fault(const Value& body, Time now) {
   auto fault = read_fault(body);
   if (!fault) return control_error(400, fault.error().message);
+  if (!fault->platform.empty() && platform(fault->platform) == nullptr)
+    return control_error(400, "platform must be left out for all, or one of: " + platform_names() + ".");
   if (fault->kind == Fault::Kind::drift) return drift(*fault, now);
   faults.add(std::move(*fault));
   return list_faults();

@@ -1,0 +1,239 @@
+#include "destinations/linkedin_audiences/codec.h"
+
+#include <fmt/format.h>
+
+#include "destinations/answer.h"
+#include "destinations/authentication/refresh_token.h"
+#include "destinations/text.h"
+#include "model/json.h"
+
+namespace tailrace::destinations::linkedin_codec {
+namespace {
+
+constexpr std::string_view kRevoked = "REVOKED_ACCESS_TOKEN";
+constexpr Millis kUntilReady = kMinute;  // a new segment takes people after some seconds to two minutes
+
+std::string setting(const Context& context, std::string_view name) {
+  return context.config.setting(std::string(name));
+}
+
+std::string account_urn(const Context& context) {
+  return "urn:li:sponsoredAccount:" + without_dashes(setting(context, kAccountId));
+}
+
+HttpRequest request(const Context& context, std::string method, const std::string& path) {
+  HttpRequest result;
+  result.method = std::move(method);
+  result.url = fmt::format("{}/{}", without_trailing_slash(setting(context, kBaseUrl)), path);
+  result.headers = {{"Authorization", fmt::format("Bearer {}", refresh_token::bearer(context))},
+                    {"LinkedIn-Version", setting(context, kVersion)},
+                    {"X-Restli-Protocol-Version", "2.0.0"}};
+  return result;
+}
+
+void set_json(HttpRequest& to, std::string body) {
+  to.headers.emplace_back("Content-Type", "application/json");
+  to.body = std::move(body);
+}
+
+void append_element(std::string& out, const Member& person, BatchKind kind) {
+  out += fmt::format(R"({{"action":"{}","userIds":[)", kind == BatchKind::add ? "ADD" : "REMOVE");
+  bool first = true;
+  for (const UploadIdentifier& identifier : person.identifiers) {
+    if (!first) out += ',';
+    first = false;
+    out += fmt::format(R"({{"idType":"{}","idValue":)",
+                       identifier.kind == IdentifierKind::email ? "SHA256_EMAIL" : "GOOGLE_AID");
+    append_json_string(out, identifier.value);
+    out += '}';
+  }
+  out += "]}";
+}
+
+std::string code_of(const HttpResponse& response, const Value* answer) {
+  const std::string code = code_word(text_member(answer, "code"));
+  if (!code.empty()) return code;
+  const auto number = integer_member(answer, "serviceErrorCode");
+  return fmt::format("{}", number && *number > 0 ? *number : response.status);
+}
+
+// A quota of the day, which comes back at midnight UTC. The message says which quota it is; no header does.
+std::optional<Millis> until_midnight(const HttpResponse& response, const Value* answer) {
+  const auto sent = sent_at(response);
+  const bool of_the_day = text_member(answer, "message").find(" DAY ") != std::string_view::npos;
+  if (!sent || !of_the_day || sent->ms < 0) return std::nullopt;
+  return Millis{kDay.count - sent->ms % kDay.count};
+}
+
+// What the answer means apart from its records; missing: it answers for each.
+Reply judge_whole(Records records, const HttpResponse& response, const Value* answer) {
+  const std::string code = code_of(response, answer);
+  switch (response.status) {
+    case 400:
+    case 422:
+      if (answer == nullptr) break;
+      return split(records, fmt::format("a record is not accepted (HTTP {})", response.status), code);
+    case 401:
+      if (code == kRevoked) return stop("the token was revoked (REVOKED_ACCESS_TOKEN)", code);
+      break;
+    case 403:
+      return stop("the token lacks a permission (HTTP 403)", code);
+    case 404:
+      return retry("the segment is not ready yet, or there is none (HTTP 404)", code, kUntilReady);
+    case 426:
+      return stop("this version of the API has ended (HTTP 426): set `version` to a newer one", code);
+    case 429:
+      if (const auto wait = until_midnight(response, answer))
+        return retry("the day's quota is spent (HTTP 429)", code, wait);
+      break;
+    default:
+      break;
+  }
+  return judge_status(records, response);
+}
+
+Outcome outcome_of(std::int64_t status) {
+  if (status >= 200 && status < 300) return {};
+  return {Outcome::Kind::rejected, fmt::format("the platform refuses the record (status {})", status)};
+}
+
+Reply judge(const Batch& batch, const HttpResponse& response) {
+  const auto answer = json_object(response);
+  const Value* body = answer ? &*answer : nullptr;
+  const Value* elements = member(body, "elements");
+  const bool good = response.status >= 200 && response.status < 300;
+  if (!good) return judge_whole(batch, response, body);
+  if (elements == nullptr || elements->list.size() != batch.members.size())
+    return retry("the answer cannot be read: not one entry per record", "unreadable");
+  Reply reply;
+  for (const Value& element : elements->list) {
+    const auto status = integer_member(&element, "status");
+    // Adding and removing are set operations: all of it again does no harm.
+    if (!status || *status == 408 || *status == 429 || *status >= 500)
+      return retry("the platform failed for some records",
+                   status ? fmt::format("{}", *status) : "unreadable");
+    reply.outcomes.push_back(outcome_of(*status));
+  }
+  return reply;
+}
+
+Result<Value> read_object(const HttpResponse& response, std::string_view what) {
+  auto answer = json_object(response);
+  if (answer && response.status >= 200 && response.status < 300) return *std::move(answer);
+  if (response.status == 400 || response.status == 422)
+    return invalid(fmt::format("{}: the platform refuses it (HTTP {})", what, response.status));
+  return failed(what, judge_whole(std::size_t{0}, response, answer ? &*answer : nullptr));
+}
+
+std::string id_member(const Value* object) {
+  const auto number = integer_member(object, "id");
+  return number ? fmt::format("{}", *number) : std::string(text_member(object, "id"));
+}
+
+// A figure stands in the destination LINKEDIN, or beside it.
+std::optional<std::int64_t> figure(const Value& segment, const Value* destination, std::string_view key) {
+  const auto inside = integer_member(destination, key);
+  const auto number = inside ? inside : integer_member(&segment, key);
+  return number && *number >= 0 ? number : std::nullopt;
+}
+
+bool is_unusable(std::string_view status) {
+  return status == "FAILED" || status == "ERROR" || status == "EXPIRED";
+}
+
+}  // namespace
+
+HttpRequest encode(const Batch& batch, const Context& context) {
+  HttpRequest result =
+      request(context, "POST", fmt::format("dmpSegments/{}/users", percent_encoded(batch.audience_id)));
+  result.headers.emplace_back("X-RestLi-Method", "BATCH_CREATE");
+  std::string body = R"({"elements":[)";
+  bool first = true;
+  for (const Member& person : batch.members) {
+    if (!first) body += ',';
+    first = false;
+    append_element(body, person, batch.kind);
+  }
+  set_json(result, body + "]}");
+  return result;
+}
+
+Reply decode(const Batch& batch, const HttpResponse& response) { return judge(batch, response); }
+
+HttpRequest encode_find(const Context& context, const std::string&) {
+  return request(
+      context, "GET",
+      fmt::format("dmpSegments?q=account&account={}&sourcePlatform={}&sourceSegmentId={}",
+                  percent_encoded(account_urn(context)), percent_encoded(setting(context, kSourcePlatform)),
+                  percent_encoded(context.config.audience_name)));
+}
+
+Result<AudienceDestination::Found> decode_find(const HttpResponse& response, const Config& config) {
+  AudienceDestination::Found found;
+  if (response.status == 404) return found;
+  const Value answer = TRY(read_object(response, "looking for the segment"));
+  const Value* segments = member(&answer, "elements");
+  if (segments == nullptr) return found;
+  for (const Value& segment : segments->list) {
+    if (text_member(&segment, "name") != config.audience_name) continue;
+    found.audience_id = id_member(&segment);
+    break;
+  }
+  return found;
+}
+
+HttpRequest encode_create(const Context& context) {
+  HttpRequest result = request(context, "POST", "dmpSegments");
+  Value destination = Value::with(Value::Kind::object);
+  destination.members.emplace_back("destination", Value::of("LINKEDIN"));
+  Value destinations = Value::with(Value::Kind::list);
+  destinations.list.push_back(std::move(destination));
+  Value body = Value::with(Value::Kind::object);
+  body.members.emplace_back("name", Value::of(context.config.audience_name));
+  body.members.emplace_back("sourcePlatform", Value::of(setting(context, kSourcePlatform)));
+  body.members.emplace_back("sourceSegmentId", Value::of(context.config.audience_name));
+  body.members.emplace_back("account", Value::of(account_urn(context)));
+  body.members.emplace_back("type", Value::of("USER"));
+  body.members.emplace_back("destinations", std::move(destinations));
+  set_json(result, to_json(body));
+  return result;
+}
+
+// The id is in a header; the body of a 201 is empty.
+Result<std::string> decode_create(const HttpResponse& response) {
+  constexpr std::string_view kWhat = "creating the segment";
+  if (response.status < 200 || response.status >= 300) {
+    const auto answer = read_object(response, kWhat);
+    return std::unexpected(answer.error());
+  }
+  for (const std::string_view name : {"x-linkedin-id", "x-restli-id"}) {
+    const auto id = response.headers.get(name);
+    if (id && !id->empty()) return std::string(*id);
+  }
+  return fail(Error::Code::unavailable, fmt::format("{}: the answer names no id", kWhat));
+}
+
+HttpRequest encode_measure(const std::string& audience_id, const Context& context) {
+  return request(context, "GET", "dmpSegments/" + percent_encoded(audience_id));
+}
+
+Result<Measurement> decode_measure(const HttpResponse& response) {
+  Measurement result;
+  result.gone = response.status == 404;
+  if (result.gone) return result;
+  const Value segment = TRY(read_object(response, "measuring the segment"));
+  result.name = text_member(&segment, "name");
+  const Value* destinations = member(&segment, "destinations");
+  const Value* destination =
+      destinations == nullptr || destinations->list.empty() ? nullptr : &destinations->list.front();
+  result.detail = code_word(text_member(destination, "status"));
+  if (is_unusable(result.detail)) result.flag = "status " + result.detail;
+  result.size = figure(segment, destination, "audienceSize");
+  const auto matched = figure(segment, destination, "matchedCount");
+  const auto sent = figure(segment, destination, "inputCount");
+  if (matched && sent && *sent > 0 && *matched <= *sent)
+    result.match_rate = static_cast<double>(*matched) / static_cast<double>(*sent);
+  return result;
+}
+
+}  // namespace tailrace::destinations::linkedin_codec
