@@ -40,7 +40,7 @@ struct Command {
   std::string listen;
   bool apply = false;
   bool leave_members = false;  // apply: of syncs that go away, people may stay in the audience
-  bool memory = false;  // status: of the process, instead of the syncs
+  bool memory = false;         // status: of the process, instead of the syncs
   double known_share = 0.6;
   std::uint64_t seed = 1;
   std::string token;
@@ -81,6 +81,7 @@ int run_explain(const Run& run);
 int run_backtest(const Run& run);
 int run_preview(const Run& run);
 int run_release(const Run& run);
+int run_reupload(const Run& run);
 int run_status(const Run& run);
 int run_backup(const Run& run);
 int run_verify(const Run& run);
