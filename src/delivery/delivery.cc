@@ -1008,8 +1008,9 @@ class Body final : public Delivery {
       if (!accepted && !item.repeats) membership.uploaded = minus(membership.uploaded, sent);
       membership.unanswered = !accepted && item.repeats;
       if (!whole) {
-        // Where nothing was left out, the whole stay begins anew.
-        if (accepted && minus(membership.uploaded, sent).empty()) membership.renewed_at = now_;
+        // The stay begins anew where nothing was left out of it but what is to go.
+        if (accepted && (item.repeats || minus(membership.uploaded, sent).empty()))
+          membership.renewed_at = now_;
         return membership;
       }
       membership.renewed_at = Time{};

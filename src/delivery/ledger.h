@@ -54,8 +54,8 @@ struct Membership {
   Time refused_at;    // when the platform, or we, gave that reason; zero: there is none, or before format 3
   // Not zero: the refusal was dropped (dead_letters.h), for somebody whose identifiers had this fingerprint.
   std::uint64_t dropped = 0;
-  // Of a member: when all of `uploaded` was last added again. Zero: not since acknowledged_at, or before
-  // format 4.
+  // Of a member: when all of `uploaded` but what is to be removed was last added again. Zero: not since
+  // acknowledged_at, or before format 4.
   Time renewed_at;
 
   // Of a member: since when the platform counts their stay.

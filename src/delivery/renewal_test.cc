@@ -97,6 +97,21 @@ TEST_F(RenewalTest, one_renewal_at_a_time_leaves_a_place_for_what_protects) {
   EXPECT_THAT(poll_aged(), ElementsAre(StartsWith("add 2 to aud\ncy ")));
 }
 
+TEST_F(RenewalTest, an_identifier_that_is_to_go_is_removed_though_the_others_are_renewed) {
+  connections[0].sync.effect = workspace::Effect::suppress;
+  person(kAda, "ada", {{IdentifierKind::email, "ada@example.com", {}}, {IdentifierKind::phone, "7", {}}});
+  start({kAda});
+  run();
+  now = now + kDay * 31;
+  person(kAda, "ada", {{IdentifierKind::email, "ada@example.com", {}}});
+  delivery->on_profile_change(kAda);
+  run();
+  EXPECT_THAT(audience(), ElementsAre("email:ada@example.com"));
+  EXPECT_EQ(status().renewing, 0u);
+  EXPECT_EQ(delivery->membership(kFirst, kAda)->renewed_at,
+            delivery->membership(kFirst, kAda)->stays_since());
+}
+
 TEST_F(RenewalTest, a_refusal_is_a_dead_letter_and_what_stands_is_removed_all_the_same) {
   start({kAda});
   run();
