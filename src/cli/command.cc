@@ -143,6 +143,10 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
       ->add_option("sync", command.sync, "the sync")
       ->required()
       ->type_name("SYNC");
+  on_store(app.add_subcommand("reupload", "add everybody again who stands in a sync's audience"))
+      ->add_option("sync", command.sync, "the sync")
+      ->required()
+      ->type_name("SYNC");
   auto* status = on_store(app.add_subcommand("status", "syncs, lag, match rate, failures, quarantine"));
   status->add_flag("--memory", command.memory, "not of syncs: what takes the memory, by part");
   auto* backup = on_store(app.add_subcommand("backup", "a whole copy; again, only what is new"));
@@ -261,6 +265,7 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
   if (command.name == "backtest") return run_backtest(run);
   if (command.name == "preview") return run_preview(run);
   if (command.name == "release") return run_release(run);
+  if (command.name == "reupload") return run_reupload(run);
   if (command.name == "status") return run_status(run);
   if (command.name == "backup") return run_backup(run);
   if (command.name == "verify") return run_verify(run);

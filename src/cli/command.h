@@ -82,6 +82,7 @@ int run_explain(const Run& run);
 int run_backtest(const Run& run);
 int run_preview(const Run& run);
 int run_release(const Run& run);
+int run_reupload(const Run& run);
 int run_status(const Run& run);
 int run_backup(const Run& run);
 int run_verify(const Run& run);

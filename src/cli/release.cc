@@ -2,18 +2,11 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/deliveries.h"
 #include "cli/table.h"
 
 namespace tailrace::cli {
 namespace {
-
-// The sync's place in the live workspace.
-Result<SyncId> find_sync(const workspace::Workspace& workspace, const std::string& name) {
-  for (std::uint32_t i = 0; i < workspace.syncs.size(); ++i) {
-    if (workspace.syncs[i].name == name) return SyncId(i);
-  }
-  return fail(Error::Code::not_found, fmt::format("the applied workspace has no sync \"{}\"", name));
-}
 
 // Where no delivery runs: it is followed when one does.
 Result<void> ask_in_ledger(delivery::Ledger& ledger, const std::string& sync) {

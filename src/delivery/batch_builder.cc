@@ -22,6 +22,7 @@ struct BatchBuilder::Draft {
   std::vector<PersonId> withdrawn;
   std::vector<PersonId> parked;
   std::vector<PersonId> unchanged;
+  std::vector<PersonId> to_compare;      // something else goes before their renewal
   std::vector<Item> left;                // without a request
   std::vector<PersonId> partly_dropped;  // members who gave up identifiers that others hold too
   // People of this draft who give something up: what they still hold once it is done.
@@ -83,6 +84,11 @@ std::uint64_t begun_by(const Plan& plan, std::span<const Item> items) {
   }));
 }
 
+std::vector<UploadIdentifier> common(std::span<const UploadIdentifier> a,
+                                     std::span<const UploadIdentifier> b) {
+  return minus(a, minus(a, b));
+}
+
 enum class Share : unsigned char {
   sole,      // nobody else is relied upon for it: send
   shared,    // an acknowledged member holds it too: keep it at the platform
@@ -125,6 +131,11 @@ struct BatchBuilder::Difference {
       difference.fresh =
           membership.unanswered ? usable.identifiers : minus(usable.identifiers, membership.uploaded);
     }
+    if (run.plan.is_renewing(person)) {
+      difference.fresh = run.plan.extension_refused(person) && !membership.unanswered
+                             ? common(usable.identifiers, membership.uploaded)
+                             : usable.identifiers;
+    }
     if (!run.plan.reduction_refused(person)) difference.gone = minus(membership.uploaded, usable.identifiers);
     return difference;
   }
@@ -143,6 +154,14 @@ Result<BatchBuilder::Built> BatchBuilder::build(SyncRun& run, Direction directio
     const auto changed = run.plan.next_to_compare(people_max - people.size());
     if (!changed.empty()) TRY(draft_changes(run, changed, now, draft));
   }
+  return commit(run, draft);
+}
+
+Result<BatchBuilder::Built> BatchBuilder::build_renewals(SyncRun& run, std::size_t people_max, Time now) {
+  Draft draft(Direction::add, now);
+  draft.batch->renews = true;
+  const auto people = run.plan.next_to_renew(people_max);
+  if (!people.empty()) TRY(draft_changes(run, people, now, draft));
   return commit(run, draft);
 }
 
@@ -234,11 +253,15 @@ Result<void> BatchBuilder::draft_changes(SyncRun& run, std::span<const PersonId>
       draft.unchanged.push_back(person);
     } else if (draft.batch->direction == Direction::add) {
       const bool removal_goes_first = run.protective == Direction::remove && !difference.gone.empty();
-      if (difference.fresh.empty() || removal_goes_first) continue;
+      if (difference.fresh.empty() || removal_goes_first) {
+        if (run.plan.is_renewing(person)) draft.to_compare.push_back(person);
+        continue;
+      }
       if (run.removing.any(difference.fresh)) {
         draft.parked.push_back(person);
         continue;
       }
+      item.repeats = item.membership.unanswered || run.plan.is_renewing(person);
       item.membership.uploaded = plus(item.membership.uploaded, difference.fresh);
       item.membership.unanswered = true;
       draft.changes.push_back({person, item.membership});
@@ -315,7 +338,11 @@ Result<BatchBuilder::Built> BatchBuilder::commit(SyncRun& run, Draft& draft) {
   Plan& plan = run.plan;
   for (const PersonId person : draft.without_identifier) plan.reject_without_identifier(person);
   for (const PersonId person : draft.withdrawn) plan.withdraw(person);
-  for (const PersonId person : draft.unchanged) plan.settle_unchanged(person);
+  for (const PersonId person : draft.unchanged) {
+    plan.settle_renewal(person);
+    plan.settle_unchanged(person);
+  }
+  for (const PersonId person : draft.to_compare) plan.mark_changed(person);
   for (const PersonId person : draft.partly_dropped) plan.settle_partly(person);
   for (const Item& item : draft.left) plan.settle_left(item.person);
   for (const PersonId person : draft.parked) plan.park(person);
@@ -336,7 +363,7 @@ Result<BatchBuilder::Built> BatchBuilder::commit(SyncRun& run, Draft& draft) {
 
   Built built;
   built.people = draft.changes.size() + draft.unchanged.size();
-  built.postponed = draft.withdrawn.size() + draft.parked.size();
+  built.postponed = draft.withdrawn.size() + draft.parked.size() + draft.to_compare.size();
   if (!batch.items.empty()) built.batch = std::move(draft.batch);
   return built;
 }

@@ -21,6 +21,9 @@ class BatchBuilder {
   // Up to people_max people. Errors: of the ledger; then nothing has changed.
   Result<Built> build(SyncRun& run, Direction direction, std::size_t people_max, Time now);
 
+  // The same of members who stay, to be added again as they are.
+  Result<Built> build_renewals(SyncRun& run, std::size_t people_max, Time now);
+
   // Marks those among `people`, members or refused, for whom something else is to be uploaded now than was.
   Result<void> verify(SyncRun& run, std::span<const PersonId> people);
 

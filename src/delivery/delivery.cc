@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "base/grouped.h"
 #include "delivery/backoff.h"
 #include "delivery/batch_builder.h"
 #include "delivery/breaker.h"
@@ -26,6 +27,7 @@ constexpr std::size_t kVerifiedPerPoll = 5'000;
 constexpr std::size_t kPeoplePerBuild = 20'000;  // looked at for one batch, whatever the platform takes
 constexpr Millis kTooSmallAgain{6 * 60 * 60 * 1000};
 constexpr std::string_view kTooSmall = "the audience would become too small: ";
+constexpr Millis kReuploadAgain = kDay * 7;  // for drift; until then the platform may still be counting
 constexpr Millis kTokenRefreshEarly{5 * 60 * 1000};
 constexpr std::size_t kReasonBytesMax = 300;
 
@@ -176,6 +178,7 @@ class Body final : public Delivery {
         }
       }
     }
+    for (std::size_t i = 0; i < runs_.size(); ++i) send_renewals(i, out);
     for (std::size_t i = 0; i < runs_.size(); ++i) {
       close_window(*runs_[i]);
       update(i, out);
@@ -226,6 +229,7 @@ class Body final : public Delivery {
       if (run->in_flight > 0 || run->creating || run->measuring || run->updating) return false;
       if (run->stopped() || connectors_[run->connector].token_refused) return true;
       if (run->plan.has_unexamined() && holds_on(*run).removals) return false;
+      if (!run->state.frozen && run->plan.to_renew() > 0) return false;
       return run->active.empty() && run->plan.to_do(holds_on(*run)) == 0 && !run->plan.has_unverified() &&
              !(run->measure_wanted && run->measure_at <= now_);
     });
@@ -304,6 +308,13 @@ class Body final : public Delivery {
     return people;
   }
 
+  Result<std::uint64_t> reupload(SyncId sync, Time now) override {
+    SyncRun& run = run_of(sync);
+    now_ = now;
+    TRY(ask_for_reupload(run));
+    return run.plan.to_renew();
+  }
+
  private:
   // --- opening
 
@@ -319,10 +330,15 @@ class Body final : public Delivery {
     run.guard = Guard(run.connection.sync.guards_in_force());
     run.objective = objective_of(run.connection.sync, run.cron, run.zone);
     run.state = TRY(ledger_.state(run.name()));
+    run.declared_life = run.connection.destination->membership_life(run.connection.config);
     if (run.state.starts_over) TRY(forget(run));  // the process ended while it was
     bool may_stand = false;
     TRY(ledger_.for_each(run.name(), [&](PersonId person, const Membership& membership) {
       run.plan.load(person, membership);
+      if (membership.state == Membership::State::member) {
+        if (run.declared_life) run.renewals.note(person, membership.stays_since());
+        if (membership.stays_since() < run.state.reupload_asked_at) run.plan.renew(person);
+      }
       if (membership.reason.starts_with(kTooSmall)) run.too_small.add(person.value);
       const bool is_over =
           membership.state == Membership::State::member || membership.state == Membership::State::left;
@@ -463,6 +479,7 @@ class Body final : public Delivery {
     if (!run.desired_known || !run.blocked.empty()) return;
     if (run.start_over_wanted && run.active.empty()) start_over(run);
     if (run.plan.has_unverified()) verify_some(run);
+    find_ending(run);
     const std::uint64_t ready = run.ready();
     if (run.flush) {
       run.flush = run.plan.has_unverified();  // what verification finds is part of it
@@ -542,6 +559,61 @@ class Body final : public Delivery {
       ledger_failed(run, verified.error());
     }
     if (run.plan.has_unverified()) wake_at(kForeverAgo);
+  }
+
+  // --- stays that end by themselves
+
+  // Members whose stay is to be renewed from now on.
+  void find_ending(SyncRun& run) {
+    const auto life = run.life();
+    const auto first = run.renewals.first();
+    if (!life || !first || !has_come(*first + renewed_after(*life))) return;
+    const Time until = now_ - renewed_after(*life);
+    const auto people = run.renewals.take(until, kVerifiedPerPoll);
+    const auto memberships = ledger_.find_many(run.name(), people);
+    for (std::size_t i = 0; i < people.size(); ++i) {
+      if (!memberships) {
+        run.renewals.note(people[i], until);  // again, when the ledger can be read
+        continue;
+      }
+      const auto& membership = (*memberships)[i];
+      // One who has left is noted again when they enter; one who was renewed is noted with that.
+      const bool is_due = membership && membership->state == Membership::State::member &&
+                          Renewals::is_due(membership->stays_since(), until);
+      if (is_due) run.plan.renew(people[i]);
+    }
+    if (!memberships) return ledger_failed(run, memberships.error());
+    wake_at(kForeverAgo);  // there may be more
+  }
+
+  Result<void> ask_for_reupload(SyncRun& run) {
+    SyncState state = run.state;
+    state.reupload_asked_at = now_;
+    TRY(ledger_.write_state(run.name(), state));
+    run.state = std::move(state);
+    run.plan.renew_everybody();
+    wake_at(kForeverAgo);
+    return {};
+  }
+
+  // After everything else, and one request at a time at each destination: what has months is never in the way
+  // of a change.
+  void send_renewals(std::size_t sync, std::vector<Send>& out) {
+    SyncRun& run = *runs_[sync];
+    if (!run.desired_known || run.stopped() || run.state.frozen || run.plan.ready_to_renew() == 0) return;
+    const bool others_go_first = std::ranges::any_of(runs_, [&](const auto& other) {
+      if (other->connector != run.connector || other->stopped()) return false;
+      const auto renews = [](const auto& batch) { return batch->renews; };
+      return std::ranges::any_of(other->active, renews) || (other->window > 0 && other->ready() > 0);
+    });
+    if (others_go_first || !run.active.empty() || !may_send(sync, out)) return;
+    const std::size_t people_max = std::min<std::size_t>(run.limits.batch_records_max, kPeoplePerBuild);
+    auto built = builder_.build_renewals(run, people_max, now_);
+    if (!built) return ledger_failed(run, built.error());
+    run.ledger_failures = 0;
+    if (!built->batch) return wake_at(kForeverAgo);  // everybody settled or postponed
+    run.active.push_back(std::move(built->batch));
+    send_batch(sync, *run.active.back(), out);
   }
 
   // --- sending
@@ -699,6 +771,7 @@ class Body final : public Delivery {
     auto first = std::make_unique<ActiveBatch>();
     auto second = std::make_unique<ActiveBatch>();
     first->direction = second->direction = batch.direction;
+    first->renews = second->renews = batch.renews;
     first->id = run.take_batch_id(state);
     second->id = run.take_batch_id(state);
     // An id is never used for two different requests, not even across a crash.
@@ -860,6 +933,7 @@ class Body final : public Delivery {
     ActiveBatch refused, rest;
     std::vector<Outcome> refusals;
     refused.direction = rest.direction = batch.direction;
+    rest.renews = batch.renews;
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
       const bool is_refused = outcomes[i].kind == Outcome::Kind::rejected;
       ActiveBatch& into = is_refused ? refused : rest;
@@ -931,9 +1005,15 @@ class Body final : public Delivery {
     if (!accepted && outcome.too_small) membership.reason.insert(0, kTooSmall);
     membership.refused_at = accepted ? Time{} : now_;
     if (batch.direction == Direction::add) {
-      if (!accepted) membership.uploaded = minus(membership.uploaded, sent);
-      membership.unanswered = false;
-      if (!whole) return membership;
+      if (!accepted && !item.repeats) membership.uploaded = minus(membership.uploaded, sent);
+      membership.unanswered = !accepted && item.repeats;
+      if (!whole) {
+        // The stay begins anew where nothing was left out of it but what is to go.
+        if (accepted && (item.repeats || minus(membership.uploaded, sent).empty()))
+          membership.renewed_at = now_;
+        return membership;
+      }
+      membership.renewed_at = Time{};
       if (accepted) membership.state = Membership::State::member;
       if (!accepted)
         membership.state =
@@ -960,6 +1040,12 @@ class Body final : public Delivery {
     Plan& plan = run.plan;
     const bool adding = batch.direction == Direction::add;
     if (item.kind == Item::Kind::identifiers) {
+      if (adding && accepted && now_is.renewed_at == now_) {
+        plan.settle_renewal(person);
+        if (run.declared_life) run.renewals.note(person, now_);
+      } else if (adding && !accepted) {
+        plan.settle_renewal(person);
+      }
       if (accepted) {
         plan.settle_partly(person);
       } else if (adding) {
@@ -972,6 +1058,7 @@ class Body final : public Delivery {
     if (accepted) run.record_latency(item, now_);
     if (adding && accepted) {
       plan.settle_member(person);
+      if (run.declared_life) run.renewals.note(person, now_);
       if (now_is.uploaded.size() > batch.members[i].identifiers.size()) plan.mark_changed(person);
       entries_.push_back({sync_id(run), person, now_});
       for (SyncRun* twin : run.twins) {
@@ -1130,6 +1217,7 @@ class Body final : public Delivery {
     if (!response) return;
     auto measured = run.connection.destination->decode_measure(*response);
     if (!measured) return;
+    run.stays_days = measured->retention_days;
     look_for_drift(run, *measured);
     run.measure_wanted = false;
     if (!measured->gone) {
@@ -1188,6 +1276,9 @@ class Body final : public Delivery {
       case workspace::DriftPolicy::reassert:
         run.update_wanted = is_ours && has(Drift::Kind::edited);
         run.start_over_wanted = is_ours && has(Drift::Kind::gone);
+        if (has(Drift::Kind::decayed) && now_ - run.state.reupload_asked_at > kReuploadAgain) {
+          if (auto asked = ask_for_reupload(run); !asked) ledger_failed(run, asked.error());
+        }
         return;
     }
   }
@@ -1276,6 +1367,7 @@ class Body final : public Delivery {
     status.delivered = run.plan.delivered();
     status.pending = run.plan.pending();
     status.without_identifier = run.plan.without_identifier();
+    status.renewing = run.plan.to_renew();
     status.dead_letters = run.plan.dead_count();
     status.dropped = run.plan.dropped_count();
     status.sent = run.state.sent;
@@ -1353,6 +1445,8 @@ class Body final : public Delivery {
         return fmt::format("pending: waits for its twin \"{}\"", twin->name());
     }
     if (has_work) return "pending";
+    if (const std::uint64_t renewing = run.plan.to_renew(); renewing > 0)
+      return fmt::format("adding {} members again", grouped(renewing));
     return run.connection.sync.is_retired() ? "retired: nobody is in its audience" : "idle";
   }
 

@@ -8,8 +8,9 @@
 //
 // Order: protective changes (removals from target audiences, additions to suppress audiences) first, across
 // and within syncs. Before a request goes out the ledger holds, synced, what it may upload; after the answer,
-// what became of it. A retry is the same request with the same batch id. Full jitter: wait = random(0,
-// min(cap, base * 2^attempt)), or Retry-After.
+// what became of it. Where the platform lets members go by themselves (Destination::membership_life), they
+// are added again before, after everything else. A retry is the same request with the same batch id. Full
+// jitter: wait = random(0, min(cap, base * 2^attempt)), or Retry-After.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +54,7 @@ struct SyncStatus {
   std::uint64_t delivered = 0;  // acknowledged
   std::uint64_t pending = 0;
   std::uint64_t without_identifier = 0;  // desired, but nothing usable to upload
+  std::uint64_t renewing = 0;            // members who are to be added again as they are
   std::uint64_t dead_letters = 0;        // that wait for a retry or a change
   std::uint64_t dropped = 0;             // dead letters that rest
   std::uint64_t sent = 0;
@@ -153,6 +155,9 @@ class Delivery {
   // Lets through what the guards of this sync hold now; gives how many people. Errors: conflict (nothing is
   // held).
   virtual Result<std::uint64_t> release(SyncId sync, Time now) = 0;
+  // Everybody who stands in this sync's audience is added again, behind all changes; gives how many. Goes on
+  // after a restart. Errors: of the ledger.
+  virtual Result<std::uint64_t> reupload(SyncId sync, Time now) = 0;
 
   // When this person last entered (acknowledged) and left this sync's audience; for `explain` and the demo.
   virtual std::optional<Membership> membership(SyncId sync, PersonId person) const = 0;

@@ -15,7 +15,9 @@ constexpr std::uint32_t kValues = 30;  // of phones and of e-mails: some are sha
 constexpr int kSteps = 250;
 
 struct Simulation {
-  explicit Simulation(std::uint64_t seed) : chance(seed), jitter(seed ^ 1) {
+  explicit Simulation(std::uint64_t seed, std::optional<Millis> life = std::nullopt)
+      : chance(seed), jitter(seed ^ 1) {
+    destination.life = life;
     destination.limits_.batch_records_max = static_cast<std::uint32_t>(1 + chance.below(6));
     if (chance.below(3) == 0) destination.limits_.batch_bytes_max = 90;
     destination.has_tokens = chance.below(2) == 0;
@@ -65,6 +67,7 @@ struct Simulation {
   }
 
   void crash() {
+    platform.now = now;
     // Requests on their way may still arrive, or not.
     for (const Send& send : waiting) {
       if (chance.below(2) == 0) platform.handle(send.request);
@@ -120,6 +123,7 @@ struct Simulation {
   }
 
   void answer(bool kindly) {
+    platform.now = now;
     if (waiting.empty()) return;
     const auto at = waiting.begin() + static_cast<std::ptrdiff_t>(chance.below(waiting.size()));
     const Send send = std::move(*at);
@@ -375,6 +379,50 @@ TEST(DeliveryProperty, whoever_changes_sides_between_twins_is_always_in_one_of_t
     for (std::size_t i = 0; i < 2; ++i)
       EXPECT_EQ(sides.platform.audiences[fmt::format("s{}", i)].size(), sides.desired[i].size());
   }
+}
+
+// For three lives of a membership, with changes, lost answers and crashes: whoever is to be there is added
+// again before the platform lets them go.
+TEST(DeliveryProperty, nobody_vanishes_whose_stay_ends_by_itself_at_the_platform) {
+  constexpr Millis kLife = kDay * 8;
+  for (std::uint64_t seed = 1; seed <= seeds_wanted(15) && !HasFailure(); ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    Simulation simulation(seed, kLife);
+    simulation.platform.poison.clear();
+    simulation.settle();
+    const Time end = simulation.now + kLife * 3;
+    std::uint64_t decayed = 0;
+    while (simulation.now < end && !HasFailure()) {
+      for (int i = 0; i < 10; ++i) simulation.step();
+      simulation.settle();
+      // What may still be renewed within a quarter of a life is: days pass without a word from anybody.
+      const Time next = simulation.now + kHour * static_cast<std::int64_t>(simulation.chance.below(36));
+      while (simulation.delivery->next_poll_at() < next) {
+        simulation.now = std::max(simulation.now, simulation.delivery->next_poll_at());
+        simulation.settle();
+      }
+      simulation.now = next;
+      simulation.platform.now = next;
+      for (const auto& [url, identifier] : simulation.platform.decay(kLife)) {
+        ++decayed;
+        ADD_FAILURE() << identifier << " has vanished from " << url;
+      }
+    }
+    EXPECT_EQ(decayed, 0u);
+    simulation.settle();
+    for (std::size_t sync = 0; sync < simulation.desired.size(); ++sync)
+      EXPECT_EQ(simulation.platform.audiences[fmt::format("s{}", sync)], simulation.expected(sync));
+  }
+}
+
+// So that the one above can fail: without renewals they do vanish.
+TEST(DeliveryProperty, somebody_vanishes_where_stays_are_not_renewed) {
+  Simulation simulation(1);
+  simulation.platform.poison.clear();
+  for (int i = 0; i < 20; ++i) simulation.step();
+  simulation.settle();
+  simulation.platform.now = simulation.now + kDay * 9;
+  EXPECT_FALSE(simulation.platform.decay(kDay * 8).empty());
 }
 
 TEST(DeliveryProperty, platform_equals_desired_after_any_faults) {

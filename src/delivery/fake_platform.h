@@ -25,7 +25,9 @@ class FakeDestination : public destinations::AudienceDestination {
   Millis token_lifetime = kHour;
   bool creates = false;
   bool measures = false;
+  std::optional<Millis> life;  // of a membership
 
+  std::optional<Millis> membership_life(const destinations::Config&) const override { return life; }
   std::string_view type() const override { return "fake"; }
   std::string_view platform() const override { return "fake"; }
   std::span<const destinations::FieldRule> fields() const override { return {}; }
@@ -73,6 +75,8 @@ class FakeDestination : public destinations::AudienceDestination {
     if (response.status != 200) return fail(Error::Code::unavailable, "down");
     measured.size = std::stoll(response.body);
     measured.name = response.headers.get("Name").value_or("");
+    if (const auto days = response.headers.get("Stays"))
+      measured.retention_days = std::stoll(std::string(*days));
     return measured;
   }
   std::optional<HttpRequest> encode_update(const std::string& audience,
@@ -126,7 +130,24 @@ struct FakePlatform {
   bool names_culprits = false;
   std::string audience_size = "0";
   std::string name = "ours";
+  int stays_days = 0;  // as it says; 0: it does not
   bool gone = false;
+  // Since when each identifier stands, by audience, while `now` says what time it is.
+  Time now;
+  std::map<std::pair<std::string, std::string>, Time> since;
+
+  // What was added longer ago than that vanishes; gives it, by audience.
+  std::vector<std::pair<std::string, std::string>> decay(Millis life) {
+    std::vector<std::pair<std::string, std::string>> gone_now;
+    for (auto& [url, audience] : audiences) {
+      std::erase_if(audience, [&, &in = url](const std::string& each) {
+        const bool is_over = since[{in, each}] + life <= now;
+        if (is_over) gone_now.emplace_back(in, each);
+        return is_over;
+      });
+    }
+    return gone_now;
+  }
 
   static bool is_batch(const HttpRequest& request) {
     return request.body.starts_with("add ") || request.body.starts_with("remove ");
@@ -139,7 +160,11 @@ struct FakePlatform {
       return {200, {}, "aud-new"};
     }
     if (request.body.starts_with("measure") && gone) return {404, {}, ""};
-    if (request.body.starts_with("measure")) return {200, {{"Name", name}}, audience_size};
+    if (request.body.starts_with("measure")) {
+      HttpHeaders headers{{"Name", name}};
+      if (stays_days > 0) headers.emplace_back("Stays", std::to_string(stays_days));
+      return {200, std::move(headers), audience_size};
+    }
     if (request.body.starts_with("update")) {
       name = "ours";
       return {200, {}, ""};
@@ -167,6 +192,7 @@ struct FakePlatform {
     for (const auto& each : named) {
       if (adding) {
         audience.insert(each);
+        since[{request.url, each}] = now;
       } else {
         audience.erase(each);
       }

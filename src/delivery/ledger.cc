@@ -1,37 +1,7 @@
-// The ledger in RocksDB. Numbers are big-endian, so keys sort by person and then by time; times are stored
-// with their sign bit flipped for the same reason.
-//
-//   key        = "version"                              value: version
-//              | "s" name                               value: state
-//              | "m" name person                        value: membership
-//              | "h" name kind value-text person        value: empty; the person holds that identifier
-//              | "e" name person time                   value: empty; an acknowledged addition
-//   version    = u32, now 3
-//   name       = text                                   the sync's name
-//   person     = u32
-//   time       = u64
-//   text       = u32 length, that many bytes
-//   membership = u8 state, u8 unanswered, time changed, time received, time acknowledged,
-//                text reason, u32 count, that many identifiers,
-//                time sent, u8 live, time refused, u64 dropped
-//                (these four are absent in what formats 1 and 2 wrote)
-//   identifier = u8 kind, u8 hashed, u16 normalisation version, text value
-//   state      = text audience id, u64 sent, u64 accepted, u64 rejected, u64 next batch id,
-//                time last success, text stopped reason, u8 is measured, measurement, time measured,
-//                text destination (absent in what format 1 wrote), guards, baseline, u8 frozen, u8 starts
-//                over (these absent in 1 and 2)
-//   guards     = side of additions, side of removals, u64 slot, u8 filled
-//   baseline   = u8 known, text name, text description, u8 has retention, u64 days, text flag, u64 delivered,
-//                u64 size, u64 strangers
-//   side       = u8 hold, time held, u8 release asked, u64 released, 12 of u32 recent
-//   measurement= u8 has size, u64 size, u8 has rate, u64 rate (bits of a double), text detail
-//
-// A value with bytes missing, left over or out of range is corrupt. A change of this grammar raises the
-// version; a version we do not know is refused before anything else is read. An older one is read as it is,
-// and named anew: what is written from then on is of the new format.
+// The ledger in RocksDB: ledger_format.h has the grammar of its keys and values. Numbers are big-endian, so
+// keys sort by person and then by time.
 #include "delivery/ledger.h"
 
-#include <bit>
 #include <filesystem>
 #include <set>
 #include <unordered_map>
@@ -44,230 +14,25 @@
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
+#include "delivery/ledger_format.h"
+
 namespace tailrace::delivery {
 namespace {
 
 using destinations::UploadIdentifier;
+using ledger_format::decode_membership;
+using ledger_format::decode_state;
+using ledger_format::encode_membership;
+using ledger_format::encode_state;
+using ledger_format::put;
+using ledger_format::put_text;
+using ledger_format::put_time;
+using ledger_format::Reader;
 
 constexpr std::string_view kVersionKey = "version";
 constexpr std::size_t kCacheBytes = 64u << 20;
-constexpr std::uint64_t kSignBit = 1ull << 63;
 // More batches than a sync sends between two backups.
 constexpr std::uint64_t kSkippedBatchIds = 1ull << 24;
-
-template <class Number>
-void put(std::string& out, Number value) {
-  for (int shift = static_cast<int>(sizeof(Number)) * 8 - 8; shift >= 0; shift -= 8)
-    out.push_back(static_cast<char>((value >> shift) & 0xff));
-}
-void put_time(std::string& out, Time time) { put(out, static_cast<std::uint64_t>(time.ms) ^ kSignBit); }
-void put_text(std::string& out, std::string_view text) {
-  put(out, static_cast<std::uint32_t>(text.size()));
-  out.append(text);
-}
-
-// Reads the grammar. After a failure every read gives a zero and ok() stays false, so a whole value is read
-// first and judged once.
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
-
-  template <class Number>
-  Number number() {
-    Number value = 0;
-    for (const char c : take(sizeof(Number)))
-      value = static_cast<Number>((static_cast<std::uint64_t>(value) << 8) | static_cast<unsigned char>(c));
-    return value;
-  }
-  template <class Enum>
-  Enum choice(Enum last) {
-    const auto value = number<std::uint8_t>();
-    if (value > static_cast<std::uint8_t>(last)) failed_ = true;
-    return failed_ ? Enum{} : static_cast<Enum>(value);
-  }
-  bool flag() {
-    const auto value = number<std::uint8_t>();
-    if (value > 1) failed_ = true;
-    return value == 1;
-  }
-  Time time() { return Time{static_cast<std::int64_t>(number<std::uint64_t>() ^ kSignBit)}; }
-  std::string text() { return std::string(take(number<std::uint32_t>())); }
-  std::size_t left() const { return bytes_.size(); }
-  bool ok() const { return !failed_ && bytes_.empty(); }
-  bool failed() const { return failed_; }
-
- private:
-  std::string_view take(std::size_t count) {
-    if (failed_ || count > bytes_.size()) {
-      failed_ = true;
-      return {};
-    }
-    const std::string_view taken = bytes_.substr(0, count);
-    bytes_.remove_prefix(count);
-    return taken;
-  }
-
-  std::string_view bytes_;
-  bool failed_ = false;
-};
-
-std::string encode_membership(const Membership& membership) {
-  std::string out;
-  put(out, static_cast<std::uint8_t>(membership.state));
-  put(out, static_cast<std::uint8_t>(membership.unanswered));
-  put_time(out, membership.changed_at);
-  put_time(out, membership.received_at);
-  put_time(out, membership.acknowledged_at);
-  put_text(out, membership.reason);
-  put(out, static_cast<std::uint32_t>(membership.uploaded.size()));
-  for (const UploadIdentifier& identifier : membership.uploaded) {
-    put(out, static_cast<std::uint8_t>(identifier.kind));
-    put(out, static_cast<std::uint8_t>(identifier.hashed));
-    put(out, identifier.normalisation_version);
-    put_text(out, identifier.value);
-  }
-  put_time(out, membership.sent_at);
-  put(out, static_cast<std::uint8_t>(membership.live));
-  put_time(out, membership.refused_at);
-  put(out, membership.dropped);
-  return out;
-}
-
-std::optional<Membership> decode_membership(std::string_view bytes) {
-  Reader reader(bytes);
-  Membership membership;
-  membership.state = reader.choice(Membership::State::left);
-  membership.unanswered = reader.flag();
-  membership.changed_at = reader.time();
-  membership.received_at = reader.time();
-  membership.acknowledged_at = reader.time();
-  membership.reason = reader.text();
-  const auto count = reader.number<std::uint32_t>();
-  for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) {
-    UploadIdentifier identifier;
-    identifier.kind = reader.choice(kLastIdentifierKind);
-    identifier.hashed = reader.flag();
-    identifier.normalisation_version = reader.number<std::uint16_t>();
-    identifier.value = reader.text();
-    membership.uploaded.push_back(std::move(identifier));
-  }
-  if (!reader.failed() && reader.left() > 0) {
-    membership.sent_at = reader.time();
-    membership.live = reader.flag();
-    membership.refused_at = reader.time();
-    membership.dropped = reader.number<std::uint64_t>();
-  }
-  if (!reader.ok()) return std::nullopt;
-  return membership;
-}
-
-void put_side(std::string& out, const GuardSide& side) {
-  put(out, static_cast<std::uint8_t>(side.hold));
-  put_time(out, side.held_at);
-  put(out, static_cast<std::uint8_t>(side.release_asked));
-  put(out, side.released);
-  for (const std::uint32_t count : side.recent) put(out, count);
-}
-
-GuardSide read_side(Reader& reader) {
-  GuardSide side;
-  side.hold = reader.choice(GuardSide::Hold::size);
-  side.held_at = reader.time();
-  side.release_asked = reader.flag();
-  side.released = reader.number<std::uint64_t>();
-  for (std::uint32_t& count : side.recent) count = reader.number<std::uint32_t>();
-  return side;
-}
-
-void put_baseline(std::string& out, const Baseline& baseline) {
-  put(out, static_cast<std::uint8_t>(baseline.known));
-  put_text(out, baseline.name);
-  put_text(out, baseline.description);
-  put(out, static_cast<std::uint8_t>(baseline.retention_days.has_value()));
-  put(out, static_cast<std::uint64_t>(baseline.retention_days.value_or(0)));
-  put_text(out, baseline.flag);
-  put(out, baseline.delivered);
-  put(out, static_cast<std::uint64_t>(baseline.size));
-  put(out, static_cast<std::uint64_t>(baseline.strangers));
-}
-
-Baseline read_baseline(Reader& reader) {
-  Baseline baseline;
-  baseline.known = reader.flag();
-  baseline.name = reader.text();
-  baseline.description = reader.text();
-  const bool has_retention = reader.flag();
-  const auto days = static_cast<std::int64_t>(reader.number<std::uint64_t>());
-  if (has_retention) baseline.retention_days = days;
-  baseline.flag = reader.text();
-  baseline.delivered = reader.number<std::uint64_t>();
-  baseline.size = static_cast<std::int64_t>(reader.number<std::uint64_t>());
-  baseline.strangers = static_cast<std::int64_t>(reader.number<std::uint64_t>());
-  return baseline;
-}
-
-std::string encode_state(const SyncState& state) {
-  std::string out;
-  put_text(out, state.audience_id);
-  put(out, state.sent);
-  put(out, state.accepted);
-  put(out, state.rejected);
-  put(out, state.next_batch_id);
-  put_time(out, state.last_success_at);
-  put_text(out, state.stopped_reason);
-  put(out, static_cast<std::uint8_t>(state.measured.has_value()));
-  const destinations::Measurement measured = state.measured.value_or(destinations::Measurement{});
-  put(out, static_cast<std::uint8_t>(measured.size.has_value()));
-  put(out, static_cast<std::uint64_t>(measured.size.value_or(0)));
-  put(out, static_cast<std::uint8_t>(measured.match_rate.has_value()));
-  put(out, std::bit_cast<std::uint64_t>(measured.match_rate.value_or(0)));
-  put_text(out, measured.detail);
-  put_time(out, state.measured_at);
-  put_text(out, state.destination);
-  put_side(out, state.guards.additions);
-  put_side(out, state.guards.removals);
-  put(out, static_cast<std::uint64_t>(state.guards.slot));
-  put(out, static_cast<std::uint8_t>(state.guards.filled));
-  put_baseline(out, state.baseline);
-  put(out, static_cast<std::uint8_t>(state.frozen));
-  put(out, static_cast<std::uint8_t>(state.starts_over));
-  return out;
-}
-
-std::optional<SyncState> decode_state(std::string_view bytes) {
-  Reader reader(bytes);
-  SyncState state;
-  state.audience_id = reader.text();
-  state.sent = reader.number<std::uint64_t>();
-  state.accepted = reader.number<std::uint64_t>();
-  state.rejected = reader.number<std::uint64_t>();
-  state.next_batch_id = reader.number<std::uint64_t>();
-  state.last_success_at = reader.time();
-  state.stopped_reason = reader.text();
-  const bool is_measured = reader.flag();
-  destinations::Measurement measured;
-  const bool has_size = reader.flag();
-  const auto size = static_cast<std::int64_t>(reader.number<std::uint64_t>());
-  if (has_size) measured.size = size;
-  const bool has_rate = reader.flag();
-  const auto rate = std::bit_cast<double>(reader.number<std::uint64_t>());
-  if (has_rate) measured.match_rate = rate;
-  measured.detail = reader.text();
-  if (is_measured) state.measured = std::move(measured);
-  state.measured_at = reader.time();
-  if (!reader.failed() && reader.left() > 0) state.destination = reader.text();
-  if (!reader.failed() && reader.left() > 0) {
-    state.guards.additions = read_side(reader);
-    state.guards.removals = read_side(reader);
-    state.guards.slot = static_cast<std::int64_t>(reader.number<std::uint64_t>());
-    state.guards.filled = reader.flag();
-    state.baseline = read_baseline(reader);
-    state.frozen = reader.flag();
-    state.starts_over = reader.flag();
-  }
-  if (!reader.ok()) return std::nullopt;
-  return state;
-}
 
 std::string prefix(char table, const std::string& sync) {
   std::string key(1, table);

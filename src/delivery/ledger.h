@@ -7,6 +7,7 @@
 // the e-mail changed or the person is gone.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -28,7 +29,7 @@ class Env;
 
 namespace tailrace::delivery {
 
-constexpr std::uint32_t kLedgerFormat = 3;
+constexpr std::uint32_t kLedgerFormat = 4;
 
 struct Membership {
   enum class State : unsigned char {
@@ -40,8 +41,9 @@ struct Membership {
   };
   State state = State::adding;
   std::vector<destinations::UploadIdentifier> uploaded;  // what may stand at the platform for this person
-  bool unanswered = false;  // of a member: a request about some of `uploaded` has no answer
-  Time changed_at;          // when the segment said so
+  // Of a member: a request about some of `uploaded` has no answer, or one to add all of it again was refused.
+  bool unanswered = false;
+  Time changed_at;   // when the segment said so
   Time received_at;  // received_at of the record that caused it; equal to changed_at when time alone did
   Time acknowledged_at;
   std::string reason;  // of a refusal; never holds an identifier
@@ -52,7 +54,12 @@ struct Membership {
   Time refused_at;    // when the platform, or we, gave that reason; zero: there is none, or before format 3
   // Not zero: the refusal was dropped (dead_letters.h), for somebody whose identifiers had this fingerprint.
   std::uint64_t dropped = 0;
+  // Of a member: when all of `uploaded` but what is to be removed was last added again. Zero: not since
+  // acknowledged_at, or before format 4.
+  Time renewed_at;
 
+  // Of a member: since when the platform counts their stay.
+  Time stays_since() const { return std::max(acknowledged_at, renewed_at); }
   bool operator==(const Membership&) const = default;
 };
 
@@ -72,6 +79,7 @@ struct SyncState {
   Baseline baseline;
   bool frozen = false;       // by drift, until released
   bool starts_over = false;  // its audience is gone: what stood there is being forgotten
+  Time reupload_asked_at;    // who stays there since before that is to be added again
 };
 
 struct MembershipChange {
@@ -85,8 +93,8 @@ struct MembershipChange {
 // After an `io` error the next call opens the store anew: a disk that was full and is no longer needs no
 // restart. Whether the write that failed is in it then, a reader sees.
 //
-// Not thread-safe. Every read says `corrupt` when stored bytes do not keep to the grammar in ledger.cc, and
-// `io` when the disk does not answer.
+// Not thread-safe. Every read says `corrupt` when stored bytes do not keep to the grammar in ledger_format.h,
+// and `io` when the disk does not answer.
 class Ledger {
  public:
   // Creates the directory (mode 0700) where there is none. Errors: io, corrupt, unsupported (a store from a

@@ -161,19 +161,21 @@ TEST_F(LedgerTest, find_many_answers_in_order) {
 }
 
 TEST_F(LedgerTest, a_store_from_a_newer_version_is_refused_with_the_mend) {
-  overwrite("version", std::string("\0\0\0\4", 4));
+  overwrite("version", std::string("\0\0\0\5", 4));
   const auto opened = Ledger::open(directory.path());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Error::Code::unsupported);
   EXPECT_NE(opened.error().message.find("newer"), std::string::npos);
 }
 
-TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format_3) {
+TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format_4) {
   constexpr std::size_t kGuards = 2 * (1 + 8 + 1 + 8 + 12 * 4) + 8 + 1;
   constexpr std::size_t kBaseline = 1 + 4 + 4 + 1 + 8 + 4 + 8 + 8 + 8 + 1 + 1;
+  constexpr std::size_t kReupload = 8;
   constexpr std::size_t kDestination = 4 + 4;
-  for (const char version : {'\1', '\2'}) {
+  for (const char version : {'\1', '\2', '\3'}) {
     SyncState state;
+    state.reupload_asked_at = Time{5};
     state.audience_id = "aud-1";
     state.destination = "shop";
     state.sent = 7;
@@ -181,7 +183,8 @@ TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format
     ledger.reset();
     const std::string key("s\0\0\0\1s", 6);
     std::string bytes = raw(key);
-    bytes.resize(bytes.size() - kGuards - kBaseline - (version == '\1' ? kDestination : 0));
+    bytes.resize(bytes.size() - kReupload - (version == '\3' ? 0 : kGuards + kBaseline) -
+                 (version == '\1' ? kDestination : 0));
     overwrite(key, bytes);
     overwrite("version", std::string("\0\0\0", 3) + version);
     ledger = *Ledger::open(directory.path());
@@ -189,8 +192,9 @@ TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format
     EXPECT_EQ(ledger->state("s")->sent, 7u);
     EXPECT_EQ(ledger->state("s")->destination, version == '\1' ? "" : "shop");
     EXPECT_EQ(ledger->state("s")->guards, GuardState{});
+    EXPECT_EQ(ledger->state("s")->reupload_asked_at, Time{});
     ledger.reset();
-    EXPECT_EQ(raw("version"), std::string("\0\0\0\3", 4));
+    EXPECT_EQ(raw("version"), std::string("\0\0\0\4", 4));
     ledger = *Ledger::open(directory.path());
   }
 }
@@ -213,11 +217,29 @@ TEST_F(LedgerTest, what_guards_hold_and_have_counted_is_kept) {
                     .size = 2,
                     .strangers = 3};
   state.frozen = true;
+  state.reupload_asked_at = Time{99};
   ASSERT_TRUE(ledger->write_state("s", state));
   reopen();
+  EXPECT_EQ(ledger->state("s")->reupload_asked_at, Time{99});
   EXPECT_EQ(ledger->state("s")->guards, state.guards);
   EXPECT_EQ(ledger->state("s")->baseline, state.baseline);
   EXPECT_TRUE(ledger->state("s")->frozen);
+}
+
+TEST_F(LedgerTest, a_membership_of_format_3_was_never_renewed) {
+  Membership written = membership(State::member, {phone("1")});
+  written.renewed_at = Time{80};
+  put(kAda, written);
+  EXPECT_EQ(**ledger->find("s", kAda), written);
+  ledger.reset();
+  const std::string key("m\0\0\0\1s\0\0\0\1", 10);
+  std::string bytes = raw(key);
+  bytes.resize(bytes.size() - 8);
+  overwrite(key, bytes);
+  overwrite("version", std::string("\0\0\0\3", 4));
+  ledger = *Ledger::open(directory.path());
+  written.renewed_at = Time{};
+  EXPECT_EQ(**ledger->find("s", kAda), written);
 }
 
 TEST_F(LedgerTest, a_membership_of_format_2_has_no_times_of_sending) {
@@ -230,7 +252,7 @@ TEST_F(LedgerTest, a_membership_of_format_2_has_no_times_of_sending) {
   ledger.reset();
   const std::string key("m\0\0\0\1s\0\0\0\1", 10);
   std::string bytes = raw(key);
-  bytes.resize(bytes.size() - 25);  // all from the time of sending on
+  bytes.resize(bytes.size() - 33);  // all from the time of sending on
   overwrite(key, bytes);
   overwrite("version", std::string("\0\0\0\2", 4));
   ledger = *Ledger::open(directory.path());

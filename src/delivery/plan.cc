@@ -187,6 +187,26 @@ std::vector<PersonId> Plan::next_to_compare(std::size_t people_max) const {
   return out;
 }
 
+std::vector<PersonId> Plan::next_to_renew(std::size_t people_max) const {
+  std::vector<PersonId> out;
+  append_free(renewable(), busy_, parked_, nullptr, people_max, out);
+  return out;
+}
+
+// Whose identifiers are to be compared is added again with that.
+Roaring Plan::renewable() const {
+  if (renewing_.isEmpty()) return {};
+  Roaring people = renewing_ & member_;
+  people &= desired_;
+  people -= to_remove_;
+  people -= changed_;
+  return people;
+}
+
+std::uint64_t Plan::ready_to_renew() const {
+  return renewing_.isEmpty() ? 0 : count_free(renewable(), busy_, parked_);
+}
+
 std::vector<PersonId> Plan::take_unverified(std::size_t people_max) {
   return take_first(unverified_, people_max);
 }
@@ -220,11 +240,12 @@ void Plan::settle(PersonId person) {
 void Plan::settle_member(PersonId person) {
   member_.add(person.value);
   uncertain_.remove(person.value);
+  renewing_.remove(person.value);
   settle(person);
 }
 
 void Plan::settle_left(PersonId person) {
-  for (Roaring* flags : {&member_, &uncertain_, &withdrawn_, &changed_, &departed_})
+  for (Roaring* flags : {&member_, &uncertain_, &withdrawn_, &changed_, &departed_, &renewing_})
     flags->remove(person.value);
   settle(person);
 }
@@ -264,7 +285,7 @@ void Plan::refuse_removal(PersonId person) {
 void Plan::forget_standing() {
   for (Roaring* flags : {&member_, &uncertain_, &rejected_, &without_identifier_, &withdrawn_,
                          &removal_refused_, &extension_refused_, &reduction_refused_, &changed_, &unverified_,
-                         &parked_, &refused_earlier_, &dropped_, &departed_})
+                         &parked_, &refused_earlier_, &dropped_, &departed_, &renewing_})
     *flags = Roaring();
   to_add_ = desired_;
   to_remove_ = Roaring();

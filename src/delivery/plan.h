@@ -5,6 +5,7 @@
 //   pending to add     desired, not a member, not refused
 //   pending to remove  not desired (or with no identifier left), but perhaps standing at the platform
 //   pending to compare a member whose identifiers changed
+//   to renew           a member who is to be added again as they are
 //
 // A person in a batch is busy and is offered to no other batch; a parked one waits until some batch settles.
 #pragma once
@@ -43,7 +44,16 @@ class Plan {
   // The people for the next batch, those marked live first. Not busy, not parked.
   std::vector<PersonId> next(Direction direction, std::size_t people_max) const;
   std::vector<PersonId> next_to_compare(std::size_t people_max) const;
+  std::vector<PersonId> next_to_renew(std::size_t people_max) const;
   std::vector<PersonId> take_unverified(std::size_t people_max);
+
+  // Of members who stay: to be added again, before the platform lets them go.
+  void renew(PersonId person) { renewing_.add(person.value); }
+  void renew_everybody() { renewing_ = member_; }
+  void settle_renewal(PersonId person) { renewing_.remove(person.value); }
+  bool is_renewing(PersonId person) const { return renewing_.contains(person.value); }
+  std::uint64_t to_renew() const { return renewable().cardinality(); }
+  std::uint64_t ready_to_renew() const;
 
   void start_adding(PersonId person);  // may stand from now on
   void start(PersonId person);         // a removal, or a change of a member's identifiers
@@ -177,6 +187,7 @@ class Plan {
            refused_earlier_;
   }
   Roaring to_compare() const;
+  Roaring renewable() const;
   void settle(PersonId person);
 
   Roaring desired_;
@@ -191,6 +202,7 @@ class Plan {
   Roaring extension_refused_;
   Roaring reduction_refused_;
   Roaring changed_;
+  Roaring renewing_;              // some may not be members any more
   Roaring refused_earlier_;       // by the ledger, when delivery started: nobody has been asked since
   Roaring dropped_;               // the part of the refused that rests
   std::deque<PersonId> retries_;  // in order; some may have been done

@@ -15,6 +15,7 @@
 #include "delivery/latency_histogram.h"
 #include "delivery/ledger.h"
 #include "delivery/plan.h"
+#include "delivery/renewals.h"
 
 namespace tailrace::delivery {
 
@@ -36,6 +37,8 @@ struct Item {
   bool live = false;
   Membership membership;        // as it stands in the ledger
   bool was_unanswered = false;  // before this batch; of a member whose old identifiers are removed
+  // An addition of what may stand there already, of a member: a refusal says nothing of what stands.
+  bool repeats = false;
 };
 
 // A batch from its intent in the ledger until every one of its people has an answer.
@@ -50,6 +53,7 @@ struct ActiveBatch {
   bool reauthorised = false;  // the token was renewed for it, and it has had no other answer since
   std::string waiting_for;
   bool unanswered = false;  // the last attempt was met with silence
+  bool renews = false;      // nothing but stays that go on
 };
 
 // Identifiers in a removal that has no answer yet. An add of one of them waits, or the two would race at the
@@ -130,6 +134,10 @@ struct SyncRun {
   bool updating = false;
   bool start_over_wanted = false;
 
+  std::optional<Millis> declared_life;     // of a membership, as the destination says
+  std::optional<std::int64_t> stays_days;  // as the platform said last
+  Renewals renewals;                       // of members, where their stays end
+
   bool measure_wanted = false;
   bool measuring = false;
   Time measure_at = kForeverAgo;
@@ -140,6 +148,15 @@ struct SyncRun {
     return plan.ready(Direction::add) + plan.ready(Direction::remove) + plan.ready_to_compare();
   }
   std::uint64_t ready(Direction direction) const { return plan.ready(direction) + plan.ready_to_compare(); }
+  // How long a member stays at the platform by itself; missing: until removed.
+  std::optional<Millis> life() const {
+    if (!declared_life) return std::nullopt;
+    Millis life = *declared_life;
+    for (const auto& days : {state.baseline.retention_days, stays_days}) {
+      if (days && *days > 0) life = std::min(life, kDay * *days);
+    }
+    return life;
+  }
   // The next batch's id, counted on in `next`. Some platforms want it unique per account, so it carries the
   // sync's name; it stays below 2^53, which JSON numbers hold exactly.
   std::uint64_t take_batch_id(SyncState& next) const {

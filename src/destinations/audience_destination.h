@@ -60,6 +60,9 @@ class AudienceDestination : public Destination {
  public:
   const AudienceDestination* as_audience() const final { return this; }
   virtual std::span<const IdentifierKind> identifiers() const = 0;  // it can match on
+  // How long an addition lasts before the platform lets the member go by itself; a further addition begins it
+  // anew. At least a day. Missing: until it is removed.
+  virtual std::optional<Millis> membership_life(const Config&) const { return std::nullopt; }
   // How many records of Limits::batch_records_max a member takes in a request. More than one where a person
   // has several identifiers of a kind and a record of the platform has room for one.
   virtual std::size_t records(const Member& member) const;

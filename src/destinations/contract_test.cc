@@ -562,6 +562,11 @@ TEST_P(EventContract, refuses_what_must_never_be_sent) {
   };
   refused("negative value", [](Conversion& c) { c.value = Number::integer(-1); });
   refused("no such currency", [](Conversion& c) { c.currency = "XQQ"; });
+  for (const char* currency : {"GBP", "USD", "JPY", "CHF", "SEK", "PLN", "BRL", "INR", "AED"}) {
+    Conversion sold = conversion(destination_.events()[0].name);
+    sold.currency = currency;
+    EXPECT_TRUE(to_event(destination_, sold, {config_, kNow}).has_value()) << currency;
+  }
   refused("in the future", [](Conversion& c) { c.at = kNow + kHour; });
   refused("nobody", [](Conversion& c) { c.user.clear(); });
   refused("no consent", [](Conversion& c) { c.ads_consent = false; });

@@ -1,25 +1,30 @@
 #include "destinations/event_destination.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 #include <unicode/ucurr.h>
+#include <unicode/uenum.h>
 
 namespace tailrace::destinations {
 namespace {
 
 constexpr std::size_t kEventBytesMax = 1 << 20;
 
-bool is_currency(std::string_view code, Time at) {
-  if (code.size() != 3) return false;
-  UChar letters[4] = {};
-  for (std::size_t i = 0; i < 3; ++i) {
-    if (code[i] < 'A' || code[i] > 'Z') return false;
-    letters[i] = static_cast<UChar>(code[i]);
-  }
-  UErrorCode status = U_ZERO_ERROR;
-  const auto when = static_cast<UDate>(at.ms);
-  return ucurr_isAvailable(letters, when, when, &status) != 0 && U_SUCCESS(status);
+const std::set<std::string, std::less<>>& currencies() {
+  static const auto kCurrencies = [] {
+    std::set<std::string, std::less<>> all;
+    UErrorCode status = U_ZERO_ERROR;
+    UEnumeration* codes = ucurr_openISOCurrencies(UCURR_COMMON | UCURR_NON_DEPRECATED, &status);
+    std::int32_t length = 0;
+    for (const char* code = uenum_next(codes, &length, &status); code != nullptr && U_SUCCESS(status) != 0;
+         code = uenum_next(codes, &length, &status))
+      all.emplace(code, static_cast<std::size_t>(length));
+    uenum_close(codes);
+    return all;
+  }();
+  return kCurrencies;
 }
 
 bool has_all(const Conversion& conversion, std::span<const Field> fields) {
@@ -41,7 +46,7 @@ std::optional<Refused> judge_time(const EventRules& rules, const Conversion& con
 std::optional<Refused> judge_value(const EventRules& rules, const Conversion& conversion) {
   const Number zero = Number::integer(0);
   if (conversion.value && *conversion.value < zero) return Refused{"value", "negative value"};
-  if (!conversion.currency.empty() && !is_currency(conversion.currency, conversion.at))
+  if (!conversion.currency.empty() && !currencies().contains(conversion.currency))
     return Refused{"currency", "no currency of ISO 4217"};
   for (const ConversionItem& item : conversion.items) {
     if (item.price && *item.price < zero) return Refused{"items", "an item with a negative price"};

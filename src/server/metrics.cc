@@ -105,6 +105,8 @@ void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs, 
        [](const Status& s) { return s.delivered; });
   each("tailrace_sync_pending", "gauge", "Changes not yet acknowledged.",
        [](const Status& s) { return s.pending; });
+  each("tailrace_sync_renewing", "gauge", "Members who are to be added again as they are.",
+       [](const Status& s) { return s.renewing; });
   each("tailrace_sync_held", "gauge", "1 while its guards hold changes back.",
        [](const Status& s) { return s.held ? 1u : 0u; });
   each("tailrace_sync_stopped", "gauge", "1 while it cannot go on until somebody mends the cause.",

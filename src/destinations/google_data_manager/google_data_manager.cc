@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "destinations/checks.h"
 #include "destinations/google_data_manager/codec.h"
@@ -38,8 +40,9 @@ constexpr std::array<Setting, 15> kSettings{{
      .about = "The same for personalised advertising."},
     {.name = codec::kMembershipDurationDays,
      .default_value = "540",
-     .about =
-         "Longest stay of a member in a list that Tailrace creates, 1 to 540 days; an addition renews it."},
+     .about = "Longest stay of a member in a list that Tailrace creates, 1 to 540 days. Whoever is still to "
+              "be in it "
+              "is added again before that."},
     {.name = codec::kValidateOnly,
      .default_value = "false",
      .about = "`true`: Google checks every request and stores nothing. What it accepts counts as delivered "
@@ -116,6 +119,12 @@ class GoogleDataManager final : public AudienceDestination {
             "Google works uploads off after it has taken them; what became of one may stay open for up to "
             "24 hours.",
         .source = "https://developers.google.com/data-manager/api/devguides/diagnostics"};
+  }
+  std::optional<Millis> membership_life(const Config& config) const override {
+    const std::string& text = config.setting(std::string(codec::kMembershipDurationDays));
+    std::uint32_t days = kMembershipDaysMax;
+    std::from_chars(text.data(), text.data() + text.size(), days);  // check() has read it
+    return kDay * static_cast<std::int64_t>(std::clamp(days, 1u, kMembershipDaysMax));
   }
   std::size_t records(const Member& member) const override { return codec::entries(member); }
 

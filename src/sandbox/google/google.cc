@@ -386,7 +386,19 @@ bool Google::is_authorised(const Call& call) const {
 // --- Routes
 // --------------------------------------------------------------------------------------------------
 
+// Who was added longer ago than the list's duration is let go, within the hour.
+void Google::end_memberships(Time now) {
+  for (auto& [id, list] : lists_) {
+    if (now < list.looked_at + kHour) continue;
+    list.looked_at = now;
+    const std::string_view seconds =
+        std::string_view(list.membership_duration).substr(0, list.membership_duration.size() - 1);
+    if (const auto number = whole_number(seconds)) list.members.remove_added_before(now - kSecond * *number);
+  }
+}
+
 HttpResponse Google::handle(const Call& call) {
+  end_memberships(call.now);
   if (is_token_call(call)) return issue_token(call);
   if (!is_authorised(call)) return refuse(Refusal::auth, 0, call);
   return answer(call);

@@ -36,6 +36,7 @@ class Google : public Platform {
     std::string key_type;  // CONTACT_ID, MOBILE_ID, USER_ID
     Value ingested_info;   // as it was given
     Members members;
+    Time looked_at = {};  // when it was last seen whose membership had ended
   };
 
   // What became of a request at one of its destinations.
@@ -68,6 +69,7 @@ class Google : public Platform {
   HttpResponse remove_all(const Call& call);
   HttpResponse retrieve_status(const Call& call);
 
+  void end_memberships(Time now);
   bool is_authorised(const Call& call) const;
   bool display_name_taken(const std::string& account, const std::string& name, std::int64_t except) const;
   // The lists the destinations name, in their order. Errors: an empty vector, when one is missing or of

@@ -1,0 +1,174 @@
+#include "delivery/ledger_format.h"
+
+#include <bit>
+
+namespace tailrace::delivery::ledger_format {
+namespace {
+
+using destinations::UploadIdentifier;
+
+void put_side(std::string& out, const GuardSide& side) {
+  put(out, static_cast<std::uint8_t>(side.hold));
+  put_time(out, side.held_at);
+  put(out, static_cast<std::uint8_t>(side.release_asked));
+  put(out, side.released);
+  for (const std::uint32_t count : side.recent) put(out, count);
+}
+
+GuardSide read_side(Reader& reader) {
+  GuardSide side;
+  side.hold = reader.choice(GuardSide::Hold::size);
+  side.held_at = reader.time();
+  side.release_asked = reader.flag();
+  side.released = reader.number<std::uint64_t>();
+  for (std::uint32_t& count : side.recent) count = reader.number<std::uint32_t>();
+  return side;
+}
+
+void put_baseline(std::string& out, const Baseline& baseline) {
+  put(out, static_cast<std::uint8_t>(baseline.known));
+  put_text(out, baseline.name);
+  put_text(out, baseline.description);
+  put(out, static_cast<std::uint8_t>(baseline.retention_days.has_value()));
+  put(out, static_cast<std::uint64_t>(baseline.retention_days.value_or(0)));
+  put_text(out, baseline.flag);
+  put(out, baseline.delivered);
+  put(out, static_cast<std::uint64_t>(baseline.size));
+  put(out, static_cast<std::uint64_t>(baseline.strangers));
+}
+
+Baseline read_baseline(Reader& reader) {
+  Baseline baseline;
+  baseline.known = reader.flag();
+  baseline.name = reader.text();
+  baseline.description = reader.text();
+  const bool has_retention = reader.flag();
+  const auto days = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+  if (has_retention) baseline.retention_days = days;
+  baseline.flag = reader.text();
+  baseline.delivered = reader.number<std::uint64_t>();
+  baseline.size = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+  baseline.strangers = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+  return baseline;
+}
+
+}  // namespace
+
+std::string encode_membership(const Membership& membership) {
+  std::string out;
+  put(out, static_cast<std::uint8_t>(membership.state));
+  put(out, static_cast<std::uint8_t>(membership.unanswered));
+  put_time(out, membership.changed_at);
+  put_time(out, membership.received_at);
+  put_time(out, membership.acknowledged_at);
+  put_text(out, membership.reason);
+  put(out, static_cast<std::uint32_t>(membership.uploaded.size()));
+  for (const UploadIdentifier& identifier : membership.uploaded) {
+    put(out, static_cast<std::uint8_t>(identifier.kind));
+    put(out, static_cast<std::uint8_t>(identifier.hashed));
+    put(out, identifier.normalisation_version);
+    put_text(out, identifier.value);
+  }
+  put_time(out, membership.sent_at);
+  put(out, static_cast<std::uint8_t>(membership.live));
+  put_time(out, membership.refused_at);
+  put(out, membership.dropped);
+  put_time(out, membership.renewed_at);
+  return out;
+}
+
+std::optional<Membership> decode_membership(std::string_view bytes) {
+  Reader reader(bytes);
+  Membership membership;
+  membership.state = reader.choice(Membership::State::left);
+  membership.unanswered = reader.flag();
+  membership.changed_at = reader.time();
+  membership.received_at = reader.time();
+  membership.acknowledged_at = reader.time();
+  membership.reason = reader.text();
+  const auto count = reader.number<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) {
+    UploadIdentifier identifier;
+    identifier.kind = reader.choice(kLastIdentifierKind);
+    identifier.hashed = reader.flag();
+    identifier.normalisation_version = reader.number<std::uint16_t>();
+    identifier.value = reader.text();
+    membership.uploaded.push_back(std::move(identifier));
+  }
+  if (!reader.failed() && reader.left() > 0) {
+    membership.sent_at = reader.time();
+    membership.live = reader.flag();
+    membership.refused_at = reader.time();
+    membership.dropped = reader.number<std::uint64_t>();
+  }
+  if (!reader.failed() && reader.left() > 0) membership.renewed_at = reader.time();
+  if (!reader.ok()) return std::nullopt;
+  return membership;
+}
+
+std::string encode_state(const SyncState& state) {
+  std::string out;
+  put_text(out, state.audience_id);
+  put(out, state.sent);
+  put(out, state.accepted);
+  put(out, state.rejected);
+  put(out, state.next_batch_id);
+  put_time(out, state.last_success_at);
+  put_text(out, state.stopped_reason);
+  put(out, static_cast<std::uint8_t>(state.measured.has_value()));
+  const destinations::Measurement measured = state.measured.value_or(destinations::Measurement{});
+  put(out, static_cast<std::uint8_t>(measured.size.has_value()));
+  put(out, static_cast<std::uint64_t>(measured.size.value_or(0)));
+  put(out, static_cast<std::uint8_t>(measured.match_rate.has_value()));
+  put(out, std::bit_cast<std::uint64_t>(measured.match_rate.value_or(0)));
+  put_text(out, measured.detail);
+  put_time(out, state.measured_at);
+  put_text(out, state.destination);
+  put_side(out, state.guards.additions);
+  put_side(out, state.guards.removals);
+  put(out, static_cast<std::uint64_t>(state.guards.slot));
+  put(out, static_cast<std::uint8_t>(state.guards.filled));
+  put_baseline(out, state.baseline);
+  put(out, static_cast<std::uint8_t>(state.frozen));
+  put(out, static_cast<std::uint8_t>(state.starts_over));
+  put_time(out, state.reupload_asked_at);
+  return out;
+}
+
+std::optional<SyncState> decode_state(std::string_view bytes) {
+  Reader reader(bytes);
+  SyncState state;
+  state.audience_id = reader.text();
+  state.sent = reader.number<std::uint64_t>();
+  state.accepted = reader.number<std::uint64_t>();
+  state.rejected = reader.number<std::uint64_t>();
+  state.next_batch_id = reader.number<std::uint64_t>();
+  state.last_success_at = reader.time();
+  state.stopped_reason = reader.text();
+  const bool is_measured = reader.flag();
+  destinations::Measurement measured;
+  const bool has_size = reader.flag();
+  const auto size = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+  if (has_size) measured.size = size;
+  const bool has_rate = reader.flag();
+  const auto rate = std::bit_cast<double>(reader.number<std::uint64_t>());
+  if (has_rate) measured.match_rate = rate;
+  measured.detail = reader.text();
+  if (is_measured) state.measured = std::move(measured);
+  state.measured_at = reader.time();
+  if (!reader.failed() && reader.left() > 0) state.destination = reader.text();
+  if (!reader.failed() && reader.left() > 0) {
+    state.guards.additions = read_side(reader);
+    state.guards.removals = read_side(reader);
+    state.guards.slot = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+    state.guards.filled = reader.flag();
+    state.baseline = read_baseline(reader);
+    state.frozen = reader.flag();
+    state.starts_over = reader.flag();
+  }
+  if (!reader.failed() && reader.left() > 0) state.reupload_asked_at = reader.time();
+  if (!reader.ok()) return std::nullopt;
+  return state;
+}
+
+}  // namespace tailrace::delivery::ledger_format

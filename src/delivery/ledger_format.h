@@ -1,0 +1,110 @@
+// What the ledger writes, and reads again. Numbers are big-endian, so keys sort by person and then by time;
+// times are stored with their sign bit flipped for the same reason.
+//
+//   key        = "version"                              value: version
+//              | "s" name                               value: state
+//              | "m" name person                        value: membership
+//              | "h" name kind value-text person        value: empty; the person holds that identifier
+//              | "e" name person time                   value: empty; an acknowledged addition
+//   version    = u32, now 4
+//   name       = text                                   the sync's name
+//   person     = u32
+//   time       = u64
+//   text       = u32 length, that many bytes
+//   membership = u8 state, u8 unanswered, time changed, time received, time acknowledged,
+//                text reason, u32 count, that many identifiers,
+//                time sent, u8 live, time refused, u64 dropped
+//                (these four are absent in what formats 1 and 2 wrote), time renewed (absent in 1 to 3)
+//   identifier = u8 kind, u8 hashed, u16 normalisation version, text value
+//   state      = text audience id, u64 sent, u64 accepted, u64 rejected, u64 next batch id,
+//                time last success, text stopped reason, u8 is measured, measurement, time measured,
+//                text destination (absent in what format 1 wrote), guards, baseline, u8 frozen, u8 starts
+//                over (these absent in 1 and 2), time reupload asked (absent in 1 to 3)
+//   guards     = side of additions, side of removals, u64 slot, u8 filled
+//   baseline   = u8 known, text name, text description, u8 has retention, u64 days, text flag, u64 delivered,
+//                u64 size, u64 strangers
+//   side       = u8 hold, time held, u8 release asked, u64 released, 12 of u32 recent
+//   measurement= u8 has size, u64 size, u8 has rate, u64 rate (bits of a double), text detail
+//
+// A value with bytes missing, left over or out of range is corrupt. A change of this grammar raises the
+// version; a version we do not know is refused before anything else is read. An older one is read as it is,
+// and named anew: what is written from then on is of the new format.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+#include "delivery/ledger.h"
+
+namespace tailrace::delivery::ledger_format {
+
+constexpr std::uint64_t kSignBit = 1ull << 63;
+
+template <class Number>
+void put(std::string& out, Number value) {
+  for (int shift = static_cast<int>(sizeof(Number)) * 8 - 8; shift >= 0; shift -= 8)
+    out.push_back(static_cast<char>((value >> shift) & 0xff));
+}
+inline void put_time(std::string& out, Time time) {
+  put(out, static_cast<std::uint64_t>(time.ms) ^ kSignBit);
+}
+inline void put_text(std::string& out, std::string_view text) {
+  put(out, static_cast<std::uint32_t>(text.size()));
+  out.append(text);
+}
+
+// Reads the grammar. After a failure every read gives a zero and ok() stays false, so a whole value is read
+// first and judged once.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+
+  template <class Number>
+  Number number() {
+    Number value = 0;
+    for (const char c : take(sizeof(Number)))
+      value = static_cast<Number>((static_cast<std::uint64_t>(value) << 8) | static_cast<unsigned char>(c));
+    return value;
+  }
+  template <class Enum>
+  Enum choice(Enum last) {
+    const auto value = number<std::uint8_t>();
+    if (value > static_cast<std::uint8_t>(last)) failed_ = true;
+    return failed_ ? Enum{} : static_cast<Enum>(value);
+  }
+  bool flag() {
+    const auto value = number<std::uint8_t>();
+    if (value > 1) failed_ = true;
+    return value == 1;
+  }
+  Time time() { return Time{static_cast<std::int64_t>(number<std::uint64_t>() ^ kSignBit)}; }
+  std::string text() { return std::string(take(number<std::uint32_t>())); }
+  std::size_t left() const { return bytes_.size(); }
+  bool ok() const { return !failed_ && bytes_.empty(); }
+  bool failed() const { return failed_; }
+
+ private:
+  std::string_view take(std::size_t count) {
+    if (failed_ || count > bytes_.size()) {
+      failed_ = true;
+      return {};
+    }
+    const std::string_view taken = bytes_.substr(0, count);
+    bytes_.remove_prefix(count);
+    return taken;
+  }
+
+  std::string_view bytes_;
+  bool failed_ = false;
+};
+
+std::string encode_membership(const Membership& membership);
+std::string encode_state(const SyncState& state);
+// Whatever the bytes are. Missing: they do not keep to the grammar.
+std::optional<Membership> decode_membership(std::string_view bytes);
+std::optional<SyncState> decode_state(std::string_view bytes);
+
+}  // namespace tailrace::delivery::ledger_format
