@@ -9,6 +9,7 @@
 // definition over its past.
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -45,6 +46,24 @@ class Timed {
   double cpu_ = process_cpu_seconds();
 };
 
+double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+// The most that was resident since it was made.
+class PeakMemory {
+ public:
+  // Writing 5 makes the system forget the peak so far.
+  PeakMemory() { std::ofstream("/proc/self/clear_refs") << "5\n"; }
+  // Beyond so many bytes that are accounted for.
+  std::uint64_t beyond(std::uint64_t bytes) const {
+    std::ifstream status("/proc/self/status");
+    std::uint64_t peak = 0;
+    for (std::string word; status >> word;) {
+      if (word == "VmHWM:") status >> peak;
+    }
+    return std::max(peak << 10, bytes) - bytes;
+  }
+};
+
 class Bench {
  public:
   // replayed: so many of the events come after the snapshot.
@@ -65,16 +84,16 @@ class Bench {
       log_bytes += file.file_size();
     fmt::print("log: {:.0f} bytes on disk per event\n",
                static_cast<double>(log_bytes) / static_cast<double>(events));
-    {
-      const Timed timed("snapshot written");
-      must(store_->save_snapshot(store_->log().end()));
-    }
-    fmt::print("snapshot: {:.0f} MiB\n",
-               static_cast<double>(std::filesystem::file_size(directory_ + "/store/snapshot")) / (1 << 20));
+    save_snapshot("snapshot");
     store_.reset();
     {
-      const Timed timed("restart from the snapshot to full service");
-      open();
+      const PeakMemory peak;
+      {
+        const Timed timed("restart from the snapshot to full service");
+        open();
+      }
+      fmt::print("snapshot read: with {:.1f} MiB of memory beyond what stays\n",
+                 mebibytes(peak.beyond(resident_bytes())));
     }
     if (!store_->opened().from_snapshot) std::abort();
     fmt::print("memory after the restart: {:.1f} bytes resident per event\n",
@@ -96,6 +115,19 @@ class Bench {
   void open() {
     store_ = must(server::Store::open(*disk_, {.directory = directory_ + "/store",
                                                .log = {.durability = log::Durability::operating_system}}));
+  }
+
+  void save_snapshot(const std::string& what) {
+    server::SnapshotWritten written;
+    const std::uint64_t before = resident_bytes();
+    const PeakMemory peak;
+    {
+      const Timed timed(what + " written");
+      written = must(store_->save_snapshot(store_->log().end()));
+    }
+    fmt::print("{}: {:.0f} MiB of state, {:.1f} MiB written, with {:.1f} MiB of memory\n", what,
+               mebibytes(written.state_bytes), mebibytes(written.written_bytes),
+               mebibytes(peak.beyond(before)));
   }
 
   void append(std::string_view bytes, Time received_at) {

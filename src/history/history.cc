@@ -247,6 +247,7 @@ void History::save(ByteWriter& out) const {
   }
   cells_.save(out, used);
   places_->save(out);
+  out.begin_part("events");
   out.put<std::uint64_t>(events_.size());
   for (const EventEntry& event : events_) out.put_string(event.name);
   const auto is_kept = [](const StreamEntry& entry) { return !entry.given_up; };

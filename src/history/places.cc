@@ -38,6 +38,7 @@ Sum& Places::sum_of(PersonId person, Key key) {
 }
 
 void Places::save(ByteWriter& out) const {
+  out.begin_part("places of rows");
   out.put(limit_);
   TR_ASSERT(retired_.empty());
   out.put_array(free_);

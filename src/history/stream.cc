@@ -281,14 +281,19 @@ Stream::Memory Stream::memory() const {
 }
 
 void Stream::save(ByteWriter& out) const {
+  // The stream's key stays as long as the stream.
+  out.begin_part("rows", key_);
   out.put(key_);
   rows_.save(out);
   out.put<std::uint64_t>(columns_.size());
-  for (const ColumnData& column : columns_) {
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    const ColumnData& column = columns_[i];
+    out.begin_part("column", std::uint64_t{key_} << 32 | i);
     out.put_array(column.cells.view());
     out.put(column.sums);
     out.put(column.sum_key);
   }
+  out.begin_part("free ranges", key_);
   for (const auto& ranges : free_ranges_) out.put_array(ranges);
   out.put(row_count_);
 }

@@ -230,7 +230,8 @@ Result<void> Core::stop(Millis grace) {
   snapshot_.reset();
   // With a deletion unfinished, the log is replayed at the next start, and the deletion finished.
   if (failed_ || pipeline_->records_since_snapshot() == 0 || !pipeline_->can_save_snapshot()) return {};
-  return pipeline_->store().save_snapshot(pipeline_->applied());
+  TRY(pipeline_->store().save_snapshot(pipeline_->applied()));
+  return {};
 }
 
 }  // namespace tailrace::server

@@ -43,6 +43,13 @@ class RunningStore : public ::testing::Test {
     ASSERT_TRUE(core.submit_and_wait(std::move(bytes), {end}));
   }
   std::string snapshot() const { return directory_ + "/store/snapshot"; }
+  std::vector<std::string> snapshot_files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_ + "/store")) {
+      if (entry.path().filename().string().starts_with("snapshot")) names.push_back(entry.path().filename());
+    }
+    return names;
+  }
 
   std::string directory_;
   std::unique_ptr<Disk> disk_ = io::posix_disk();
@@ -54,11 +61,14 @@ TEST_F(RunningStore, writes_snapshots_beside_the_records_that_go_on) {
   while (!std::filesystem::exists(snapshot()) && people < 100'000) identify(*core, people++);
   ASSERT_TRUE(std::filesystem::exists(snapshot())) << "after " << people << " records";
   const auto kept = directory_ + "/kept";
-  std::filesystem::copy_file(snapshot(), kept);
+  std::filesystem::create_directory(kept);
+  for (const auto& name : snapshot_files())
+    std::filesystem::copy_file(directory_ + "/store/" + name, kept + "/" + name);
   ASSERT_TRUE(core->stop({0}));
   core.reset();
   // As after a crash: the snapshot that was written meanwhile, and the log.
-  std::filesystem::copy_file(kept, snapshot(), std::filesystem::copy_options::overwrite_existing);
+  for (const auto& name : snapshot_files()) std::filesystem::remove(directory_ + "/store/" + name);
+  std::filesystem::copy(kept, directory_ + "/store");
   core = start();
   EXPECT_TRUE(core->store().opened().from_snapshot);
   EXPECT_LT(core->store().opened().replayed, static_cast<std::uint64_t>(people));
