@@ -1,12 +1,12 @@
 // Back-fill and restart, on a store on disk with the standard workload.
 //
-//   store_bench [--events 10000000] [--people 100000] [--replay 500000]   the last of the events come after
-//   the snapshot
+//   store_bench [--events 10000000] [--people 100000] [--replay 500000]   so many events come after the
+//   first snapshot, and as many after the second
 //
-// Prints how long it takes to apply the log, to write and to load a snapshot, to open the store to full
-// service, to replay what the log has beyond the snapshot, and to make a new segment live that needs a
-// `where` and a column (every event of that name is read again), and one that needs neither; and to replay a
-// definition over its past.
+// Prints how long it takes to apply the log, to write a snapshot and a second one after some events, and how
+// many bytes that writes; to open the store from both to full service, to replay what the log has beyond
+// them, and to make a new segment live that needs a `where` and a column (every event of that name is read
+// again), and one that needs neither; and to replay a definition over its past.
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -66,14 +66,14 @@ class PeakMemory {
 
 class Bench {
  public:
-  // replayed: so many of the events come after the snapshot.
+  // replayed: so many of the events come after the first snapshot, and as many after the second.
   Bench(Shape shape, std::uint64_t replayed, std::string directory)
       : shape_(shape), replayed_(replayed), directory_(std::move(directory)), disk_(io::posix_disk()) {}
 
   void run() {
     open();
     apply_workspace({});
-    const std::uint64_t events = shape_.events - replayed_;
+    const std::uint64_t events = shape_.events - 2 * replayed_;
     write_people();
     write_events(events);
     const double per_event = static_cast<double>(resident_bytes()) / static_cast<double>(events);
@@ -85,23 +85,25 @@ class Bench {
     fmt::print("log: {:.0f} bytes on disk per event\n",
                static_cast<double>(log_bytes) / static_cast<double>(events));
     save_snapshot("snapshot");
+    write_events(replayed_);
+    save_snapshot("second snapshot");
     store_.reset();
     {
       const PeakMemory peak;
       {
-        const Timed timed("restart from the snapshot to full service");
+        const Timed timed("restart from the snapshots to full service");
         open();
       }
-      fmt::print("snapshot read: with {:.1f} MiB of memory beyond what stays\n",
+      fmt::print("snapshots read: with {:.1f} MiB of memory beyond what stays\n",
                  mebibytes(peak.beyond(resident_bytes())));
     }
-    if (!store_->opened().from_snapshot) std::abort();
+    if (!store_->opened().from_snapshot || store_->opened().replayed > 0) std::abort();
     fmt::print("memory after the restart: {:.1f} bytes resident per event\n",
-               static_cast<double>(resident_bytes()) / static_cast<double>(events));
+               static_cast<double>(resident_bytes()) / static_cast<double>(events + replayed_));
     write_events(replayed_);
     store_.reset();
     {
-      const Timed timed(fmt::format("restart with {} events after the snapshot", replayed_));
+      const Timed timed(fmt::format("restart with {} events after the snapshots", replayed_));
       open();
     }
     if (store_->opened().replayed != replayed_) std::abort();

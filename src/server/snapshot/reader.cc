@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/whole_file.h"
+#include "server/snapshot/delta.h"
 
 namespace tailrace::server {
 namespace {
@@ -53,7 +54,12 @@ Result<void> SnapshotReader::read(const SnapshotLayer& layer, std::string& bytes
 Result<std::string_view> SnapshotReader::piece(std::size_t i) {
   const SnapshotPiece& piece = manifest_.pieces[i];
   TRY(read(piece.layers.front(), piece_));
-  if (piece.layers.size() > 1) return damaged();
+  for (std::size_t layer = 1; layer < piece.layers.size(); ++layer) {
+    TRY(read(piece.layers[layer], delta_));
+    auto applied = apply_delta(piece_, delta_, kPieceBytes);
+    if (!applied) return damaged();
+    piece_ = std::move(*applied);
+  }
   if (piece_.size() != piece.size || hash64(piece_) != piece.checksum) return damaged();
   return piece_;
 }

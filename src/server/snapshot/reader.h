@@ -43,7 +43,7 @@ class SnapshotReader final : public PieceSource {
   SnapshotManifest manifest_;
   std::map<std::string, std::unique_ptr<File>> files_;
   std::map<std::uint32_t, const File*> by_number_;
-  std::string piece_;
+  std::string piece_, delta_;
   std::size_t next_ = 0;
 };
 

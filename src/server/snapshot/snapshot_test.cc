@@ -141,15 +141,129 @@ TEST_F(Snapshots, of_another_version_are_told_from_damaged_ones) {
   EXPECT_EQ(*read(), state_of(2));
 }
 
+// Rows that change in place, and some more of them.
+State later(const State& before, std::uint64_t seed) {
+  Random random(seed);
+  State after = before;
+  after.name = fmt::format("state {}", seed);
+  for (std::size_t i = 0; i < before.rows.size() / 100; ++i)
+    after.rows[random.below(after.rows.size())] = random.next();
+  for (std::size_t i = 0; i < before.rows.size() / 1000; ++i) after.rows.push_back(random.next());
+  return after;
+}
+
+TEST_F(Snapshots, write_little_more_than_what_is_new) {
+  State state = state_of(1);
+  ASSERT_TRUE(write(state)->whole);
+  for (std::uint64_t seed = 2; seed < 8; ++seed) {
+    state = later(state, seed);
+    const auto written = write(state);
+    ASSERT_TRUE(written) << written.error().message;
+    EXPECT_FALSE(written->whole);
+    EXPECT_LT(written->written_bytes, written->state_bytes / 20);
+    EXPECT_EQ(*read(), state);
+  }
+  const std::vector<std::string> before = files();
+  EXPECT_LT(write(state)->written_bytes, 1'000U);  // the manifest
+  EXPECT_EQ(*read(), state);
+  EXPECT_EQ(files(), before);
+}
+
+TEST_F(Snapshots, are_whole_again_before_they_are_in_many_files_or_hold_much_that_counts_no_longer) {
+  State state = state_of(1);
+  ASSERT_TRUE(write(state));
+  for (std::uint64_t seed = 2; seed < 60; ++seed) {
+    // First small changes, then large ones.
+    for (std::uint64_t times = seed < 30 ? 1 : 12; times > 0; --times)
+      state = later(state, seed * 100 + times);
+    const auto written = write(state);
+    ASSERT_TRUE(written);
+    EXPECT_EQ(*read(), state);
+    EXPECT_LE(files().size(), 1 + kSnapshotFilesMax);
+    std::uint64_t held = 0;
+    for (const std::string& name : files()) held += disk_.contents(path(name)).size();
+    EXPECT_LT(held, written->state_bytes * 2);
+    EXPECT_EQ(written->whole, files().size() == 2);
+  }
+}
+
+TEST_F(Snapshots, that_lose_a_part_or_gain_one_keep_the_others_where_they_are) {
+  const auto save = [&](std::vector<std::string> parts) {
+    return write_snapshot(disk_, "store", Position{1}, [&](ByteWriter& out) {
+      for (const std::string& part : parts) {
+        out.begin_part(part);
+        out.put_string(part + std::string(50'000, 'x'));
+      }
+    });
+  };
+  ASSERT_TRUE(save({"a", "b", "c", "d"}));
+  const auto written = save({"a", "c", "e", "d"});
+  ASSERT_TRUE(written);
+  EXPECT_LT(written->written_bytes, 60'000U);
+  const auto snapshot = *SnapshotReader::open(disk_, "store");
+  ByteReader in(*snapshot);
+  for (const char* part : {"a", "c", "e", "d"}) EXPECT_EQ(in.get_string()->front(), *part);
+  EXPECT_TRUE(in.done());
+}
+
+TEST_F(Snapshots, after_one_that_is_damaged_take_nothing_of_the_damage) {
+  State state = state_of(1);
+  ASSERT_TRUE(write(state));
+  state = later(state, 2);
+  ASSERT_TRUE(write(state));
+  for (const std::string& name : files()) {
+    const std::string sound = disk_.contents(path(name));
+    for (const std::uint64_t part : {1U, 2U, 3U}) {
+      disk_.flip_bit(path(name), sound.size() * 2 * part);
+      EXPECT_FALSE(read()) << name;
+      const State after = later(state, 3);
+      ASSERT_TRUE(write(after));
+      EXPECT_EQ(*read(), after) << name;
+      // As it was.
+      ASSERT_TRUE(remove_snapshot(disk_, "store"));
+      ASSERT_TRUE(write(state_of(1)));
+      ASSERT_TRUE(write(state));
+    }
+  }
+}
+
+TEST_F(Snapshots, in_several_files_of_which_any_bit_flips_give_nothing_that_was_not_written) {
+  State state = state_of(3, 40);
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(write(state));
+    state.rows[i * 10] += 1;
+  }
+  ASSERT_EQ(files().size(), 4U);
+  const State expected = *read();
+  for (const std::string& name : files()) {
+    const std::string sound = disk_.contents(path(name));
+    for (std::uint64_t bit = 0; bit < sound.size() * 8; ++bit) {
+      disk_.flip_bit(path(name), bit);
+      // What the difference replaces need not be right.
+      const auto found = read();
+      EXPECT_TRUE(!found || *found == expected) << name << " bit " << bit;
+      disk_.flip_bit(path(name), bit);
+    }
+    for (std::size_t size = 0; size < sound.size(); ++size) {
+      disk_.set_contents(path(name), sound.substr(0, size));
+      EXPECT_FALSE(read()) << name << " cut to " << size;
+    }
+    disk_.set_contents(path(name), sound);
+  }
+}
+
 // A snapshot after another one, of which any one operation fails, or after which the machine stops and
 // forgets.
 TEST_F(Snapshots, whichever_operation_fails_are_the_one_before_or_the_new_one) {
   const State before = state_of(1, 200'000);
-  State after = before;
-  for (std::size_t i = 0; i < after.rows.size(); i += 1000) after.rows[i] += 1;
-  after.name = "after";
+  State after = later(before, 2);
   for (const bool stops : {false, true}) {
     for (std::uint64_t n = 1;; ++n) {
+      // Every other time what changes is a part of a snapshot in two files.
+      ASSERT_TRUE(remove_snapshot(disk_, "store"));
+      if (n % 2 == 0) {
+        ASSERT_TRUE(write(state_of(1, 199'000)));
+      }
       ASSERT_TRUE(write(before, Position{1}));
       if (stops) {
         disk_.stop_after(n);

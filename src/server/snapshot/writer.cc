@@ -1,12 +1,13 @@
 #include "server/snapshot/writer.h"
 
-#include <algorithm>
 #include <memory>
-#include <optional>
 #include <set>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/hash.h"
 #include "base/whole_file.h"
+#include "server/snapshot/delta.h"
 #include "server/snapshot/reader.h"
 
 namespace tailrace::server {
@@ -57,8 +58,13 @@ class PieceFile {
 
 class Pieces final : public PieceSink {
  public:
-  Pieces(Disk& disk, const std::string& directory, std::uint32_t number)
-      : number_(number), file_(disk, below(directory, snapshot_file_name(number))) {}
+  // before: what has not changed is taken from there; nullptr: all is written.
+  Pieces(Disk& disk, const std::string& directory, std::uint32_t number, SnapshotReader* before)
+      : number_(number), file_(disk, below(directory, snapshot_file_name(number))), before_(before) {
+    if (before_ == nullptr) return;
+    const auto& pieces = before_->manifest().pieces;
+    for (std::size_t i = 0; i < pieces.size(); ++i) known_.emplace(pieces[i].key, i);
+  }
 
   void put(std::uint64_t key, std::string_view piece) override {
     if (!result_) return;
@@ -78,14 +84,39 @@ class Pieces final : public PieceSink {
                         .size = static_cast<std::uint32_t>(bytes.size()),
                         .checksum = hash64(bytes),
                         .layers = {}};
-    const std::uint64_t offset = TRY(file_.append(bytes));
-    piece.layers.push_back({.file = number_, .offset = offset, .length = piece.size});
+    if (!TRY(stays(bytes, piece))) TRY(append(bytes, piece));
     pieces_.push_back(std::move(piece));
     return {};
+  }
+  // On what is below it already.
+  Result<void> append(std::string_view bytes, SnapshotPiece& piece) {
+    const std::uint64_t offset = TRY(file_.append(bytes));
+    piece.layers.push_back(
+        {.file = number_, .offset = offset, .length = static_cast<std::uint32_t>(bytes.size())});
+    return {};
+  }
+  // Is it where it was, but for a difference? False: it is new, or as good as new.
+  Result<bool> stays(std::string_view bytes, SnapshotPiece& piece) {
+    const auto known = known_.find(piece.key);
+    if (known == known_.end()) return false;
+    const auto was = before_->piece(known->second);
+    if (!was) return false;
+    const auto& layers = before_->manifest().pieces[known->second].layers;
+    if (*was == bytes) {
+      piece.layers = layers;
+      return true;
+    }
+    const std::string delta = delta_of(*was, bytes);
+    if (delta.size() * 2 > bytes.size()) return false;
+    piece.layers = layers;
+    TRY(append(delta, piece));
+    return true;
   }
 
   const std::uint32_t number_;
   PieceFile file_;
+  SnapshotReader* const before_;
+  boost::unordered_flat_map<std::uint64_t, std::size_t> known_;  // pieces of `before_`, by key
   std::vector<SnapshotPiece> pieces_;
   Result<void> result_;  // of the first that failed
 };
@@ -108,13 +139,27 @@ Result<void> remove_others(Disk& disk, const std::string& directory, const std::
   return {};
 }
 
+// The snapshot that the next one may go on from; nullptr: there is none.
+Result<std::unique_ptr<SnapshotReader>> open_before(Disk& disk, const std::string& directory) {
+  auto before = SnapshotReader::open(disk, directory);
+  if (!before || *before == nullptr) return nullptr;
+  std::uint64_t held = 0;
+  for (const auto& [name, file] : (*before)->files()) {
+    if (name != kSnapshotName) held += TRY(file->size());
+  }
+  const std::uint64_t state = (*before)->bytes();
+  const bool is_long = (*before)->manifest().files().size() >= kSnapshotFilesMax;
+  return is_long || held > state + state / 2 ? nullptr : std::move(*before);
+}
+
 }  // namespace
 
 Result<SnapshotWritten> write_snapshot(Disk& disk, const std::string& directory, Position position,
                                        const std::function<void(ByteWriter&)>& save) {
   TRY(remove_unused_snapshot_files(disk, directory));
   const auto numbers = TRY(numbers_in(disk, directory));
-  Pieces pieces(disk, directory, numbers.empty() ? 1 : *numbers.rbegin() + 1);
+  const auto before = TRY(open_before(disk, directory));
+  Pieces pieces(disk, directory, numbers.empty() ? 1 : *numbers.rbegin() + 1, before.get());
   ByteWriter out(pieces);
   save(out);
   out.finish();
@@ -124,7 +169,9 @@ Result<SnapshotWritten> write_snapshot(Disk& disk, const std::string& directory,
   const std::string bytes = to_bytes(manifest);
   TRY(write_whole(disk, directory, {.name = kSnapshotName, .suffix = kUnfinishedSuffix}, bytes));
   TRY(remove_others(disk, directory, manifest.files()));
-  return SnapshotWritten{.state_bytes = manifest.bytes(), .written_bytes = pieces.bytes() + bytes.size()};
+  return SnapshotWritten{.whole = before == nullptr,
+                         .state_bytes = manifest.bytes(),
+                         .written_bytes = pieces.bytes() + bytes.size()};
 }
 
 Result<void> remove_snapshot(Disk& disk, const std::string& directory) {
