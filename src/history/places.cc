@@ -52,4 +52,18 @@ Result<void> Places::restore(ByteReader& in) {
   return map_.restore(in);
 }
 
+bool Places::slots_lie_within(const RowLimits& limits) const {
+  for (std::uint32_t person = 0; person < map_.person_limit(); ++person) {
+    const auto keys = map_.keys(PersonId(person));
+    const auto places = map_.values(PersonId(person));
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const auto limit = limits.find(keys[i]);
+      if (limit == limits.end()) continue;  // a sum
+      const Slot& slot = places[i].slot;
+      if (std::uint64_t{slot.begin} + slot.count > limit->second) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace tailrace::history
