@@ -1,14 +1,15 @@
 // Back-fill and restart, on a store on disk with the standard workload.
 //
-//   store_bench [--events 10000000] [--people 100000] [--replay 500000]   the last of the events come after
-//   the snapshot
+//   store_bench [--events 10000000] [--people 100000] [--replay 500000]   so many events come after the
+//   first snapshot, and as many after the second
 //
-// Prints how long it takes to apply the log, to write and to load a snapshot, to open the store to full
-// service, to replay what the log has beyond the snapshot, and to make a new segment live that needs a
-// `where` and a column (every event of that name is read again), and one that needs neither; and to replay a
-// definition over its past.
+// Prints how long it takes to apply the log, to write a snapshot and a second one after some events, and how
+// many bytes that writes; to open the store from both to full service, to replay what the log has beyond
+// them, and to make a new segment live that needs a `where` and a column (every event of that name is read
+// again), and one that needs neither; and to replay a definition over its past.
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -45,16 +46,34 @@ class Timed {
   double cpu_ = process_cpu_seconds();
 };
 
+double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+// The most that was resident since it was made.
+class PeakMemory {
+ public:
+  // Writing 5 makes the system forget the peak so far.
+  PeakMemory() { std::ofstream("/proc/self/clear_refs") << "5\n"; }
+  // Beyond so many bytes that are accounted for.
+  std::uint64_t beyond(std::uint64_t bytes) const {
+    std::ifstream status("/proc/self/status");
+    std::uint64_t peak = 0;
+    for (std::string word; status >> word;) {
+      if (word == "VmHWM:") status >> peak;
+    }
+    return std::max(peak << 10, bytes) - bytes;
+  }
+};
+
 class Bench {
  public:
-  // replayed: so many of the events come after the snapshot.
+  // replayed: so many of the events come after the first snapshot, and as many after the second.
   Bench(Shape shape, std::uint64_t replayed, std::string directory)
       : shape_(shape), replayed_(replayed), directory_(std::move(directory)), disk_(io::posix_disk()) {}
 
   void run() {
     open();
     apply_workspace({});
-    const std::uint64_t events = shape_.events - replayed_;
+    const std::uint64_t events = shape_.events - 2 * replayed_;
     write_people();
     write_events(events);
     const double per_event = static_cast<double>(resident_bytes()) / static_cast<double>(events);
@@ -65,24 +84,26 @@ class Bench {
       log_bytes += file.file_size();
     fmt::print("log: {:.0f} bytes on disk per event\n",
                static_cast<double>(log_bytes) / static_cast<double>(events));
-    {
-      const Timed timed("snapshot written");
-      must(store_->save_snapshot(store_->log().end()));
-    }
-    fmt::print("snapshot: {:.0f} MiB\n",
-               static_cast<double>(std::filesystem::file_size(directory_ + "/store/snapshot")) / (1 << 20));
+    save_snapshot("snapshot");
+    write_events(replayed_);
+    save_snapshot("second snapshot");
     store_.reset();
     {
-      const Timed timed("restart from the snapshot to full service");
-      open();
+      const PeakMemory peak;
+      {
+        const Timed timed("restart from the snapshots to full service");
+        open();
+      }
+      fmt::print("snapshots read: with {:.1f} MiB of memory beyond what stays\n",
+                 mebibytes(peak.beyond(resident_bytes())));
     }
-    if (!store_->opened().from_snapshot) std::abort();
+    if (!store_->opened().from_snapshot || store_->opened().replayed > 0) std::abort();
     fmt::print("memory after the restart: {:.1f} bytes resident per event\n",
-               static_cast<double>(resident_bytes()) / static_cast<double>(events));
+               static_cast<double>(resident_bytes()) / static_cast<double>(events + replayed_));
     write_events(replayed_);
     store_.reset();
     {
-      const Timed timed(fmt::format("restart with {} events after the snapshot", replayed_));
+      const Timed timed(fmt::format("restart with {} events after the snapshots", replayed_));
       open();
     }
     if (store_->opened().replayed != replayed_) std::abort();
@@ -96,6 +117,19 @@ class Bench {
   void open() {
     store_ = must(server::Store::open(*disk_, {.directory = directory_ + "/store",
                                                .log = {.durability = log::Durability::operating_system}}));
+  }
+
+  void save_snapshot(const std::string& what) {
+    server::SnapshotWritten written;
+    const std::uint64_t before = resident_bytes();
+    const PeakMemory peak;
+    {
+      const Timed timed(what + " written");
+      written = must(store_->save_snapshot(store_->log().end()));
+    }
+    fmt::print("{}: {:.0f} MiB of state, {:.1f} MiB written, with {:.1f} MiB of memory\n", what,
+               mebibytes(written.state_bytes), mebibytes(written.written_bytes),
+               mebibytes(peak.beyond(before)));
   }
 
   void append(std::string_view bytes, Time received_at) {

@@ -99,7 +99,8 @@ TEST(FlatTable, finds_what_was_added_and_nothing_else) {
   }
   for (std::uint64_t key = 1; key <= 1'000; ++key) EXPECT_EQ(*table.find(key), key * 2);
   std::uint64_t entries = 0;
-  table.each([&](std::uint64_t, std::uint64_t) { ++entries; });
+  for (std::size_t shard = 0; shard < FlatTable<std::uint64_t>::kShards; ++shard)
+    table.each_in(shard, [&](std::uint64_t, std::uint64_t) { ++entries; });
   EXPECT_EQ(entries, table.size());
 }
 

@@ -4,6 +4,7 @@
 // are never removed. The key 0 stands for an empty place.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@ namespace tailrace {
 template <class Value>
 class FlatTable {
  public:
+  static constexpr std::size_t kShards = 256;
   struct Entry {
     std::uint64_t key = 0;
     Value value{};
@@ -58,19 +60,16 @@ class FlatTable {
     if (!shard.entries.empty()) __builtin_prefetch(&shard.entries[key & (shard.entries.size() - 1)]);
   }
 
+  // Of one shard after the other: a key stays in its shard.
   template <class F>
-  void each(F f) const {
-    for (const Shard& shard : shards_) {
-      for (const Entry& entry : shard.entries) {
-        if (entry.key != 0) f(entry.key, entry.value);
-      }
+  void each_in(std::size_t shard, F f) const {
+    for (const Entry& entry : shards_[shard].entries) {
+      if (entry.key != 0) f(entry.key, entry.value);
     }
   }
 
  private:
-  static constexpr int kShardBits = 8;
-  static constexpr int kShift = 64 - kShardBits;
-  static constexpr std::size_t kShards = std::size_t{1} << kShardBits;
+  static constexpr int kShift = 64 - std::countr_zero(kShards);
 
   struct Shard {
     std::vector<Entry> entries;  // a power of two of them

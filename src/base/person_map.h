@@ -109,9 +109,11 @@ class PersonMap {
     __builtin_prefetch(block);
   }
 
+  // Within a part that was begun, by ranges of people.
   void save(ByteWriter& out) const {
     out.put<std::uint64_t>(blocks_.size());
     for (std::uint32_t person = 0; person < blocks_.size(); ++person) {
+      if (begins_range(PersonId(person))) out.begin_range(1 + range_of(PersonId(person)));
       const auto all_keys = keys(PersonId(person));
       const auto all_values = values(PersonId(person));
       out.put(static_cast<std::uint32_t>(all_keys.size()));

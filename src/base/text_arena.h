@@ -48,15 +48,15 @@ class TextArena {
     end_ = TRY(in.get<std::uint64_t>());
     chunks_.clear();
     owned_.clear();
+    if (end_ > in.left()) return fail(Error::Code::corrupt, "the texts end too early");
     const std::uint64_t count = end_ / kChunk + (end_ % kChunk == 0 ? 0 : 1);
-    std::vector<std::string_view> parts;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      parts.push_back(TRY(in.get_view()));
-      if (parts.back().size() != std::min<std::uint64_t>(kChunk, end_ - i * kChunk))
-        return fail(Error::Code::corrupt, "a part of the texts is missing");
-    }
     if (count > 0) append_chunks(count);
-    for (std::uint64_t i = 0; i < count; ++i) std::memcpy(chunks_[i], parts[i].data(), parts[i].size());
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const std::uint64_t size = std::min<std::uint64_t>(kChunk, end_ - i * kChunk);
+      if (TRY(in.get<std::uint64_t>()) != size)
+        return fail(Error::Code::corrupt, "a part of the texts is missing");
+      TRY(in.get_bytes(chunks_[i], size));
+    }
     return {};
   }
 

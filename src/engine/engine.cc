@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "model/json.h"
 #include "segments/walk.h"
 #include "workspace/audience.h"
@@ -793,8 +794,14 @@ Result<segments::PlanView> Engine::plan(const workspace::Workspace& in, const st
 }
 
 std::string Engine::save() const {
-  TR_ASSERT(!work_pending());
   ByteWriter out;
+  save(out);
+  return out.take();
+}
+
+void Engine::save(ByteWriter& out) const {
+  TR_ASSERT(!work_pending());
+  out.begin_part("engine");
   out.put(kSnapshotVersion);
   out.put(now_);
   out.put(counts_);
@@ -803,18 +810,22 @@ std::string Engine::save() const {
   history_.save(out);
   profiles_.save(out);
   deduplication_.save(out);
+  out.begin_part("imports");
   out.put<std::uint64_t>(imports_.size());
   for (const auto& [source, records] : imports_) {
     out.put_string(source);
     out.put(records);
   }
+  out.begin_part("quarantine");
   out.put<std::uint64_t>(quarantine_.size());
   for (const Quarantined& item : quarantine_) {
     out.put(item.position);
     out.put_string(item.reason);
   }
+  out.begin_part("syncs");
   out.put<std::uint64_t>(sync_entries_.size());
   for (const auto& [sync, people] : sync_entries_) {
+    out.begin_part("entries of a sync", hash64(sync));
     out.put_string(sync);
     out.put<std::uint64_t>(people.size());
     for (const auto& [person, times] : people) {
@@ -823,7 +834,6 @@ std::string Engine::save() const {
     }
   }
   if (live_) live_->tracker->save(out);
-  return out.take();
 }
 
 void Engine::reset() {
@@ -844,6 +854,10 @@ void Engine::reset() {
 
 Result<void> Engine::restore(std::string_view bytes) {
   ByteReader in(bytes);
+  return restore(in);
+}
+
+Result<void> Engine::restore(ByteReader& in) {
   if (TRY(in.get<std::uint32_t>()) != kSnapshotVersion) {
     return fail(Error::Code::unsupported,
                 "the snapshot is of another version; it will be made anew from the log");

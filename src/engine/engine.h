@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/calendar.h"
 #include "base/memory_use.h"
 #include "history/history.h"
@@ -198,8 +199,12 @@ class Engine {
                                             Time t);
 
   // The whole state, at the position the caller keeps beside it. Only while no work is pending.
+  void save(ByteWriter& out) const;
+  // After an error: reset() before anything else. Errors: corrupt, unsupported (of another version, or it
+  // lacks what the workspace needs); those of where the bytes come from.
+  Result<void> restore(ByteReader& in);
+  // The same in one piece, where the state is small.
   std::string save() const;
-  // After an error: reset() before anything else.
   Result<void> restore(std::string_view bytes);
   void reset();
 

@@ -122,11 +122,13 @@ void CellPool::save(ByteWriter& out, const Used& used) const {
     return index < all.size() && all[index];
   };
   // Places of those left out stay, as cells hold them.
+  out.begin_part("texts of cells");
   out.put<std::uint64_t>(strings_.size());
   for (std::size_t i = 0; i < strings_.size(); ++i) {
     out.put(is_in(used.strings_, i));
     if (is_in(used.strings_, i)) out.put_string(strings_[i]);
   }
+  out.begin_part("lists and objects of cells");
   out.put<std::uint64_t>(others_.size());
   for (std::size_t i = 0; i < others_.size(); ++i) {
     out.put(is_in(used.others_, i));

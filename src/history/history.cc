@@ -247,6 +247,7 @@ void History::save(ByteWriter& out) const {
   }
   cells_.save(out, used);
   places_->save(out);
+  out.begin_part("events");
   out.put<std::uint64_t>(events_.size());
   for (const EventEntry& event : events_) out.put_string(event.name);
   const auto is_kept = [](const StreamEntry& entry) { return !entry.given_up; };
@@ -293,6 +294,13 @@ Result<void> History::restore(ByteReader& in) {
   for (const EventEntry& event : events_) {
     if (event.streams.empty()) return fail(Error::Code::corrupt, "an event without its stream");
   }
+  Places::RowLimits row_limits;
+  for (const StreamEntry& entry : streams_) {
+    if (!row_limits.emplace(entry.stream->key(), entry.stream->row_limit()).second)
+      return fail(Error::Code::corrupt, "two streams of one key");
+  }
+  if (!places_->slots_lie_within(row_limits))
+    return fail(Error::Code::corrupt, "a range lies outside its column");
   return {};
 }
 

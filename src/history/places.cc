@@ -38,6 +38,7 @@ Sum& Places::sum_of(PersonId person, Key key) {
 }
 
 void Places::save(ByteWriter& out) const {
+  out.begin_part("places of rows");
   out.put(limit_);
   TR_ASSERT(retired_.empty());
   out.put_array(free_);
@@ -49,6 +50,20 @@ Result<void> Places::restore(ByteReader& in) {
   free_ = TRY(in.get_array<Key>());
   retired_.clear();
   return map_.restore(in);
+}
+
+bool Places::slots_lie_within(const RowLimits& limits) const {
+  for (std::uint32_t person = 0; person < map_.person_limit(); ++person) {
+    const auto keys = map_.keys(PersonId(person));
+    const auto places = map_.values(PersonId(person));
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const auto limit = limits.find(keys[i]);
+      if (limit == limits.end()) continue;  // a sum
+      const Slot& slot = places[i].slot;
+      if (std::uint64_t{slot.begin} + slot.count > limit->second) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace tailrace::history

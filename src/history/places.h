@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include "base/person_map.h"
 #include "base/time.h"
 
@@ -63,6 +65,10 @@ class Places {
 
   void save(ByteWriter& out) const;
   Result<void> restore(ByteReader& in);
+  // For slots read from a file: does each lie in its stream? limits: by the keys of all streams, how many
+  // rows there are. Looks at each entry of everybody once.
+  using RowLimits = boost::unordered_flat_map<Key, std::uint64_t>;
+  bool slots_lie_within(const RowLimits& limits) const;
 
  private:
   union Place {

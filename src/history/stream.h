@@ -132,7 +132,10 @@ class Stream {
   }
 
   void save(ByteWriter& out) const;
+  // Whether slots lie within the rows is asked for all streams at once: Places::slots_lie_within.
   Result<void> restore(ByteReader& in);
+  Places::Key key() const { return key_; }                // of its slots
+  std::size_t row_limit() const { return rows_.size(); }  // slots end before this
 
  private:
   struct ColumnData {

@@ -78,9 +78,14 @@ void Deduplication::prefetch(std::uint64_t hash) const {
 }
 
 void Deduplication::save(ByteWriter& out) const {
+  out.begin_part("hours of message ids");
   out.put<std::uint64_t>(hours_.size());
   for (const Hour& hour : hours_) out.put(hour);
-  for (const Shard& shard : shards_) out.put_array(shard.entries);
+  const std::size_t range = shards_of_range(size() * sizeof(Entry), shards_.size());
+  for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
+    if (shard % range == 0) out.begin_part("message ids", shard);
+    out.put_array(shards_[shard].entries);
+  }
 }
 
 Result<void> Deduplication::restore(ByteReader& in) {

@@ -74,12 +74,19 @@ void Directory::erase(IdentifierKind kind, std::string_view written) {
 }
 
 void Directory::save(ByteWriter& out) const {
+  out.begin_part("texts of identifiers");
   texts_.save(out);
   out.put<std::uint64_t>(entries_.size());
-  entries_.each([&](std::uint64_t key, const Entry& entry) {
-    out.put(key);
-    out.put(entry);
-  });
+  constexpr std::size_t kShards = FlatTable<Entry>::kShards;
+  const std::size_t range =
+      shards_of_range(entries_.size() * (sizeof(std::uint64_t) + sizeof(Entry)), kShards);
+  for (std::size_t shard = 0; shard < kShards; ++shard) {
+    if (shard % range == 0) out.begin_part("identifiers", shard);
+    entries_.each_in(shard, [&](std::uint64_t key, const Entry& entry) {
+      out.put(key);
+      out.put(entry);
+    });
+  }
 }
 
 Result<void> Directory::restore(ByteReader& in) {

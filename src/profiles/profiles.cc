@@ -584,14 +584,18 @@ void Profiles::save(ByteWriter& out) const {
     out.put<std::uint64_t>(names.size());
     for (const std::string& name : names) out.put_string(name);
   };
+  out.begin_part("names of traits and purposes");
   put_names(trait_names_);
   put_names(purpose_names_);
   directory_.save(out);
+  out.begin_part("lists and objects of traits");
   out.put<std::uint64_t>(others_.size());
   for (const Value& value : others_) out.put_string(to_json(value));
   out.put_array(free_others_);
+  out.begin_part("profiles");
   out.put<std::uint64_t>(merged_into_.size());
   for (std::uint32_t person = 0; person < merged_into_.size(); ++person) {
+    if (begins_range(PersonId(person))) out.begin_range(1 + range_of(PersonId(person)));
     out.put<bool>(alive_[person]);
     out.put(merged_into_[person]);
     for (const PersonBytes* bytes : {&identities_, &statements_, &consents_})
@@ -623,15 +627,17 @@ Result<void> Profiles::restore(ByteReader& in) {
     if (merged_into_.back() != kNobody && merged_into_.back().value >= i)
       return fail(Error::Code::corrupt, "a person merged into a younger one");
     const PersonId person(i);
-    const std::string_view identity = TRY(in.get_view());
-    const std::string_view statements = TRY(in.get_view());
-    const std::string_view consents = TRY(in.get_view());
-    if (!is_identity(identity) || !is_statements(statements, trait_names_.size(), others_.size()) ||
-        !is_consents(consents, purpose_names_.size()))
-      return fail(Error::Code::corrupt, "what is known of a person is damaged");
-    if (!identity.empty()) identities_.append(person, identity);
-    if (!statements.empty()) statements_.append(person, statements);
-    if (!consents.empty()) consents_.append(person, consents);
+    const auto take = [&](PersonBytes& kept, auto is_sound) -> Result<void> {
+      const std::string_view bytes = TRY(in.get_view());
+      if (!is_sound(bytes)) return fail(Error::Code::corrupt, "what is known of a person is damaged");
+      if (!bytes.empty()) kept.append(person, bytes);
+      return {};
+    };
+    TRY(take(identities_, is_identity));
+    TRY(take(statements_, [&](std::string_view bytes) {
+      return is_statements(bytes, trait_names_.size(), others_.size());
+    }));
+    TRY(take(consents_, [&](std::string_view bytes) { return is_consents(bytes, purpose_names_.size()); }));
   }
   return {};
 }

@@ -501,10 +501,14 @@ void Tracker::add_memory(MemoryParts& parts) const {
 
 void Tracker::save(ByteWriter& out) const {
   TR_ASSERT(filled());
+  out.begin_part("sizes of segments");
   out.put_array(sizes_);
   out.put<std::uint64_t>(people());
+  out.begin_part("memberships");
   for (std::size_t word = 0; word < words_.size(); ++word) out.put(words_[word]);
+  out.begin_part("ends of windows");
   pending_.save(out);
+  out.begin_part("times of the tracker");
   out.put(std::min(pasts_due_, recheck_));
 }
 

@@ -96,9 +96,11 @@ class WindowEnds {
     for (std::size_t line = 0; line < kUsualBytes; line += 64) __builtin_prefetch(bytes + line);
   }
 
+  // Within a part that was begun, by ranges of people.
   void save(ByteWriter& out) const {
     out.put<std::uint64_t>(blocks_.size());
     for (std::uint32_t person = 0; person < blocks_.size(); ++person) {
+      if (begins_range(PersonId(person))) out.begin_range(1 + range_of(PersonId(person)));
       const Block* block = block_of(PersonId(person));
       const std::uint32_t count = block == nullptr ? 0 : block->count;
       out.put(count);

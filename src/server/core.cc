@@ -227,10 +227,13 @@ Result<void> Core::stop(Millis grace) {
   }
   arrived_.notify_one();
   thread_.join();
+  const bool cut_off = snapshot_ != nullptr && snapshot_->state() != io::ChildProcess::State::succeeded;
   snapshot_.reset();
   // With a deletion unfinished, the log is replayed at the next start, and the deletion finished.
-  if (failed_ || pipeline_->records_since_snapshot() == 0 || !pipeline_->can_save_snapshot()) return {};
-  return pipeline_->store().save_snapshot(pipeline_->applied());
+  const bool is_new = cut_off || pipeline_->records_since_snapshot() > 0;
+  if (failed_ || !is_new || !pipeline_->can_save_snapshot()) return {};
+  TRY(pipeline_->store().save_snapshot(pipeline_->applied()));
+  return {};
 }
 
 }  // namespace tailrace::server

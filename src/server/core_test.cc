@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/whole_file.h"
 #include "io/posix_disk.h"
 #include "io/system_clock.h"
 
@@ -29,20 +30,37 @@ class RunningStore : public ::testing::Test {
     if (!core) throw std::runtime_error(core.error().message);
     return std::move(*core);
   }
-  void identify(Core& core, int person) {
+  void identify(Core& core, int person, const std::string& plan = "free") {
     const std::string id = fmt::format("u{}", person);
+    const std::string payload = fmt::format(R"({{"plan":"{}"}})", plan);
     RecordView record;
     record.kind = RecordKind::identify;
     record.source = "app";
     record.message_id = id;
     record.user_id = id;
-    record.payload = R"({"plan":"free"})";
+    record.payload = payload;
+    submit(core, record);
+  }
+  void submit(Core& core, const RecordView& record) {
     std::string bytes;
     ASSERT_TRUE(encode_record(record, bytes));
     const auto end = static_cast<std::uint32_t>(bytes.size());
     ASSERT_TRUE(core.submit_and_wait(std::move(bytes), {end}));
   }
   std::string snapshot() const { return directory_ + "/store/snapshot"; }
+  std::vector<std::string> snapshot_files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_ + "/store")) {
+      if (entry.path().filename().string().starts_with("snapshot")) names.push_back(entry.path().filename());
+    }
+    return names;
+  }
+
+  std::string bytes_of_snapshots() const {
+    std::string all;
+    for (const auto& name : snapshot_files()) all += *read_whole(*disk_, directory_ + "/store/" + name);
+    return all;
+  }
 
   std::string directory_;
   std::unique_ptr<Disk> disk_ = io::posix_disk();
@@ -54,11 +72,14 @@ TEST_F(RunningStore, writes_snapshots_beside_the_records_that_go_on) {
   while (!std::filesystem::exists(snapshot()) && people < 100'000) identify(*core, people++);
   ASSERT_TRUE(std::filesystem::exists(snapshot())) << "after " << people << " records";
   const auto kept = directory_ + "/kept";
-  std::filesystem::copy_file(snapshot(), kept);
+  std::filesystem::create_directory(kept);
+  for (const auto& name : snapshot_files())
+    std::filesystem::copy_file(directory_ + "/store/" + name, kept + "/" + name);
   ASSERT_TRUE(core->stop({0}));
   core.reset();
   // As after a crash: the snapshot that was written meanwhile, and the log.
-  std::filesystem::copy_file(kept, snapshot(), std::filesystem::copy_options::overwrite_existing);
+  for (const auto& name : snapshot_files()) std::filesystem::remove(directory_ + "/store/" + name);
+  std::filesystem::copy(kept, directory_ + "/store");
   core = start();
   EXPECT_TRUE(core->store().opened().from_snapshot);
   EXPECT_LT(core->store().opened().replayed, static_cast<std::uint64_t>(people));
@@ -74,6 +95,30 @@ TEST_F(RunningStore, stops_while_a_snapshot_is_being_written) {
   core = start();
   EXPECT_TRUE(core->store().opened().from_snapshot);
   EXPECT_EQ(core->store().opened().replayed, 0u);
+}
+
+// Also in files of snapshots from before, of which the later ones are the difference.
+TEST_F(RunningStore, keeps_no_byte_of_somebody_deleted_in_any_snapshot) {
+  auto core = start();
+  identify(*core, 0, "very private");
+  for (int times = 0; times < 3; ++times) {
+    for (int person = 1; person < 90; ++person) identify(*core, person + 100 * times);
+    ASSERT_TRUE(core->stop({0}));
+    core.reset();
+    core = start();
+  }
+  EXPECT_GT(snapshot_files().size(), 2U);
+  EXPECT_NE(bytes_of_snapshots().find("very private"), std::string::npos);
+  RecordView record;
+  record.kind = RecordKind::remove;
+  record.source = "app";
+  record.message_id = "gone";
+  record.user_id = "u0";
+  submit(*core, record);
+  ASSERT_TRUE(core->stop({0}));
+  core.reset();
+  EXPECT_GT(snapshot_files().size(), 1U);
+  EXPECT_EQ(bytes_of_snapshots().find("very private"), std::string::npos);
 }
 
 workspace::SyncConfig sync_with_holdout(std::uint32_t per_million) {

@@ -6,20 +6,19 @@
 //   log        DIR/log/              log::kFormatVersion          (there is none)
 //   ledger     DIR/ledger/           delivery::kLedgerFormat      read as it is, named anew when written
 //   snapshot   DIR/snapshot          kSnapshotMagic               not used: the log is replayed
-//   backup     TARGET/BACKUP         kBackupFormat                (there is none)
-//   deletions  TARGET/deletions      kDeletionsFormat             (there is none)
+//   backup     TARGET/BACKUP         kBackupFormat                read: its snapshot is then of another
+//   version deletions  TARGET/deletions      kDeletionsFormat             (there is none)
 #pragma once
 
-#include <cstddef>
 #include <string_view>
 
 namespace tailrace::server {
 
 constexpr std::string_view kStoreFormat = "tailrace store 1\n";
-// snapshot := magic:8 position:u64 size:u64 checksum:u64 state     the state begins with a number of its own
-constexpr std::string_view kSnapshotMagic = "TRSNAP01";
-constexpr std::size_t kSnapshotHeader = 8 + 3 * 8;
-constexpr std::string_view kBackupFormat = "tailrace backup 1";
+// Of the manifest (snapshot/manifest.h); the state begins with a number of its own.
+constexpr std::string_view kSnapshotMagic = "TRSNAP02";
+constexpr std::string_view kBackupFormat = "tailrace backup 2";
+constexpr std::string_view kBackupFormatBefore = "tailrace backup 1";  // the snapshot was one file
 constexpr std::string_view kDeletionsFormat = "tailrace deletions 1";
 
 }  // namespace tailrace::server

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "base/bytes.h"
-#include "base/hash.h"
 #include "base/whole_file.h"
 #include "server/formats.h"
+#include "server/snapshot/reader.h"
 
 namespace tailrace::server {
 Store::Store(Disk& disk, Options options) : disk_(disk), options_(std::move(options)), engine_(*this) {}
@@ -43,25 +43,21 @@ Result<void> Store::check_format() {
 }
 
 Result<Position> Store::load_snapshot() {
-  const std::string path = options_.directory + "/snapshot";
-  if (!disk_.exists(path)) return log_->begin();
-  const auto damaged = [&](std::string_view why) {
-    opened_.note = fmt::format("the snapshot was not used ({}); the log is replayed from its beginning", why);
+  const auto not_used = [&](const Error& error) -> Result<Position> {
+    if (error.code == Error::Code::io) return std::unexpected(error);
+    opened_.note =
+        fmt::format("the snapshot was not used ({}); the log is replayed from its beginning", error.message);
     return log_->begin();
   };
-  const std::string bytes = TRY(read_whole(disk_, path));
-  if (bytes.size() < kSnapshotHeader || !bytes.starts_with(kSnapshotMagic))
-    return damaged("not a snapshot of this version");
-  ByteReader header(std::string_view(bytes).substr(kSnapshotMagic.size()));
-  const auto position = TRY(header.get<Position>());
-  const auto size = TRY(header.get<std::uint64_t>());
-  const auto checksum = TRY(header.get<std::uint64_t>());
-  const std::string_view state = std::string_view(bytes).substr(kSnapshotHeader);
-  if (state.size() != size || hash64(state) != checksum) return damaged("its checksum is wrong");
-  if (position > log_->end()) return damaged("it is ahead of the log");
-  if (auto restored = engine_.restore(state); !restored) {
+  const auto snapshot = SnapshotReader::open(disk_, options_.directory);
+  if (!snapshot) return not_used(snapshot.error());
+  if (*snapshot == nullptr) return log_->begin();
+  const Position position = (*snapshot)->manifest().position;
+  if (position > log_->end()) return not_used({Error::Code::corrupt, "it is ahead of the log"});
+  ByteReader in(**snapshot);
+  if (const auto restored = engine_.restore(in); !restored) {
     engine_.reset();
-    return damaged(restored.error().message);
+    return not_used(restored.error());
   }
   opened_.from_snapshot = true;
   return position;
@@ -69,6 +65,7 @@ Result<Position> Store::load_snapshot() {
 
 Result<void> Store::recover() {
   const Position from = TRY(load_snapshot());
+  TRY(remove_unused_snapshot_files(disk_, options_.directory));
   if (!log_->recovery().note.empty()) opened_.note = log_->recovery().note;
   const auto reader = TRY(log_->read_from(from));
   engine::Output output;
@@ -87,23 +84,10 @@ Result<RecordView> Store::record(Position position, std::string& bytes) {
   return decode_record(TRY(log_->read(position, bytes)));
 }
 
-Result<void> Store::drop_snapshot() {
-  const std::string path = options_.directory + "/snapshot";
-  if (!disk_.exists(path)) return {};
-  TRY(disk_.remove(path));
-  return disk_.sync_directory(options_.directory);
-}
+Result<void> Store::drop_snapshot() { return remove_snapshot(disk_, options_.directory); }
 
-Result<void> Store::save_snapshot(Position position) {
-  const std::string state = engine_.save();
-  std::string header(kSnapshotMagic);
-  const auto put = [&](std::uint64_t value) {
-    header.append(reinterpret_cast<const char*>(&value), sizeof value);
-  };
-  put(position.value);
-  put(state.size());
-  put(hash64(state));
-  return write_whole(disk_, options_.directory, {.name = "snapshot"}, header, state);
+Result<SnapshotWritten> Store::save_snapshot(Position position) {
+  return write_snapshot(disk_, options_.directory, position, [this](ByteWriter& out) { engine_.save(out); });
 }
 
 }  // namespace tailrace::server

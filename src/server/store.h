@@ -5,7 +5,8 @@
 //   DIR/lock          held while open
 //   DIR/log/          the log: the truth of what came in
 //   DIR/ledger/       the delivery ledger: the truth of what went out
-//   DIR/snapshot      the engine's state at a position: derived, may be deleted at any time
+//   DIR/snapshot      the engine's state at a position, with the files DIR/snapshot.000001 and so on that it
+//                     names: derived, may be deleted at any time
 //   DIR/admin.sock    where a running `tailrace serve` takes commands
 #pragma once
 
@@ -19,6 +20,7 @@
 #include "base/result.h"
 #include "engine/engine.h"
 #include "log/log.h"
+#include "server/snapshot/writer.h"
 
 namespace tailrace::server {
 
@@ -49,7 +51,7 @@ class Store final : public engine::Records {
   // Forgets the snapshot, on disk on return: the log alone says what is.
   Result<void> drop_snapshot();
   // Writes the engine's state as of this position (all before it applied), atomically.
-  Result<void> save_snapshot(Position position);
+  Result<SnapshotWritten> save_snapshot(Position position);
 
  private:
   Store(Disk& disk, Options options);

@@ -10,6 +10,7 @@
 #include "log/image.h"
 #include "model/json.h"
 #include "server/formats.h"
+#include "server/snapshot/reader.h"
 
 namespace tailrace::server {
 namespace {
@@ -39,8 +40,8 @@ struct Entry {
 struct Parts {
   std::string directory;
   const log::Log* log = nullptr;
-  Position end;                    // of the log; entries and snapshot speak of nothing beyond it
-  std::unique_ptr<File> snapshot;  // nullptr: there is none
+  Position end;  // of the log; entries and snapshot speak of nothing beyond it
+  Result<std::unique_ptr<SnapshotReader>> snapshot = nullptr;                      // nullptr: there is none
   std::function<Result<std::vector<Entry>>(const workspace::Workspace*)> entries;  // of the ledger
 };
 
@@ -72,33 +73,31 @@ Result<void> replay(engine::Engine& engine, const Parts& parts, Position from, c
   return engine.sound();
 }
 
-struct Snapshot {
-  Position position;
-  std::string state;
-};
-// Nothing, with a problem: it is damaged, or does not belong to this log.
-Result<std::optional<Snapshot>> read_snapshot(const Parts& parts, StoreReport& report) {
-  const std::string path = parts.directory + "/snapshot";
-  std::string bytes(TRY(parts.snapshot->size()), '\0');
-  bytes.resize(TRY(parts.snapshot->read_at(0, bytes)));
+// The engine restored from the snapshot, which is read twice for that. False: there is none, or none to be
+// used, and it is said why.
+Result<bool> restore(engine::Engine& engine, const Parts& parts, const Gone& gone, StoreReport& report) {
+  const std::string path = parts.directory + "/" + std::string(kSnapshotName);
   const auto wrong = [&](std::string_view what) {
     report.problems.push_back(
         {fmt::format("{} {}", path, what),
          "remove the file: it only saves time, and the next start replays the log and writes another"});
-    return std::optional<Snapshot>();
+    return false;
   };
-  if (!bytes.starts_with(kSnapshotMagic) || bytes.size() < kSnapshotHeader)
-    return wrong("is not a snapshot of this version");
-  ByteReader header(std::string_view(bytes).substr(kSnapshotMagic.size()));
-  Snapshot snapshot;
-  snapshot.position = TRY(header.get<Position>());
-  const auto size = TRY(header.get<std::uint64_t>());
-  const auto checksum = TRY(header.get<std::uint64_t>());
-  snapshot.state = bytes.substr(kSnapshotHeader);
-  if (snapshot.state.size() != size || hash64(snapshot.state) != checksum)
-    return wrong("is damaged: its checksum is wrong");
-  if (snapshot.position > parts.end) return wrong("is ahead of the log");
-  return snapshot;
+  const auto not_restored = [&](const Error& error) -> Result<bool> {
+    if (error.code == Error::Code::io || error.code == Error::Code::unavailable)
+      return std::unexpected(error);
+    if (error.code != Error::Code::unsupported) return wrong("is damaged: " + error.message);
+    report.facts.push_back("the snapshot is of another version: the next start replays the log");
+    return false;
+  };
+  if (!parts.snapshot) return not_restored(parts.snapshot.error());
+  SnapshotReader* snapshot = parts.snapshot->get();
+  if (snapshot == nullptr) return false;
+  if (const auto sound = snapshot->check(gone); !sound) return not_restored(sound.error());
+  if (snapshot->manifest().position > parts.end) return wrong("is ahead of the log");
+  ByteReader in(*snapshot);
+  if (const auto restored = engine.restore(in); !restored) return not_restored(restored.error());
+  return true;
 }
 
 std::string listed(const std::vector<std::string>& names) {
@@ -123,20 +122,12 @@ Result<void> compare_with_replay(const Parts& parts, const Gone& gone, StoreRepo
   LogRecords records(*parts.log);
   StateDigest by_snapshot;
   std::optional<Time> now;
-  if (parts.snapshot != nullptr) {
-    const auto snapshot = TRY(read_snapshot(parts, report));
+  {
     engine::Engine engine(records);
-    if (snapshot) {
-      if (const auto restored = engine.restore(snapshot->state)) {
-        TRY(replay(engine, parts, snapshot->position, gone));
-        now = engine.now();
-        by_snapshot = TRY(digest_of(engine, *now));
-      } else if (restored.error().code == Error::Code::unsupported) {
-        report.facts.push_back("the snapshot is of another version: the next start replays the log");
-      } else {
-        report.problems.push_back({parts.directory + "/snapshot: " + restored.error().message,
-                                   "remove the file: the next start replays the log and writes another"});
-      }
+    if (TRY(restore(engine, parts, gone, report))) {
+      TRY(replay(engine, parts, (*parts.snapshot)->manifest().position, gone));
+      now = engine.now();
+      by_snapshot = TRY(digest_of(engine, *now));
     }
   }
   engine::Engine engine(records);
@@ -314,8 +305,7 @@ Result<StoreReport> verify_open_store(Core& core, const Gone& gone) {
                         const workspace::Workspace*) -> Result<std::vector<Entry>> { return entries; };
     return {};
   }));
-  const std::string snapshot = parts.directory + "/snapshot";
-  if (core.disk().exists(snapshot)) parts.snapshot = TRY(core.disk().open(snapshot, Disk::Mode::read));
+  parts.snapshot = SnapshotReader::open(core.disk(), parts.directory);
   parts.end = core.store().log().committed();
   const auto image = log::image_of(core.disk(), parts.directory + "/log", parts.end, gone);
   if (!image && image.error().code != Error::Code::corrupt) return std::unexpected(image.error());
@@ -355,8 +345,7 @@ Result<StoreReport> verify_closed_store(Disk& disk, const std::string& directory
               .end = log->committed(),
               .snapshot = nullptr,
               .entries = nullptr};
-  const std::string snapshot = directory + "/snapshot";
-  if (disk.exists(snapshot)) parts.snapshot = TRY(disk.open(snapshot, Disk::Mode::read));
+  parts.snapshot = SnapshotReader::open(disk, directory);
   parts.entries = [&](const workspace::Workspace* workspace) { return entries_of(**ledger, workspace); };
   TRY(compare_with_replay(parts, gone, report));
   return report;

@@ -331,9 +331,13 @@ class Simulation {
         note("calm");
         return network_.set_weather({}, now_);
       case Fault::damaged_snapshot: {
-        const std::string path = std::string(Machine::kStore) + "/snapshot";
-        if (machine_.running() || !disk_.exists(path)) return;
-        note("a bit of the snapshot flips");
+        if (machine_.running() || !disk_.exists(std::string(Machine::kStore) + "/snapshot")) return;
+        // The manifest, or one of the files with its pieces.
+        std::vector<std::string> names = *disk_.list(Machine::kStore);
+        std::erase_if(names, [](const std::string& name) { return !name.starts_with("snapshot"); });
+        const std::string path = std::string(Machine::kStore) + "/" + names[random_.below(names.size())];
+        if (disk_.contents(path).empty()) return;
+        note("a bit of {} flips", path);
         return disk_.flip_bit(path, random_.below(disk_.contents(path).size() * 8));
       }
     }
@@ -379,9 +383,11 @@ class Simulation {
     }
     return false;
   }
+  // With nothing to send a sync does not ask whether its platform has changed its mind.
   bool any_stopped() {
-    return std::ranges::any_of(machine_.delivery()->status(),
-                               [](const auto& status) { return status.state.starts_with("stopped"); });
+    return std::ranges::any_of(machine_.delivery()->status(), [](const auto& status) {
+      return status.state.starts_with("stopped") && status.pending > 0;
+    });
   }
   std::string describe_syncs() {
     std::string text;

@@ -5,13 +5,11 @@
 
 #include <fmt/format.h>
 
-#include "base/bytes.h"
 #include "base/hash.h"
 #include "base/whole_file.h"
 #include "delivery/ledger.h"
 #include "log/frame.h"
 #include "server/backup/copy_file.h"
-#include "server/formats.h"
 
 namespace tailrace::server {
 namespace {
@@ -28,19 +26,6 @@ std::string below(const std::string& target, std::string_view name) {
 
 Error naming(const std::string& path, const Error& error) {
   return {error.code, fmt::format("{}: {}", path, error.message)};
-}
-
-// Where the snapshot stands, if it is whole and of this version.
-std::optional<Position> position_of_snapshot(std::string_view bytes) {
-  if (bytes.size() < kSnapshotHeader || !bytes.starts_with(kSnapshotMagic)) return std::nullopt;
-  ByteReader header(bytes.substr(kSnapshotMagic.size()));
-  const auto position = header.get<Position>();
-  const auto size = header.get<std::uint64_t>();
-  const auto checksum = header.get<std::uint64_t>();
-  const std::string_view state = bytes.substr(kSnapshotHeader);
-  if (!position || !size || !checksum || *size != state.size() || *checksum != hash64(state))
-    return std::nullopt;
-  return *position;
 }
 
 class Writing {
@@ -150,17 +135,29 @@ class Writing {
   }
 
   Result<void> put_snapshot() {
-    if (source_.snapshot == nullptr) return {};
-    std::string bytes(TRY(source_.snapshot->size()), '\0');
-    bytes.resize(TRY(source_.snapshot->read_at(0, bytes)));
-    const auto position = position_of_snapshot(bytes);
-    if (!position || *position > source_.log_end) {
-      report_.note = "the snapshot is damaged and was left out; a restored store replays its log";
-      return {};
-    }
+    if (!source_.snapshot) return leave_out(source_.snapshot.error());
+    SnapshotReader* snapshot = source_.snapshot->get();
+    if (snapshot == nullptr) return {};
+    if (const auto sound = snapshot->check(gone_); !sound) return leave_out(sound.error());
+    const Position position = snapshot->manifest().position;
+    if (position > source_.log_end) return leave_out({Error::Code::corrupt, "it is ahead of the log"});
     manifest_.snapshot = position;
-    return put({.sha256 = sha256_hex(bytes), .bytes = bytes.size(), .place = "snapshot", .name = {}},
-               *source_.snapshot);
+    for (const auto& [name, file] : snapshot->files()) {
+      const std::uint64_t bytes = TRY(file->size());
+      std::string sum = TRY(sum_of_file(*file, bytes));
+      TRY(put({.sha256 = std::move(sum), .bytes = bytes, .place = name, .name = {}}, *file));
+    }
+    return {};
+  }
+
+  Result<void> leave_out(const Error& error) {
+    if (error.code == Error::Code::io || error.code == Error::Code::unavailable)
+      return std::unexpected(error);
+    report_.note =
+        error.code == Error::Code::unsupported
+            ? "the snapshot is of another version and was left out; a restored store replays its log"
+            : "the snapshot is damaged and was left out; a restored store replays its log";
+    return {};
   }
 
   Result<void> put_ledger_file(const std::string& name) {

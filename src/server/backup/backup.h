@@ -21,15 +21,17 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "server/backup/manifest.h"
+#include "server/snapshot/reader.h"
 
 namespace tailrace::server {
 
 // What a store is at one instant. In the log no record becomes a tombstone while a backup is written.
 struct BackupSource {
-  std::string log;                 // the directory
-  Position log_end;                // committed, and not before what snapshot and ledger know of
-  std::unique_ptr<File> snapshot;  // as it was then, though another may take its name; or nullptr
-  std::string ledger;              // a directory that nobody changes
+  std::string log;   // the directory
+  Position log_end;  // committed, and not before what snapshot and ledger know of
+  // As it was then, though another may take its place; or nullptr, or why it is not to be used.
+  Result<std::unique_ptr<SnapshotReader>> snapshot = nullptr;
+  std::string ledger;  // a directory that nobody changes
 };
 
 struct BackupReport {

@@ -12,6 +12,7 @@
 #include "model/record.h"
 #include "server/backup/restore.h"
 #include "server/formats.h"
+#include "server/snapshot/writer.h"
 #include "support/memory_disk.h"
 
 namespace tailrace::server {
@@ -83,6 +84,12 @@ class Backup : public ::testing::Test {
                                   record->kind == RecordKind::tombstone ? "-" : record->message_id));
     }
     return found;
+  }
+  // A snapshot of a state, at the end of the log.
+  void write_state(const std::string& directory) {
+    ASSERT_TRUE(disk_->make_directories(directory));
+    ASSERT_TRUE(write_snapshot(*disk_, directory, log_->end(),
+                               [](ByteWriter& out) { out.put_string("state of ada"); }));
   }
   // Every byte below a directory.
   std::string everything_in(const std::string& directory) {
@@ -258,7 +265,7 @@ TEST_F(Backup, of_a_newer_version_is_refused_by_name) {
   ASSERT_TRUE(write());
   const std::string path = std::string(kTarget) + "/BACKUP";
   const std::string text = disk_->contents(path);
-  disk_->set_contents(path, "tailrace backup 2" + text.substr(17));
+  disk_->set_contents(path, "tailrace backup 3" + text.substr(17));
   EXPECT_EQ(restore("restored").error().code, Error::Code::unsupported);
   auto manifest = *parse_manifest(text);
   manifest.ledger_format += 1;
@@ -269,13 +276,50 @@ TEST_F(Backup, of_a_newer_version_is_refused_by_name) {
 
 TEST_F(Backup, leaves_out_a_snapshot_that_is_damaged) {
   add_many(3);
-  disk_->set_contents("snapshot", "TRSNAP01 and nothing that fits");
-  BackupSource begun = source();
-  begun.snapshot = *disk_->open("snapshot", Disk::Mode::read);
-  const auto report = write_backup(*disk_, begun, kTarget, kNow);
-  ASSERT_TRUE(report);
-  EXPECT_THAT(report->note, HasSubstr("left out"));
+  write_state("state");
+  const auto write_noting = [&] {
+    BackupSource begun = source();
+    begun.snapshot = SnapshotReader::open(*disk_, "state");
+    const auto report = write_backup(*disk_, begun, kTarget, kNow);
+    EXPECT_TRUE(report);
+    return report->note;
+  };
+  EXPECT_EQ(write_noting(), "");
+  EXPECT_EQ(read_manifest(*disk_, kTarget)->snapshot, log_->end());
+  disk_->flip_bit("state/" + snapshot_file_name(1), 70);
+  EXPECT_THAT(write_noting(), HasSubstr("is damaged and was left out"));
   EXPECT_FALSE(read_manifest(*disk_, kTarget)->snapshot);
+  EXPECT_EQ(everything_in(kTarget).find("state of ada"), std::string::npos);
+  disk_->set_contents("state/snapshot", "TRSNAP01 and what it was");
+  EXPECT_THAT(write_noting(), HasSubstr("is of another version and was left out"));
+}
+
+TEST_F(Backup, brings_a_snapshot_back_in_all_its_files) {
+  add_many(3);
+  write_state("state");
+  BackupSource begun = source();
+  begun.snapshot = SnapshotReader::open(*disk_, "state");
+  ASSERT_TRUE(write_backup(*disk_, begun, kTarget, kNow));
+  EXPECT_THAT(*verify_backup(*disk_, kTarget), IsEmpty());
+  ASSERT_TRUE(restore("restored"));
+  const auto snapshot = SnapshotReader::open(*disk_, "restored");
+  ASSERT_TRUE(snapshot && *snapshot != nullptr);
+  EXPECT_EQ((*snapshot)->manifest().position, log_->end());
+  ByteReader in(**snapshot);
+  EXPECT_EQ(*in.get_string(), "state of ada");
+}
+
+// Its snapshot was one file, which is of another version now.
+TEST_F(Backup, of_the_version_before_is_restored) {
+  add_many(3);
+  ASSERT_TRUE(write());
+  const std::string path = std::string(kTarget) + "/BACKUP";
+  std::string text = disk_->contents(path);
+  text = std::string(kBackupFormatBefore) + text.substr(kBackupFormat.size());
+  text.resize(text.rfind("sum "));
+  disk_->set_contents(path, text + "sum " + sha256_hex(text) + "\n");
+  ASSERT_TRUE(restore("restored"));
+  EXPECT_EQ(records("restored/log"), records("log"));
 }
 
 TEST_F(Backup, that_is_restored_stops_anywhere_with_nothing_or_the_whole) {
@@ -321,16 +365,9 @@ TEST_F(Backup, from_before_a_deletion_is_restored_without_the_person_by_the_list
   add_many(10);
   const Position first = add("ada", "a1");
   add_many(20);
-  disk_->set_contents("snapshot", [&] {
-    std::string bytes(kSnapshotMagic);
-    const auto put = [&](std::uint64_t value) { bytes.append(reinterpret_cast<const char*>(&value), 8); };
-    put(log_->end().value);
-    put(3);
-    put(hash64("ada"));
-    return bytes + "ada";
-  }());
+  write_state("state");
   BackupSource begun = source();
-  begun.snapshot = *disk_->open("snapshot", Disk::Mode::read);
+  begun.snapshot = SnapshotReader::open(*disk_, "state");
   ASSERT_TRUE(write_backup(*disk_, begun, "old", kNow));
   ASSERT_TRUE(read_manifest(*disk_, "old")->snapshot);
   add_many(5);
@@ -379,10 +416,14 @@ TEST(Manifest, reads_what_it_wrote_and_nothing_that_leads_out_of_a_store) {
                     .files = {{.sha256 = sha256_hex("a"),
                                .bytes = 1,
                                .place = "ledger/000001.sst",
-                               .name = "ledger/000001.sst.ca978112ca1bbdca"}}};
+                               .name = "ledger/000001.sst.ca978112ca1bbdca"},
+                              {.sha256 = sha256_hex("a"),
+                               .bytes = 1,
+                               .place = "snapshot.000012",
+                               .name = "snapshot.000012.ca978112ca1bbdca"}}};
   EXPECT_EQ(*parse_manifest(to_text(manifest)), manifest);
-  for (const char* place :
-       {"../FORMAT", "ledger/../../x", "ledger/a/b", "ledger/.", "FORMAT", "log/x.log", "/etc"}) {
+  for (const char* place : {"../FORMAT", "ledger/../../x", "ledger/a/b", "ledger/.", "FORMAT", "log/x.log",
+                            "/etc", "snapshot.x", "snapshot.000001/x"}) {
     Manifest bad = manifest;
     bad.files[0].place = place;
     bad.files[0].name = std::string(place) + ".ca978112ca1bbdca";

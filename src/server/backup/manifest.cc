@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "log/frame.h"
 #include "server/formats.h"
+#include "server/snapshot/manifest.h"
 
 namespace tailrace::server {
 namespace {
@@ -23,12 +24,14 @@ std::unexpected<Error> damaged(std::string_view what) {
   return fail(Error::Code::corrupt, fmt::format("it is damaged: {}", what));
 }
 
-// The text before the sum, which is right, and begins with a line that names this format.
-Result<std::string_view> checked(std::string_view text, std::string_view format) {
+// The text before the sum, which is right, and begins with a line that names this format, or the one before
+// that is read as well.
+Result<std::string_view> checked(std::string_view text, std::string_view format,
+                                 std::string_view before = {}) {
   const std::string_view kind = format.substr(0, format.rfind(' ') + 1);
   const std::string_view first = text.substr(0, text.find('\n'));
   if (!first.starts_with(kind)) return damaged(fmt::format("it does not begin with `{}`", format));
-  if (first != format) {
+  if (first != format && (before.empty() || first != before)) {
     return fail(
         Error::Code::unsupported,
         fmt::format("its format is \"{}\", and this tailrace reads \"{}\": use the version that wrote "
@@ -93,7 +96,7 @@ bool is_plain_name(std::string_view name) {
 
 // In a store, and nowhere else: a manifest may come from anybody.
 bool is_place(std::string_view place) {
-  if (place == "snapshot") return true;
+  if (place == kSnapshotName || parse_snapshot_file_name(place)) return true;
   if (place.starts_with("log/")) return log::parse_file_name(place.substr(4)).has_value();
   return place.starts_with("ledger/") && is_plain_name(place.substr(7));
 }
@@ -115,7 +118,7 @@ std::string to_text(const Manifest& manifest) {
 }
 
 Result<Manifest> parse_manifest(std::string_view text) {
-  Lines lines(TRY(checked(text, kBackupFormat)));
+  Lines lines(TRY(checked(text, kBackupFormat, kBackupFormatBefore)));
   lines.expect("tailrace");
   Manifest manifest;
   lines.expect("made");

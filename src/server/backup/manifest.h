@@ -1,7 +1,7 @@
 // What a backup holds, in TARGET/BACKUP: text, one thing a line, its own checksum last. A backup without a
 // whole one is none.
 //
-//   manifest := "tailrace backup 1" made log snapshot? ledger file* sum
+//   manifest := "tailrace backup 2" made log snapshot? ledger file* sum      of "1" the snapshot is one file
 //   made     := "made" time
 //   log      := "log" format end records first_received_at first_length    numbers; see log/image.h
 //   snapshot := "snapshot" position
@@ -43,7 +43,7 @@ struct LogIdentity {
 struct BackupFile {
   std::string sha256;
   std::uint64_t bytes = 0;
-  std::string place;  // "log/00000000000000000000.log", "ledger/000012.sst", "snapshot"
+  std::string place;  // "log/00000000000000000000.log", "ledger/000012.sst", "snapshot", "snapshot.000001"
   std::string name;
 
   bool operator==(const BackupFile&) const = default;

@@ -17,8 +17,8 @@ using namespace tailrace::server;
 void read(std::string_view text) {
   if (const auto manifest = parse_manifest(text)) {
     for (const BackupFile& file : manifest->files) {
-      TR_ASSERT(file.place == "snapshot" || file.place.starts_with("log/") ||
-                file.place.starts_with("ledger/"));
+      TR_ASSERT(file.place == "snapshot" || file.place.starts_with("snapshot.") ||
+                file.place.starts_with("log/") || file.place.starts_with("ledger/"));
       TR_ASSERT(file.place.find("..") == std::string::npos || file.place.find("/.") == std::string::npos);
       TR_ASSERT(file.name.find("/.") == std::string::npos && !file.name.starts_with('/'));
     }

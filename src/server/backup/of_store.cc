@@ -34,8 +34,7 @@ Result<BackupReport> back_up(Core& core, const std::string& target, const std::f
                       .log_end = {},
                       .snapshot = nullptr,
                       .ledger = ledger.directory()};
-  const std::string snapshot = core.store().directory() + "/snapshot";
-  if (core.disk().exists(snapshot)) source.snapshot = TRY(core.disk().open(snapshot, Disk::Mode::read));
+  source.snapshot = SnapshotReader::open(core.disk(), core.store().directory());
   source.log_end = core.store().log().committed();
   return write_backup(core.disk(), source, target, core.now(), gone);
 }

@@ -12,6 +12,7 @@
 #include "server/backup/backup.h"
 #include "server/backup/copy_file.h"
 #include "server/formats.h"
+#include "server/snapshot/writer.h"
 
 namespace tailrace::server {
 namespace {
@@ -118,8 +119,7 @@ class Restoring {
     positions.erase(repeated.begin(), repeated.end());
     report_.deleted_records = positions.size();
     // It knows what was deleted.
-    if (disk_.exists(beside_ + "/snapshot")) TRY(disk_.remove(beside_ + "/snapshot"));
-    return {};
+    return remove_snapshot(disk_, beside_);
   }
 
   static std::unexpected<Error> other_store() {
