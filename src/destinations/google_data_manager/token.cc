@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "destinations/answer.h"
+#include "destinations/authentication/refresh_token.h"
 #include "destinations/google_data_manager/codec.h"
 #include "destinations/text.h"
 #include "model/json.h"
@@ -108,19 +109,6 @@ HttpRequest form_request(const std::string& url, std::string body) {
   return request;
 }
 
-// OAuth's error words are lower case: "invalid_grant".
-std::string error_word(std::string_view text) {
-  const bool fits = text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-                      return (c >= 'a' && c <= 'z') || c == '_';
-                    });
-  return fits ? std::string(text) : std::string();
-}
-
-bool is_header_safe(std::string_view token) {
-  return !token.empty() &&
-         std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; });
-}
-
 }  // namespace
 
 std::vector<std::string> check(const Config& config) {
@@ -147,14 +135,7 @@ std::vector<std::string> check(const Config& config) {
 std::optional<HttpRequest> encode(const Config& config, Time now) {
   const std::string& url = config.setting(std::string(google_codec::kTokenUrl));
   const std::string& json = secret(config, kServiceAccountJson);
-  if (json.empty()) {
-    if (secret(config, kRefreshToken).empty()) return std::nullopt;
-    return form_request(url,
-                        fmt::format("grant_type=refresh_token&refresh_token={}&client_id={}&client_secret={}",
-                                    percent_encoded(secret(config, kRefreshToken)),
-                                    percent_encoded(secret(config, kClientId)),
-                                    percent_encoded(secret(config, kClientSecret))));
-  }
+  if (json.empty()) return refresh_token::encode(config, {});
   const auto account = read_service_account(json);
   if (!account) return std::nullopt;
   const auto signed_assertion = assertion(*account, url, now);
@@ -163,24 +144,6 @@ std::optional<HttpRequest> encode(const Config& config, Time now) {
                                "&assertion=" + *signed_assertion);
 }
 
-Result<Token> decode(const HttpResponse& response, Time now) {
-  const auto answer = json_object(response);
-  const Value* body = answer ? &*answer : nullptr;
-  if (response.status == 200) {
-    const std::string_view token = text_member(body, "access_token");
-    const auto seconds = integer_member(body, "expires_in");
-    if (!is_header_safe(token) || !seconds || *seconds <= 0)
-      return fail(Error::Code::unavailable, "fetching a token: the answer cannot be read");
-    return Token{std::string(token),
-                 now + kSecond * std::min<std::int64_t>(*seconds, kDay.count / kSecond.count)};
-  }
-  const std::string word = error_word(text_member(body, "error"));
-  const std::string detail =
-      fmt::format("fetching a token: HTTP {}{}{}", response.status, word.empty() ? "" : " ", word);
-  const bool again = response.status == 429 || response.status == 408 || response.status >= 500;
-  if (again) return fail(Error::Code::unavailable, detail);
-  if (word == "invalid_grant") return invalid(detail + ": the grant has ended, authorise again");
-  return invalid(detail);
-}
+Result<Token> decode(const HttpResponse& response, Time now) { return refresh_token::decode(response, now); }
 
 }  // namespace tailrace::destinations::google_token
