@@ -47,6 +47,9 @@ row "backtest of 30 days, s" "" "$(by_both 'backtest of 30 days')"
 row "backtest of 180 days, s" "" "$(by_both 'backtest of 180 days')"
 row "snapshot written, s" "" "$(by_both 'snapshot written')"
 row "snapshot, MiB" "" 's/^snapshot: \([0-9]*\) MiB of state.*/\1/p'
+second='s/^second snapshot: \([0-9]*\) MiB of state, \([0-9.]*\) MiB written, with \([0-9.]*\) MiB'
+row "second snapshot, a twentieth more events: MiB written" "" "$second.*/\2/p"
+row "second snapshot: MiB of memory to write it" "" "$second.*/\3/p"
 row "memory, bytes per event" "" 's/^memory: \([0-9]*\) bytes.*/\1/p'
 row "seven segments made live together, a tenth of the events, ms" "" 's/.*"live","segment":"all","ms":\([0-9.]*\).*/\1/p'
 row "the seven kept fresh, batches of 1,000: p50, ms" "" 's/.*"fresh".*"p50_ms":\([0-9.]*\).*/\1/p'
