@@ -21,8 +21,8 @@ namespace tailrace::server {
 class SnapshotReader final : public PieceSource {
  public:
   // Holds all its files open: it stays readable when another snapshot takes its place meanwhile. nullptr:
-  // there is none. Errors: unsupported (of another version), corrupt, io; each names no file, as there is but
-  // one snapshot.
+  // there is none. Errors: unsupported (of another version), corrupt, io; their messages do not name the
+  // directory.
   static Result<std::unique_ptr<SnapshotReader>> open(Disk& disk, const std::string& directory);
 
   const SnapshotManifest& manifest() const { return manifest_; }

@@ -290,6 +290,7 @@ TEST_F(Snapshots, do_not_fit_on_a_full_disk_and_leave_the_one_before) {
   ASSERT_TRUE(write(state_of(1, 1000)));
   disk_.set_capacity(100'000);
   EXPECT_EQ(write(state_of(2)).error().code, Error::Code::io);
+  EXPECT_EQ(files().size(), 2U);
   EXPECT_EQ(*read(), state_of(1, 1000));
   disk_.set_capacity(1'000'000'000);
   ASSERT_TRUE(write(state_of(2)));

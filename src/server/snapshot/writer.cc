@@ -163,7 +163,13 @@ Result<SnapshotWritten> write_snapshot(Disk& disk, const std::string& directory,
   ByteWriter out(pieces);
   save(out);
   out.finish();
-  const SnapshotManifest manifest { .position = position, .pieces = TRY(pieces.finish()) };
+  auto written = pieces.finish();
+  if (!written) {
+    // A disk that is full is needed for the log. What stays is removed at the next start.
+    static_cast<void>(remove_unused_snapshot_files(disk, directory));
+    return std::unexpected(written.error());
+  }
+  const SnapshotManifest manifest{.position = position, .pieces = std::move(*written)};
   // The names of the pieces' files must be there whenever the manifest's is.
   TRY(disk.sync_directory(directory));
   const std::string bytes = to_bytes(manifest);
