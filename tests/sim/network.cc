@@ -82,6 +82,17 @@ std::optional<Network::Reply> Network::step() {
   return std::move(message.reply);
 }
 
+void Network::drift(const std::string& platform, std::uint64_t count, Time now) {
+  const auto answer =
+      platforms_.handle({"POST",
+                         "/sandbox/faults",
+                         {},
+                         fmt::format(R"({{"kind":"drift","platform":"{}","count":{},"seed":{}}})", platform,
+                                     count, random_.below(1 << 30))},
+                        now);
+  TR_ASSERT(answer.response.status == 200);
+}
+
 void Network::lose_an_identifier(Time now) {
   for (const std::string_view platform : {"meta", "google"})
     platforms_.handle({"POST",

@@ -44,6 +44,9 @@ class Network {
 
   // The identifiers in an audience: "email:3f5c...".
   std::set<std::string> audience(const std::string& platform, const std::string& id, Time now);
+  // Members change at the platform by itself: so many identifiers vanish from each audience, and as many
+  // strangers appear.
+  void drift(const std::string& platform, std::uint64_t count, Time now);
   // Each platform forgets one identifier, of those it has.
   void lose_an_identifier(Time now);
   std::uint64_t requests() const { return requests_; }

@@ -92,12 +92,13 @@ TEST_F(Simulated, so_they_do_after_all_faults) {
       "simulated: {} runs, {} simulated hours: {} inputs, {} requests of which {} were lost, {} starts, {} "
       "power cuts, "
       "{} disk "
-      "errors, {} snapshots, {} redactions, {} releases of what guards held; in the end {} members of "
+      "errors, {} snapshots, {} redactions, {} releases of what guards held, {} identifiers lost or "
+      "taken up by platforms themselves, {} syncs uploaded again; in the end {} members of "
       "segments and {} identifiers at "
       "platforms\n",
       runs, all.simulated.count / kHour.count, all.inputs, all.requests, all.lost_messages, all.boots,
-      all.power_cuts, all.disk_errors, all.snapshots, all.redactions, all.releases, all.members,
-      all.standing);
+      all.power_cuts, all.disk_errors, all.snapshots, all.redactions, all.releases, all.drifted,
+      all.reuploads, all.members, all.standing);
 }
 
 }  // namespace

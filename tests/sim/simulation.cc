@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -76,7 +77,9 @@ class Simulation {
     clock_step,
     storm,
     calm,
-    damaged_snapshot
+    damaged_snapshot,
+    slow_disk,
+    drift
   };
 
   // --- time
@@ -111,7 +114,9 @@ class Simulation {
   }
 
   void step() {
+    const std::uint64_t operations = disk_.operations();
     auto sends = machine_.step();
+    let_disk_finish(operations);
     if (!sends) return fell_over(sends.error());
     if (disk_.stopped()) return fell_over({.code = Error::Code::io, .message = "the machine has stopped"});
     for (delivery::Send& send : *sends) {
@@ -279,6 +284,12 @@ class Simulation {
         faults_.emplace(now_ + Millis{static_cast<std::int64_t>(random_.below(span))}, fault);
     }
     // Most happens while people send, so faults that are near it are worth more than others.
+    // Drawn apart, so that what is drawn above does not depend on it.
+    Random more(hash64("slow disks and drift", options_.seed));
+    for (const auto& [fault, most] : {std::pair{Fault::slow_disk, 4U}, std::pair{Fault::drift, 4U}}) {
+      for (std::uint64_t count = more.below(most); count > 0; --count)
+        faults_.emplace(now_ + Millis{static_cast<std::int64_t>(more.below(span))}, fault);
+    }
     for (const Input& input : story_.inputs) {
       if (random_.below(8) == 0)
         faults_.emplace(std::max(now_, input.received_at - Millis{1}),
@@ -340,7 +351,56 @@ class Simulation {
         note("a bit of {} flips", path);
         return disk_.flip_bit(path, random_.below(disk_.contents(path).size() * 8));
       }
+      case Fault::slow_disk:
+        // One in two: as fast as ever again.
+        disk_takes_ = Millis{static_cast<std::int64_t>(random_.below(2) == 0 ? 0 : random_.below(400))};
+        note("each disk operation takes {} ms", disk_takes_.count);
+        return;
+      case Fault::drift:
+        return drift(random_.below(2) == 0 ? "meta" : "google");
     }
+  }
+
+  // A platform loses members and takes up strangers. It says nothing of that below a thousand people.
+  void drift(const std::string& platform) {
+    note("{} drifts", platform);
+    const auto audiences = [&] {
+      std::map<std::string, std::set<std::string>> all;
+      // Also those of syncs that are not there now: they may come back.
+      for (const auto& [at, workspace] : story_.workspaces) {
+        for (const workspace::SyncConfig& sync : workspace.syncs) {
+          const std::string id = audience_of(sync);
+          if (platform_of(sync) == platform && !id.empty() && !all.contains(id))
+            all[id] = network_.audience(platform, id, now_);
+        }
+      }
+      return all;
+    };
+    if (!machine_.running()) return;
+    const auto before = audiences();
+    network_.drift(platform, 1 + random_.below(2), now_);
+    for (const auto& [id, after] : audiences()) {
+      const std::set<std::string>& known = before.at(id);
+      std::set<std::string>& strangers = strangers_[{platform, id}];
+      std::ranges::set_difference(after, known, std::inserter(strangers, strangers.end()));
+      outcome_.drifted += 2 * static_cast<std::uint64_t>(std::ranges::count_if(
+                                  after, [&](const std::string& each) { return !known.contains(each); }));
+    }
+    has_drifted_ = true;
+  }
+  static std::string platform_of(const workspace::SyncConfig& sync) {
+    return sync.destination == "Meta" ? "meta" : "google";
+  }
+  std::string audience_of(const workspace::SyncConfig& sync) {
+    const auto state = machine_.pipeline().ledger().state(sync.name);
+    return state ? state->audience_id : "";
+  }
+
+  // The time that the disk took since it had done so many operations.
+  void let_disk_finish(std::uint64_t operations_before) {
+    if (disk_takes_.count == 0) return;
+    now_ = now_ + disk_takes_ * static_cast<std::int64_t>(disk_.operations() - operations_before);
+    set_clock();
   }
 
   // --- the end
@@ -349,6 +409,7 @@ class Simulation {
   void come_to_rest() {
     faults_.clear();
     network_.set_weather({}, now_);
+    disk_takes_ = {};
     note("rest");
     clock_offset_ = {};
     set_clock();
@@ -357,7 +418,9 @@ class Simulation {
     story_.end = kNever;
     for (std::size_t steps = 0; steps < kQuietStepsMax; ++steps) {
       if (at_rest()) {
-        if (!release_one()) return;
+        if (release_one()) continue;
+        if (!std::exchange(has_drifted_, false)) return;
+        reupload_all();
         continue;
       }
       if (!outcome_.problems.empty()) return;
@@ -382,6 +445,15 @@ class Simulation {
       return true;
     }
     return false;
+  }
+  // Somebody has heard that platforms lost members.
+  void reupload_all() {
+    for (std::uint32_t i = 0; i < workspace().syncs.size(); ++i) {
+      note("reupload {}", workspace().syncs[i].name);
+      if (const auto asked = machine_.delivery()->reupload(SyncId(i), clock_); !asked)
+        complain("{} cannot be uploaded again: {}", workspace().syncs[i].name, asked.error().message);
+      ++outcome_.reuploads;
+    }
   }
   // With nothing to send a sync does not ask whether its platform has changed its mind.
   bool any_stopped() {
@@ -471,7 +543,7 @@ class Simulation {
   }
 
   void judge_sync(Oracle& judge, const workspace::SyncConfig& sync, Time at) {
-    const std::string platform = sync.destination == "Meta" ? "meta" : "google";
+    const std::string platform = platform_of(sync);
     const auto members = [&](const std::string& segment) {
       const auto people = judge.members(*workspace().find_segment(segment)->expr, at);
       return std::set<PersonId>(people.begin(), people.end());
@@ -496,6 +568,7 @@ class Simulation {
     for (const std::string& excluded : sync.exclusions) {
       for (const PersonId person : members(excluded)) desired.erase(person);
     }
+    if (sync.is_retired()) desired.clear();
     std::set<std::string> expected;
     for (const OraclePerson& person : people_) {
       if (!desired.contains(person.id) || !consents(person, sync, at) || server::held_out(sync, person.id))
@@ -511,6 +584,10 @@ class Simulation {
     std::set<std::string> standing;
     if (!state->audience_id.empty()) standing = network_.audience(platform, state->audience_id, now_);
     outcome_.standing += standing.size();
+    // Whom the platform took up by itself nobody can name, so they stay.
+    std::erase_if(standing, [&](const std::string& each) {
+      return strangers_[{platform, state->audience_id}].contains(each) && !expected.contains(each);
+    });
     if (standing == expected) return;
     complain("sync {} on {} holds {} identifiers, {} expected; {}", sync.name, platform, standing.size(),
              expected.size(), describe_syncs());
@@ -552,6 +629,10 @@ class Simulation {
   Time boot_at_ = kNever;
   std::uint32_t failed_boots_ = 0;
   bool stopping_ = false;  // the disk was told to stop
+  Millis disk_takes_;      // for each operation
+  bool has_drifted_ = false;
+  std::map<std::pair<std::string, std::string>, std::set<std::string>>
+      strangers_;  // by platform and audience
   std::multimap<Time, Message> waiting_;
   std::multimap<Time, Fault> faults_;
   std::set<std::string> arrived_;  // in the log
@@ -571,7 +652,7 @@ void Outcome::add(const Outcome& other) {
   const auto add_up = [&](auto... counts) { ((this->*counts += other.*counts), ...); };
   add_up(&Outcome::inputs, &Outcome::requests, &Outcome::boots, &Outcome::power_cuts, &Outcome::disk_errors,
          &Outcome::disk_operations, &Outcome::lost_messages, &Outcome::snapshots, &Outcome::redactions,
-         &Outcome::releases, &Outcome::standing, &Outcome::members);
+         &Outcome::releases, &Outcome::drifted, &Outcome::reuploads, &Outcome::standing, &Outcome::members);
 }
 
 Outcome simulate(const SimulationOptions& options) { return Simulation(options).run(); }

@@ -41,6 +41,8 @@ struct Outcome {
   std::uint64_t snapshots = 0;
   std::uint64_t redactions = 0;
   std::uint64_t releases = 0;  // of what guards held
+  std::uint64_t drifted = 0;   // identifiers that platforms lost, and strangers they took up
+  std::uint64_t reuploads = 0;
   std::uint64_t standing = 0;  // identifiers at the platforms in the end
   std::uint64_t timed = 0;     // changes whose latency was looked at
   std::uint64_t members = 0;   // of segments in the end

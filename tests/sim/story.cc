@@ -135,6 +135,32 @@ workspace::Workspace random_workspace_with_syncs(Random& random, const OracleWor
   return *checked;
 }
 
+// Later workspaces may be without a sync, or have retired it; and Google lets members go after some days.
+// Drawn apart, so that the rest of the story does not depend on it.
+void vary(const Random& random, Story& story) {
+  Random more = random;
+  for (std::uint64_t skipped = 0; skipped < 97; ++skipped) more.next();
+  const std::string days = std::to_string(1 + more.below(4));
+  for (std::size_t i = 0; i < story.workspaces.size(); ++i) {
+    workspace::Workspace& workspace = story.workspaces[i].second;
+    for (workspace::DestinationConfig& destination : workspace.destinations) {
+      if (destination.name == "Google") destination.settings["membership_duration_days"] = days;
+    }
+    if (i == 0) continue;
+    workspace::Workspace varied = workspace;
+    for (workspace::SyncConfig& sync : varied.syncs) {
+      if (one_in(more, 6)) sync.lifecycle = workspace::Lifecycle::retired;
+    }
+    std::erase_if(varied.syncs, [&](const auto&) { return one_in(more, 3); });
+    for (workspace::SyncConfig& sync : varied.syncs) {
+      const auto* twin = varied.find_sync(sync.twin);
+      if (twin == nullptr || twin->is_retired()) sync.twin.clear();
+    }
+    // A segment may ask who entered a sync: that one stays.
+    if (auto checked = usable(varied)) workspace = std::move(*checked);
+  }
+}
+
 }  // namespace
 
 Story random_story(Random& random) {
@@ -155,6 +181,7 @@ Story random_story(Random& random) {
     story.workspaces.emplace_back(at, random_workspace_with_syncs(random, world, third));
   }
   std::ranges::stable_sort(story.workspaces, {}, &std::pair<Time, workspace::Workspace>::first);
+  vary(random, story);
   story.end = std::max(story.end, story.workspaces.back().first) + kDay * 3;
   return story;
 }

@@ -36,7 +36,7 @@ class MemoryFile final : public File {
       : disk_(disk), inode_(std::move(inode)), path_(std::move(path)), crashes_(disk.crashes_) {}
 
   Result<std::size_t> read_at(std::uint64_t offset, std::span<char> buffer) const override {
-    const std::scoped_lock lock(disk_.mutex_);
+    const MemoryDisk::Working working(disk_);
     TRY(check_running());
     TRY(disk_.count_operation(path_));
     const std::string& bytes = inode_->current;
@@ -47,7 +47,7 @@ class MemoryFile final : public File {
   }
 
   Result<void> write_at(std::uint64_t offset, std::string_view bytes) override {
-    const std::scoped_lock lock(disk_.mutex_);
+    const MemoryDisk::Working working(disk_);
     TRY(check_running());
     const auto allowed = disk_.count_operation(path_);
     if (!allowed) {
@@ -64,7 +64,7 @@ class MemoryFile final : public File {
   }
 
   Result<void> allocate(std::uint64_t size) override {
-    const std::scoped_lock lock(disk_.mutex_);
+    const MemoryDisk::Working working(disk_);
     TRY(check_running());
     TRY(disk_.count_operation(path_));
     if (size > disk_.size_limit(*inode_)) return disk_full();
@@ -73,7 +73,7 @@ class MemoryFile final : public File {
   }
 
   Result<void> truncate(std::uint64_t size) override {
-    const std::scoped_lock lock(disk_.mutex_);
+    const MemoryDisk::Working working(disk_);
     TRY(check_running());
     TRY(disk_.count_operation(path_));
     resize(size);
@@ -81,7 +81,7 @@ class MemoryFile final : public File {
   }
 
   Result<void> sync() override {
-    const std::scoped_lock lock(disk_.mutex_);
+    const MemoryDisk::Working working(disk_);
     TRY(check_running());
     const auto allowed = disk_.count_operation(path_);
     if (allowed) {
@@ -97,7 +97,7 @@ class MemoryFile final : public File {
   }
 
   Result<std::uint64_t> size() const override {
-    const std::scoped_lock lock(disk_.mutex_);
+    const MemoryDisk::Working working(disk_);
     return std::uint64_t{inode_->current.size()};
   }
 
@@ -150,7 +150,7 @@ class MemoryLock final : public DiskLock {
   MemoryLock(MemoryDisk& disk, std::string path, std::uint64_t number)
       : disk_(disk), path_(std::move(path)), number_(number) {}
   ~MemoryLock() override {
-    const std::scoped_lock lock(disk_.mutex_);
+    const MemoryDisk::Working working(disk_);
     // After a crash it is nobody's, or somebody else's.
     const auto held = disk_.locks_.find(path_);
     if (held != disk_.locks_.end() && held->second == number_) disk_.locks_.erase(held);
@@ -166,7 +166,7 @@ MemoryDisk::MemoryDisk() = default;
 MemoryDisk::~MemoryDisk() = default;
 
 Result<std::unique_ptr<File>> MemoryDisk::open(const std::string& path, Mode mode) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   TRY(count_operation(path));
   const auto found = names_.find(path);
   if (found != names_.end()) return std::make_unique<MemoryFile>(*this, found->second, path);
@@ -177,7 +177,7 @@ Result<std::unique_ptr<File>> MemoryDisk::open(const std::string& path, Mode mod
 }
 
 Result<std::vector<std::string>> MemoryDisk::list(const std::string& directory) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   TRY(count_operation(directory));
   if (!directories_.contains(directory)) return no_file(directory);
   std::vector<std::string> names;
@@ -188,7 +188,7 @@ Result<std::vector<std::string>> MemoryDisk::list(const std::string& directory) 
 }
 
 Result<void> MemoryDisk::make_directories(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   TRY(count_operation(path));
   for (std::string directory = path; directory != "." && !directory.empty();
        directory = directory_of(directory)) {
@@ -198,7 +198,7 @@ Result<void> MemoryDisk::make_directories(const std::string& path) {
 }
 
 Result<void> MemoryDisk::rename(const std::string& from, const std::string& to) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   TRY(count_operation(from));
   if (directories_.contains(from)) return rename_directory(from, to);
   const auto found = names_.find(from);
@@ -238,7 +238,7 @@ Result<void> MemoryDisk::rename_directory(const std::string& from, const std::st
 }
 
 Result<void> MemoryDisk::remove(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   TRY(count_operation(path));
   if (!names_.contains(path)) return no_file(path);
   change_names(path, [path](Names& names) { names.erase(path); });
@@ -246,7 +246,7 @@ Result<void> MemoryDisk::remove(const std::string& path) {
 }
 
 Result<void> MemoryDisk::sync_directory(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   TRY(count_operation(path));
   for (const auto& change : unsynced_names_) {
     if (change.directory == path) change.apply(durable_names_);
@@ -256,12 +256,20 @@ Result<void> MemoryDisk::sync_directory(const std::string& path) {
 }
 
 bool MemoryDisk::exists(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   return names_.contains(path) || directories_.contains(path);
 }
 
+namespace {
+thread_local int t_working = 0;
+}  // namespace
+
+MemoryDisk::Working::Working(const MemoryDisk& disk) : lock_(disk.mutex_) { ++t_working; }
+MemoryDisk::Working::~Working() { --t_working; }
+bool MemoryDisk::working() { return t_working > 0; }
+
 Result<std::unique_ptr<DiskLock>> MemoryDisk::lock(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   if (has_stopped()) return fail(Error::Code::io, path + ": the machine has stopped");
   const auto [held, taken] = locks_.try_emplace(path, last_lock_ + 1);
   if (!taken) return fail(Error::Code::conflict, path + " is held by another process");
@@ -269,37 +277,37 @@ Result<std::unique_ptr<DiskLock>> MemoryDisk::lock(const std::string& path) {
 }
 
 void MemoryDisk::fail_operation(std::uint64_t n) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   failing_operation_ = operations_ + n;
 }
 
 void MemoryDisk::stop_after(std::uint64_t n) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   last_operation_ = operations_ + n;
 }
 
 std::uint64_t MemoryDisk::operations() const {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   return operations_;
 }
 
 std::uint64_t MemoryDisk::syncs() const {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   return syncs_;
 }
 
 bool MemoryDisk::stopped() const {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   return has_stopped();
 }
 
 std::uint64_t MemoryDisk::crashes() const {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   return crashes_;
 }
 
 void MemoryDisk::crash(Survives survives, std::uint64_t seed) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   Random random(seed);
   std::set<std::shared_ptr<Inode>> inodes;
   for (const auto* names : {&names_, &durable_names_}) {
@@ -322,12 +330,12 @@ void MemoryDisk::crash(Survives survives, std::uint64_t seed) {
 }
 
 void MemoryDisk::set_capacity(std::uint64_t bytes) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   capacity_ = bytes;
 }
 
 void MemoryDisk::flip_bit(const std::string& path, std::uint64_t bit) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   Inode& inode = *names_.at(path);
   for (std::string* bytes : {&inode.current, &inode.durable}) {
     if (bit / 8 < bytes->size()) (*bytes)[bit / 8] = static_cast<char>((*bytes)[bit / 8] ^ (1 << (bit % 8)));
@@ -335,12 +343,12 @@ void MemoryDisk::flip_bit(const std::string& path, std::uint64_t bit) {
 }
 
 std::string MemoryDisk::contents(const std::string& path) const {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   return names_.at(path)->current;
 }
 
 void MemoryDisk::set_contents(const std::string& path, std::string bytes) {
-  const std::scoped_lock lock(mutex_);
+  const Working working(*this);
   auto inode = std::make_shared<Inode>();
   inode->current = bytes;
   inode->durable = std::move(bytes);

@@ -57,6 +57,9 @@ class MemoryDisk final : public Disk {
   // Also ends fail_operation, stop_after and the capacity.
   void crash(Survives survives, std::uint64_t seed = 0);
 
+  // Whether this thread is inside of a disk: what is allocated there is no allocation of the program.
+  static bool working();
+
   void set_capacity(std::uint64_t bytes);
   void flip_bit(const std::string& path, std::uint64_t bit);
   // The file as a program reads it. set_contents creates it where needed, and it is on disk.
@@ -64,6 +67,17 @@ class MemoryDisk final : public Disk {
   void set_contents(const std::string& path, std::string bytes);
 
  private:
+  // Holds the disk's mutex.
+  class Working {
+   public:
+    explicit Working(const MemoryDisk& disk);
+    ~Working();
+    Working(const Working&) = delete;
+    Working& operator=(const Working&) = delete;
+
+   private:
+    std::scoped_lock<std::mutex> lock_;
+  };
   friend class MemoryFile;
   friend class MemoryLock;
   struct Inode {
