@@ -477,7 +477,8 @@ class Body final : public Delivery {
 
   void prepare(SyncRun& run) {
     if (!run.desired_known || !run.blocked.empty()) return;
-    if (run.start_over_wanted && run.active.empty()) start_over(run);
+    const bool is_stopped = !run.state.stopped_reason.empty();
+    if (run.start_over_wanted && (is_stopped ? run.in_flight == 0 : run.active.empty())) start_over(run);
     if (run.plan.has_unverified()) verify_some(run);
     find_ending(run);
     const std::uint64_t ready = run.ready();
@@ -906,6 +907,7 @@ class Body final : public Delivery {
 
   void stop(SyncRun& run, std::string reason) {
     run.probe_at = now_ + options_.stopped_retry_every;
+    run.measure_wanted = true;  // perhaps its audience is gone
     if (run.state.stopped_reason == reason) return;
     run.state.stopped_reason = std::move(reason);
     alert(run, "stopped: " + run.state.stopped_reason);
@@ -1194,7 +1196,9 @@ class Body final : public Delivery {
       run.measure_wanted = run.measure_wanted || can_be_asked;
       if (!can_be_asked) run.inspect_at = kNever;
     }
-    if (!run.measure_wanted || run.measuring || run.stopped() || !run.active.empty()) return;
+    if (!run.measure_wanted || run.measuring || !run.blocked.empty()) return;
+    const bool is_stopped = !run.state.stopped_reason.empty();
+    if (is_stopped ? run.in_flight > 0 || run.state.audience_id.empty() : !run.active.empty()) return;
     if (!has_come(run.measure_at) || !has_come(run.held_back_until) || !may_speak(connector_of(run)) ||
         !has_token(sync, out) || !may_speak(connector_of(run)))
       return;
@@ -1287,6 +1291,7 @@ class Body final : public Delivery {
   void start_over(SyncRun& run) {
     run.start_over_wanted = false;
     run.state.starts_over = true;
+    run.state.stopped_reason.clear();
     run.state.audience_id.clear();
     run.state.baseline = {};
     run.state.measured.reset();
@@ -1297,6 +1302,9 @@ class Body final : public Delivery {
       run.start_over_wanted = true;
       return ledger_failed(run, forgotten.error());
     }
+    // Of a sync that stopped, what went to the audience that is gone and was refused is no longer wanted.
+    run.active.clear();
+    run.removing = {};
     run.plan.forget_standing();
     run.too_small = Roaring();
     run.sought = false;

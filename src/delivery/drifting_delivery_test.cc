@@ -108,6 +108,35 @@ TEST_F(DriftingTest, deleted_people_leave_a_frozen_sync) {
   EXPECT_THAT(audience(), ElementsAre("email:bob@example.com"));
 }
 
+TEST_F(DriftingTest, a_change_that_is_refused_because_the_audience_is_gone_goes_into_the_new_one) {
+  start_filled(DriftPolicy::reassert);
+  platform.gone = true;
+  platform.audiences.clear();
+  enter(kCy);
+  leave(kBob);
+  poll();
+  while (sends.empty()) poll_aged();
+  while (!sends.empty()) {
+    if (sends.front().request.body.starts_with("measure")) {
+      reply(platform.handle(sends.front().request));
+    } else {
+      reply(403);
+    }
+  }
+  EXPECT_TRUE(status().stopped);
+  for (int i = 0; i < 5 && platform.gone; ++i) {
+    poll(kMinute);
+    while (!sends.empty()) {
+      const bool is_lost = platform.gone && FakePlatform::is_batch(sends.front().request);
+      reply(is_lost ? HttpResponse{403, {}, ""} : platform.handle(sends.front().request));
+    }
+  }
+  run();
+  EXPECT_FALSE(platform.gone);
+  EXPECT_THAT(audience(), UnorderedElementsAre("email:ada@example.com", "email:cy@example.com"));
+  EXPECT_EQ(status().state, "idle");
+}
+
 TEST_F(DriftingTest, an_audience_that_is_gone_is_told) {
   start_filled(DriftPolicy::alert);
   platform.gone = true;

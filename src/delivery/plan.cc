@@ -285,7 +285,7 @@ void Plan::refuse_removal(PersonId person) {
 void Plan::forget_standing() {
   for (Roaring* flags : {&member_, &uncertain_, &rejected_, &without_identifier_, &withdrawn_,
                          &removal_refused_, &extension_refused_, &reduction_refused_, &changed_, &unverified_,
-                         &parked_, &refused_earlier_, &dropped_, &departed_, &renewing_})
+                         &parked_, &refused_earlier_, &dropped_, &departed_, &renewing_, &busy_})
     *flags = Roaring();
   to_add_ = desired_;
   to_remove_ = Roaring();

@@ -154,7 +154,7 @@ class Plan {
   void examine_removals() { unexamined_ |= to_remove_; }
   bool has_unexamined() const { return !unexamined_.isEmpty(); }
   std::vector<PersonId> take_unexamined(std::size_t people_max);
-  // Nobody stands anywhere any more, and nobody was refused.
+  // Nobody stands anywhere any more, nobody was refused, and no request is under way.
   void forget_standing();
   void examine(PersonId person) { unexamined_.add(person.value); }
   void mark_departed(PersonId person) { departed_.add(person.value); }
