@@ -601,7 +601,8 @@ class Body final : public Delivery {
   // of a change.
   void send_renewals(std::size_t sync, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
-    if (!run.desired_known || run.stopped() || run.state.frozen || run.plan.ready_to_renew() == 0) return;
+    if (!run.desired_known || !run.blocked.empty() || run.state.frozen || run.plan.ready_to_renew() == 0)
+      return;
     const bool others_go_first = std::ranges::any_of(runs_, [&](const auto& other) {
       if (other->connector != run.connector || other->stopped()) return false;
       const auto renews = [](const auto& batch) { return batch->renews; };

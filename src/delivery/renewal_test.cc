@@ -149,6 +149,23 @@ TEST_F(RenewalTest, what_was_refused_when_it_was_sent_again_after_a_crash_is_sti
   EXPECT_THAT(audience(), IsEmpty());
 }
 
+TEST_F(RenewalTest, a_sync_that_stopped_tries_again_with_a_renewal_where_nothing_else_waits) {
+  start({kAda});
+  run();
+  enter(kBob);
+  poll();
+  poll_aged();
+  reply(403);
+  leave(kBob);
+  now = now + kDay * 31;
+  poll();
+  ASSERT_FALSE(sends.empty());
+  while (!sends.empty()) reply(platform.handle(sends.front().request));
+  run();
+  EXPECT_EQ(status().state, "idle");
+  EXPECT_GE(delivery->membership(kFirst, kAda)->renewed_at, now - kDay);
+}
+
 TEST_F(RenewalTest, everybody_is_added_again_on_request_also_after_a_restart) {
   destination.life.reset();
   destination.limits_.batch_records_max = 1;

@@ -458,7 +458,7 @@ class Simulation {
   // With nothing to send a sync does not ask whether its platform has changed its mind.
   bool any_stopped() {
     return std::ranges::any_of(machine_.delivery()->status(), [](const auto& status) {
-      return status.state.starts_with("stopped") && status.pending > 0;
+      return status.state.starts_with("stopped") && status.pending + status.renewing > 0;
     });
   }
   std::string describe_syncs() {
