@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 
 #include "destinations/answer.h"
-#include "destinations/authentication/refresh_token.h"
+#include "destinations/linkedin_api/rest.h"
 #include "destinations/text.h"
 #include "model/json.h"
 
 namespace tailrace::destinations::linkedin_codec {
 namespace {
 
-constexpr std::string_view kRevoked = "REVOKED_ACCESS_TOKEN";
 constexpr Millis kUntilReady = kMinute;  // a new segment takes people after some seconds to two minutes
 
 std::string setting(const Context& context, std::string_view name) {
@@ -19,21 +18,6 @@ std::string setting(const Context& context, std::string_view name) {
 
 std::string account_urn(const Context& context) {
   return "urn:li:sponsoredAccount:" + without_dashes(setting(context, kAccountId));
-}
-
-HttpRequest request(const Context& context, std::string method, const std::string& path) {
-  HttpRequest result;
-  result.method = std::move(method);
-  result.url = fmt::format("{}/{}", without_trailing_slash(setting(context, kBaseUrl)), path);
-  result.headers = {{"Authorization", fmt::format("Bearer {}", refresh_token::bearer(context))},
-                    {"LinkedIn-Version", setting(context, kVersion)},
-                    {"X-Restli-Protocol-Version", "2.0.0"}};
-  return result;
-}
-
-void set_json(HttpRequest& to, std::string body) {
-  to.headers.emplace_back("Content-Type", "application/json");
-  to.body = std::move(body);
 }
 
 void append_element(std::string& out, const Member& person, BatchKind kind) {
@@ -50,71 +34,14 @@ void append_element(std::string& out, const Member& person, BatchKind kind) {
   out += "]}";
 }
 
-std::string code_of(const HttpResponse& response, const Value* answer) {
-  const std::string code = code_word(text_member(answer, "code"));
-  if (!code.empty()) return code;
-  const auto number = integer_member(answer, "serviceErrorCode");
-  return fmt::format("{}", number && *number > 0 ? *number : response.status);
-}
-
-// A quota of the day, which comes back at midnight UTC. The message says which quota it is; no header does.
-std::optional<Millis> until_midnight(const HttpResponse& response, const Value* answer) {
-  const auto sent = sent_at(response);
-  const bool of_the_day = text_member(answer, "message").find(" DAY ") != std::string_view::npos;
-  if (!sent || !of_the_day || sent->ms < 0) return std::nullopt;
-  return Millis{kDay.count - sent->ms % kDay.count};
-}
-
-// What the answer means apart from its records; missing: it answers for each.
-Reply judge_whole(Records records, const HttpResponse& response, const Value* answer) {
-  const std::string code = code_of(response, answer);
-  switch (response.status) {
-    case 400:
-    case 422:
-      if (answer == nullptr) break;
-      return split(records, fmt::format("a record is not accepted (HTTP {})", response.status), code);
-    case 401:
-      if (code == kRevoked) return stop("the token was revoked (REVOKED_ACCESS_TOKEN)", code);
-      break;
-    case 403:
-      return stop("the token lacks a permission (HTTP 403)", code);
-    case 404:
-      return retry("the segment is not ready yet, or there is none (HTTP 404)", code, kUntilReady);
-    case 426:
-      return stop("this version of the API has ended (HTTP 426): set `version` to a newer one", code);
-    case 429:
-      if (const auto wait = until_midnight(response, answer))
-        return retry("the day's quota is spent (HTTP 429)", code, wait);
-      break;
-    default:
-      break;
-  }
-  return judge_status(records, response);
-}
-
-Outcome outcome_of(std::int64_t status) {
-  if (status >= 200 && status < 300) return {};
-  return {Outcome::Kind::rejected, fmt::format("the platform refuses the record (status {})", status)};
-}
-
-Reply judge(const Batch& batch, const HttpResponse& response) {
+Reply judge(Records records, const HttpResponse& response) {
   const auto answer = json_object(response);
   const Value* body = answer ? &*answer : nullptr;
-  const Value* elements = member(body, "elements");
+  if (response.status == 404)
+    return retry("the segment is not ready yet, or there is none (HTTP 404)", "404", kUntilReady);
   const bool good = response.status >= 200 && response.status < 300;
-  if (!good) return judge_whole(batch, response, body);
-  if (elements == nullptr || elements->list.size() != batch.members.size())
-    return retry("the answer cannot be read: not one entry per record", "unreadable");
-  Reply reply;
-  for (const Value& element : elements->list) {
-    const auto status = integer_member(&element, "status");
-    // Adding and removing are set operations: all of it again does no harm.
-    if (!status || *status == 408 || *status == 429 || *status >= 500)
-      return retry("the platform failed for some records",
-                   status ? fmt::format("{}", *status) : "unreadable");
-    reply.outcomes.push_back(outcome_of(*status));
-  }
-  return reply;
+  return good ? linkedin_api::judge_elements(records, body)
+              : linkedin_api::judge_failure(records, response, body);
 }
 
 Result<Value> read_object(const HttpResponse& response, std::string_view what) {
@@ -122,7 +49,7 @@ Result<Value> read_object(const HttpResponse& response, std::string_view what) {
   if (answer && response.status >= 200 && response.status < 300) return *std::move(answer);
   if (response.status == 400 || response.status == 422)
     return invalid(fmt::format("{}: the platform refuses it (HTTP {})", what, response.status));
-  return failed(what, judge_whole(std::size_t{0}, response, answer ? &*answer : nullptr));
+  return failed(what, judge(std::size_t{0}, response));
 }
 
 std::string id_member(const Value* object) {
@@ -144,9 +71,6 @@ bool is_unusable(std::string_view status) {
 }  // namespace
 
 HttpRequest encode(const Batch& batch, const Context& context) {
-  HttpRequest result =
-      request(context, "POST", fmt::format("dmpSegments/{}/users", percent_encoded(batch.audience_id)));
-  result.headers.emplace_back("X-RestLi-Method", "BATCH_CREATE");
   std::string body = R"({"elements":[)";
   bool first = true;
   for (const Member& person : batch.members) {
@@ -154,14 +78,14 @@ HttpRequest encode(const Batch& batch, const Context& context) {
     first = false;
     append_element(body, person, batch.kind);
   }
-  set_json(result, body + "]}");
-  return result;
+  return linkedin_api::batch_request(
+      context, fmt::format("dmpSegments/{}/users", percent_encoded(batch.audience_id)), body + "]}");
 }
 
 Reply decode(const Batch& batch, const HttpResponse& response) { return judge(batch, response); }
 
 HttpRequest encode_find(const Context& context, const std::string&) {
-  return request(
+  return linkedin_api::request(
       context, "GET",
       fmt::format("dmpSegments?q=account&account={}&sourcePlatform={}&sourceSegmentId={}",
                   percent_encoded(account_urn(context)), percent_encoded(setting(context, kSourcePlatform)),
@@ -183,7 +107,7 @@ Result<AudienceDestination::Found> decode_find(const HttpResponse& response, con
 }
 
 HttpRequest encode_create(const Context& context) {
-  HttpRequest result = request(context, "POST", "dmpSegments");
+  HttpRequest result = linkedin_api::request(context, "POST", "dmpSegments");
   Value destination = Value::with(Value::Kind::object);
   destination.members.emplace_back("destination", Value::of("LINKEDIN"));
   Value destinations = Value::with(Value::Kind::list);
@@ -195,7 +119,7 @@ HttpRequest encode_create(const Context& context) {
   body.members.emplace_back("account", Value::of(account_urn(context)));
   body.members.emplace_back("type", Value::of("USER"));
   body.members.emplace_back("destinations", std::move(destinations));
-  set_json(result, to_json(body));
+  linkedin_api::set_json(result, to_json(body));
   return result;
 }
 
@@ -214,7 +138,7 @@ Result<std::string> decode_create(const HttpResponse& response) {
 }
 
 HttpRequest encode_measure(const std::string& audience_id, const Context& context) {
-  return request(context, "GET", "dmpSegments/" + percent_encoded(audience_id));
+  return linkedin_api::request(context, "GET", "dmpSegments/" + percent_encoded(audience_id));
 }
 
 Result<Measurement> decode_measure(const HttpResponse& response) {

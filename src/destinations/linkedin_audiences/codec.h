@@ -9,10 +9,8 @@
 
 namespace tailrace::destinations::linkedin_codec {
 
-inline constexpr std::string_view kBaseUrl = "base_url";
 inline constexpr std::string_view kAccountId = "account_id";
 inline constexpr std::string_view kSourcePlatform = "source_platform";
-inline constexpr std::string_view kVersion = "version";
 
 HttpRequest encode(const Batch& batch, const Context& context);
 Reply decode(const Batch& batch, const HttpResponse& response);

@@ -3,6 +3,7 @@
 #include "destinations/audience_destination.h"
 #include "destinations/authentication/refresh_token.h"
 #include "destinations/checks.h"
+#include "destinations/linkedin_api/rest.h"
 #include "destinations/linkedin_audiences/codec.h"
 
 namespace tailrace::destinations {
@@ -20,12 +21,8 @@ constexpr std::array<Setting, 11> kSettings{{
      .required = true,
      .example = "EXAMPLE",
      .about = "The name under which LinkedIn has registered you as a partner (`sourcePlatform`)."},
-    {.name = codec::kVersion,
-     .default_value = "202607",
-     .about = "Version of the API, a month; LinkedIn ends each after a year or so (HTTP 426)."},
-    {.name = codec::kBaseUrl,
-     .default_value = "https://api.linkedin.com/rest",
-     .about = "The API. For the sandbox: `http://127.0.0.1:9090/linkedin/rest`."},
+    linkedin_api::kVersionSetting,
+    linkedin_api::kBaseUrlSetting,
     {.name = token::kTokenUrl,
      .default_value = "https://www.linkedin.com/oauth/v2/accessToken",
      .about = "Where access tokens are fetched. For the sandbox: `http://127.0.0.1:9090/linkedin/token`."},
@@ -87,8 +84,8 @@ class LinkedinAudiences final : public AudienceDestination {
   std::vector<std::string> check(const Config& config) const override {
     Problems problems = token::check(config, token::LongLived::accepted);
     check_account_id(config, std::string(codec::kAccountId), problems);
-    check_version(config, problems);
-    check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);
+    linkedin_api::check_version(config, problems);
+    check_url(config, std::string(linkedin_api::kBaseUrl), Query::refused, problems);
     check_url(config, std::string(token::kTokenUrl), Query::refused, problems);
     check_limits(config, limits(), problems);
     return problems;
@@ -124,13 +121,6 @@ class LinkedinAudiences final : public AudienceDestination {
   }
   Result<Measurement> decode_measure(const HttpResponse& response) const override {
     return codec::decode_measure(response);
-  }
-
- private:
-  static void check_version(const Config& config, Problems& problems) {
-    const std::string& version = config.setting(std::string(codec::kVersion));
-    if (version.size() != 6 || version.find_first_not_of("0123456789") != std::string::npos)
-      problems.emplace_back("version must be a month, such as 202607");
   }
 };
 

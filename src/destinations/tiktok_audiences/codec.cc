@@ -7,6 +7,7 @@
 
 #include "destinations/answer.h"
 #include "destinations/text.h"
+#include "destinations/tiktok_api/envelope.h"
 #include "model/json.h"
 
 namespace tailrace::destinations::tiktok_codec {
@@ -21,12 +22,6 @@ constexpr std::array<Column, 4> kColumns{{{IdentifierKind::email, "EMAIL_SHA256"
                                           {IdentifierKind::idfa, "IDFA_SHA256"},
                                           {IdentifierKind::aaid, "AAID_SHA256"}}};
 constexpr int kListedMax = 100;
-
-constexpr std::int64_t kDone = 0;
-constexpr std::int64_t kPartly = 20001;
-constexpr std::int64_t kNoPermission = 40001;
-constexpr std::int64_t kParameter = 40002;
-constexpr std::int64_t kTooMany = 40100;
 
 std::string setting(const Context& context, std::string_view name) {
   return context.config.setting(std::string(name));
@@ -95,60 +90,13 @@ std::string mapping_json(const Batch& batch, const Context& context) {
   return out;
 }
 
-HttpRequest request(const Context& context, std::string method, std::string_view path) {
-  HttpRequest result;
-  result.method = std::move(method);
-  result.url =
-      fmt::format("{}/{}", without_trailing_slash(context.config.setting(std::string(kBaseUrl))), path);
-  result.headers = {{"Access-Token", context.config.secret(std::string(kAccessToken))}};
-  return result;
-}
-
-void set_json(HttpRequest& to, std::string body) {
-  to.headers.emplace_back("Content-Type", "application/json");
-  to.body = std::move(body);
-}
-
 std::string query(std::string_view name, std::string_view value) {
   return fmt::format("{}={}", name, percent_encoded(value));
 }
 
-Reply judge_code(const Batch& batch, const Value& answer, std::int64_t number) {
-  const std::string code = fmt::format("{}", number);
-  // What was not taken is not named. Adding and removing are set operations, so it is found by halving; of
-  // a person's several identifiers some are in the audience then, and a removal must be sent later.
-  if (number == kPartly && batch.members.size() == 1 && batch.members[0].identifiers.size() > 1)
-    return accepted(batch);
-  if (number == kPartly) return split(batch, "the platform took a part only (20001)", code);
-  if (number == kNoPermission) return stop("the token lacks a permission (40001)", code);
-  if (number == kParameter && text_member(&answer, "message").find("batch_data") != std::string_view::npos)
-    return split(batch, "a record is not accepted (40002)", code);
-  if (number == kParameter) return stop("a parameter is not accepted (40002)", code);
-  if (number == kTooMany) return retry("throttled (40100)", code);
-  if (number > kTooMany && number < kTooMany + 100)
-    return reauthorise(fmt::format("the token is not accepted ({})", code), code);
-  if (number >= 50'000 && number < 60'000) return retry(fmt::format("the platform failed ({})", code), code);
-  return stop(fmt::format("the platform refuses ({})", code), code);
-}
-
-Reply judge(const Batch& batch, const HttpResponse& response) {
-  const auto answer = json_object(response);
-  const auto code = answer ? integer_member(&*answer, "code") : std::nullopt;
-  const bool good = response.status >= 200 && response.status < 300;
-  if (!code || (*code == kDone && !good)) return judge_status(batch, response);
-  if (*code == kDone) return accepted(batch);
-  return judge_code(batch, *answer, *code);
-}
-
-// For exchanges without a batch: `data` of a success.
-Result<Value> read_data(const HttpResponse& response, std::string_view what) {
-  const Reply reply = judge(Batch{}, response);
-  if (reply.verdict != Reply::Verdict::done) return failed(what, reply);
-  const auto answer = json_object(response);
-  const Value* data = answer ? member(&*answer, "data") : nullptr;
-  if (data == nullptr || data->kind != Value::Kind::object)
-    return fail(Error::Code::unavailable, fmt::format("{}: the answer has no data", what));
-  return *data;
+// Of a person's several identifiers some are in the audience then, and a removal must be sent later.
+bool is_partly_one_person(const Batch& batch, const Reply& reply) {
+  return reply.code == "20001" && batch.members.size() == 1 && batch.members[0].identifiers.size() > 1;
 }
 
 // Ids are written as texts or as numbers.
@@ -174,22 +122,26 @@ std::size_t rows(const Member& member) {
 }
 
 HttpRequest encode(const Batch& batch, const Context& context) {
-  HttpRequest result = request(context, "POST", "segment/mapping/");
-  set_json(result, mapping_json(batch, context));
+  HttpRequest result = tiktok_api::request(context, "POST", "segment/mapping/");
+  tiktok_api::set_json(result, mapping_json(batch, context));
   return result;
 }
 
-Reply decode(const Batch& batch, const HttpResponse& response) { return judge(batch, response); }
+// Adding and removing are set operations, so what was not taken is found by halving.
+Reply decode(const Batch& batch, const HttpResponse& response) {
+  Reply reply = tiktok_api::judge(batch, response, "batch_data");
+  return is_partly_one_person(batch, reply) ? accepted(batch) : reply;
+}
 
 HttpRequest encode_find(const Context& context, const std::string& page) {
-  return request(context, "GET",
-                 fmt::format("dmp/custom_audience/list/?{}&{}&page_size={}",
-                             query("advertiser_id", setting(context, kAdvertiserId)),
-                             query("page", page.empty() ? "1" : page), kListedMax));
+  return tiktok_api::request(context, "GET",
+                             fmt::format("dmp/custom_audience/list/?{}&{}&page_size={}",
+                                         query("advertiser_id", setting(context, kAdvertiserId)),
+                                         query("page", page.empty() ? "1" : page), kListedMax));
 }
 
 Result<AudienceDestination::Found> decode_find(const HttpResponse& response, const Config& config) {
-  const Value data = TRY(read_data(response, "looking for the audience"));
+  const Value data = TRY(tiktok_api::read_data(response, "looking for the audience"));
   AudienceDestination::Found found;
   if (const Value* audiences = member(&data, "list"); audiences != nullptr) {
     for (const Value& audience : audiences->list) {
@@ -207,17 +159,17 @@ Result<AudienceDestination::Found> decode_find(const HttpResponse& response, con
 }
 
 HttpRequest encode_create(const Context& context) {
-  HttpRequest result = request(context, "POST", "segment/audience/");
+  HttpRequest result = tiktok_api::request(context, "POST", "segment/audience/");
   Value body = Value::with(Value::Kind::object);
   body.members.emplace_back("advertiser_id", Value::of(setting(context, kAdvertiserId)));
   body.members.emplace_back("custom_audience_name", Value::of(context.config.audience_name));
   body.members.emplace_back("action", Value::of("create"));
-  set_json(result, to_json(body));
+  tiktok_api::set_json(result, to_json(body));
   return result;
 }
 
 Result<std::string> decode_create(const HttpResponse& response) {
-  const Value data = TRY(read_data(response, "creating the audience"));
+  const Value data = TRY(tiktok_api::read_data(response, "creating the audience"));
   std::string id = id_member(&data, "audience_id");
   if (id.empty()) return fail(Error::Code::unavailable, "creating the audience: the answer names no id");
   return id;
@@ -227,14 +179,14 @@ HttpRequest encode_measure(const std::string& audience_id, const Context& contex
   std::string ids = "[";
   append_json_string(ids, audience_id);
   ids += ']';
-  return request(
+  return tiktok_api::request(
       context, "GET",
       fmt::format("dmp/custom_audience/get/?{}&{}", query("advertiser_id", setting(context, kAdvertiserId)),
                   query("custom_audience_ids", ids)));
 }
 
 Result<Measurement> decode_measure(const HttpResponse& response) {
-  const Value data = TRY(read_data(response, "measuring the audience"));
+  const Value data = TRY(tiktok_api::read_data(response, "measuring the audience"));
   Measurement result;
   const Value* audience = first_of_list(data);
   result.gone = audience == nullptr;

@@ -10,9 +10,7 @@
 
 namespace tailrace::destinations::tiktok_codec {
 
-inline constexpr std::string_view kBaseUrl = "base_url";
 inline constexpr std::string_view kAdvertiserId = "advertiser_id";
-inline constexpr std::string_view kAccessToken = "access_token";
 
 std::size_t rows(const Member& member);
 

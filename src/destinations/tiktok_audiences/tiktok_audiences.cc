@@ -2,6 +2,7 @@
 
 #include "destinations/audience_destination.h"
 #include "destinations/checks.h"
+#include "destinations/tiktok_api/envelope.h"
 #include "destinations/tiktok_audiences/codec.h"
 
 namespace tailrace::destinations {
@@ -14,13 +15,13 @@ constexpr std::array<Setting, 5> kSettings{{
      .required = true,
      .example = "7000000000000000001",
      .about = "The advertiser account that owns the audiences."},
-    {.name = codec::kBaseUrl,
+    {.name = tiktok_api::kBaseUrl,
      .default_value = "https://business-api.tiktok.com/open_api/v1.3",
      .about = "The API for Business with its version. For the sandbox: "
               "`http://127.0.0.1:9090/tiktok/open_api/v1.3`."},
     kBatchRecordsMax,
     kRequestsPerMinute,
-    {.name = codec::kAccessToken,
+    {.name = tiktok_api::kAccessToken,
      .required = true,
      .secret = true,
      .about = "Long-term token with the permission for audience management. It lasts until it is revoked."},
@@ -82,9 +83,9 @@ class TiktokAudiences final : public AudienceDestination {
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_account_id(config, std::string(codec::kAdvertiserId), problems);
-    check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);
+    check_url(config, std::string(tiktok_api::kBaseUrl), Query::refused, problems);
     check_limits(config, limits(), problems);
-    check_token(config, std::string(codec::kAccessToken), problems);
+    check_token(config, std::string(tiktok_api::kAccessToken), problems);
     return problems;
   }
 

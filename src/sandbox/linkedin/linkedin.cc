@@ -16,6 +16,8 @@ constexpr std::int64_t kReadyMs = 5000;
 constexpr std::int64_t kOldestVersion = 202512;
 constexpr std::size_t kElementsMax = 5000;
 constexpr Millis kTokenLifetime = kDay * 60;
+constexpr Millis kOldestEvent = kDay * 90;
+constexpr Millis kSameEvent = kDay * 2;  // for how long an event counts once is not documented
 constexpr std::string_view kAccountUrn = "urn:li:sponsoredAccount:";
 
 using Answered = std::expected<HttpResponse, LinkedinError>;
@@ -63,8 +65,43 @@ std::optional<MemberId> read_id(const Value& id, const char*& problem) {
   return std::nullopt;
 }
 
+// What is wrong with an event; "": nothing.
+std::string event_problem(const Value& event, Time now) {
+  constexpr std::string_view kRule = "urn:lla:llaPartnerConversion:";
+  const std::string rule = text_of(event, "conversion");
+  if (!rule.starts_with(kRule) || !is_digits(std::string_view(rule).substr(kRule.size())))
+    return "/conversion :: is not the URN of a conversion rule";
+  const Value* time = event.find("conversionHappenedAt");
+  const auto ms = time != nullptr && time->kind == Value::Kind::number ? whole_number(*time) : std::nullopt;
+  if (!ms || Time{*ms} < now - kOldestEvent || Time{*ms} > now + kMinute * 10)
+    return "/conversionHappenedAt :: is not within the last 90 days";
+  if (const Value* value = event.find("conversionValue");
+      value != nullptr && (text_of(*value, "amount").empty() || text_of(*value, "currencyCode").size() != 3))
+    return "/conversionValue :: amount and currencyCode are texts";
+  const Value* user = event.find("user");
+  if (user == nullptr || user->kind != Value::Kind::object) return "/user :: is required";
+  if (const Value* external = user->find("externalIds"); external != nullptr && external->list.size() > 1)
+    return "/user/externalIds :: one at most";
+  const Value* ids = user->find("userIds");
+  std::size_t known = 0;
+  for (std::size_t i = 0; ids != nullptr && i < ids->list.size(); ++i, ++known) {
+    const std::string type = text_of(ids->list[i], "idType");
+    const std::string value = text_of(ids->list[i], "idValue");
+    const bool plain = type == "LINKEDIN_FIRST_PARTY_ADS_TRACKING_UUID" || type == "ACXIOM_ID" ||
+                       type == "AXCIOM_ID" || type == "ORACLE_MOAT_ID";
+    if (plain ? value.empty() || is_lower_hex_digest(value)
+              : !(type == "SHA256_EMAIL" && is_lower_hex_digest(value)) &&
+                    !(type == "GOOGLE_AID" && is_uuid(value)))
+      return "/user/userIds :: an id is not of its type";
+  }
+  const Value* info = user->find("userInfo");
+  const bool named =
+      info != nullptr && !text_of(*info, "firstName").empty() && !text_of(*info, "lastName").empty();
+  return known > 0 || named ? "" : "/user :: userIds, or firstName and lastName, are required";
+}
+
 HttpResponse error_response(const LinkedinError& error) {
-  Value body = object({{"message", Value::of(printable(error.message))},
+  Value body = object({{"message", Value::of(error.message)},
                        {"serviceErrorCode", whole(error.service_code)},
                        {"status", whole(error.status)}});
   if (!error.code.empty()) body.members.emplace_back("code", Value::of(error.code));
@@ -127,6 +164,7 @@ Answered Linkedin::answer(const Call& call) {
   const std::string& method = call.request.method;
   if (path.size() == 1 && path[0] == "me" && method == "GET")
     return json_response(200, object({{"id", Value::of("sandbox")}}));
+  if (path.size() == 1 && path[0] == "conversionEvents" && method == "POST") return track(call);
   if (path.empty() || path[0] != "dmpSegments") return wrong("Resource not found", 404);
   if (path.size() == 1 && method == "POST") return create(call);
   if (path.size() == 1 && method == "GET") return find(call);
@@ -139,6 +177,36 @@ Answered Linkedin::answer(const Call& call) {
   }
   if (path.size() == 3 && path[2] == "users" && method == "POST") return upload(call, *segment);
   return wrong("Resource not found", 404);
+}
+
+std::optional<HttpResponse> Linkedin::control(const Call& call) {
+  const bool asked =
+      call.request.method == "GET" && call.segments.size() == 1 && call.segments[0] == "events";
+  return asked ? std::optional(events_.list()) : std::nullopt;
+}
+
+// One bad event refuses all, and is named by its place.
+Answered Linkedin::track(const Call& call) {
+  if (call.request.headers.get("X-RestLi-Method") != "BATCH_CREATE")
+    return wrong("X-RestLi-Method must be BATCH_CREATE");
+  const auto body = parse_json(call.request.body);
+  const Value* elements = body ? body->find("elements") : nullptr;
+  if (elements == nullptr || elements->kind != Value::Kind::list || elements->list.empty())
+    return wrong("elements must be a list of at least one");
+  if (elements->list.size() > kElementsMax) return wrong("at most 5000 elements in one request");
+  std::string problems;
+  for (std::size_t i = 0; i < elements->list.size(); ++i) {
+    const std::string problem = event_problem(elements->list[i], call.now);
+    if (!problem.empty()) problems += fmt::format("Index: {}, ERROR :: {} ", i, problem);
+  }
+  if (!problems.empty()) return wrong(problems, 422);
+  Value results = Value::with(Value::Kind::list);
+  for (const Value& event : elements->list) {
+    const std::string id = text_of(event, "eventId");
+    events_.add(id.empty() ? "" : text_of(event, "conversion") + "/" + id, event, call.now, kSameEvent);
+    results.list.push_back(object({{"status", whole(201)}}));
+  }
+  return json_response(200, object({{"elements", std::move(results)}}));
 }
 
 Answered Linkedin::create(const Call& call) {

@@ -1,11 +1,14 @@
-// LinkedIn's REST API as far as DMP segments of people go, and its token endpoint (/linkedin/token).
+// LinkedIn's REST API as far as DMP segments of people and conversion events go, and its token endpoint
+// (/linkedin/token).
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sandbox/audience_store.h"
+#include "sandbox/event_store.h"
 #include "sandbox/platform.h"
 
 namespace tailrace::sandbox {
@@ -25,6 +28,7 @@ class Linkedin : public Platform {
   std::vector<Limit> limits() const override;
   HttpResponse refuse(Refusal refusal, int status, const Call& call) override;
   bool is_token_call(const Call& call) const override;
+  std::optional<HttpResponse> control(const Call& call) override;
   std::vector<AudienceSummary> audiences() const override { return store_.summaries(); }
   Members* members(std::string_view audience) override { return store_.members(audience); }
   bool plant(const std::string& id, const std::string& name, const std::string& account) override {
@@ -33,6 +37,7 @@ class Linkedin : public Platform {
 
  private:
   std::expected<HttpResponse, LinkedinError> answer(const Call& call);
+  std::expected<HttpResponse, LinkedinError> track(const Call& call);
   std::expected<HttpResponse, LinkedinError> create(const Call& call);
   std::expected<HttpResponse, LinkedinError> find(const Call& call) const;
   std::expected<HttpResponse, LinkedinError> upload(const Call& call, StoredAudience& segment);
@@ -44,6 +49,7 @@ class Linkedin : public Platform {
   const Options& options_;
   const Limits& limits_;
   AudienceStore store_;
+  EventStore events_;
   FixedWindow minute_{kMinute};
 };
 

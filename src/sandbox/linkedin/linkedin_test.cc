@@ -151,5 +151,46 @@ TEST_F(LinkedinTest, ADeletedSegmentIsGone) {
   EXPECT_EQ(upload(element("ADD", kAda)).status, 404);
 }
 
+// --- Events
+
+class LinkedinEventsTest : public LinkedinTest {
+ protected:
+  std::string event(const std::string& event_id, const std::string& user,
+                    std::int64_t ago_ms = 60'000) const {
+    return fmt::format(
+        R"({{"conversion":"urn:lla:llaPartnerConversion:104012","conversionHappenedAt":{},"eventId":"{}","user":{}}})",
+        client.now.ms - ago_ms, event_id, user);
+  }
+  std::string ada() const { return R"({"userIds":[{"idType":"SHA256_EMAIL","idValue":")" + kAda + R"("}]})"; }
+  HttpResponse track(const std::string& events) {
+    return client.send("POST", "/linkedin/rest/conversionEvents", R"({"elements":[)" + events + "]}");
+  }
+  std::string count() { return at(client.control("GET", "/linkedin/events"), "count"); }
+};
+
+TEST_F(LinkedinEventsTest, AreCountedOncePerRule) {
+  const HttpResponse answer = track(event("o-1", ada()) + "," + event("o-1", ada()));
+  EXPECT_EQ(at(answer, "elements.1.status"), "201");
+  EXPECT_EQ(count(), "1");
+}
+
+TEST_F(LinkedinEventsTest, BadOnesRefuseAllAndAreNamedByTheirPlace) {
+  const HttpResponse refused =
+      track(event("o-1", ada()) + "," + event("o-2", "{}") + "," + event("o-3", ada(), 91 * 86'400'000LL));
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_THAT(at(refused, "message"), ::testing::HasSubstr("Index: 1, ERROR ::"));
+  EXPECT_THAT(at(refused, "message"), ::testing::HasSubstr("Index: 2, ERROR ::"));
+  EXPECT_EQ(count(), "0");
+}
+
+TEST_F(LinkedinEventsTest, TimesAreInMilliseconds) {
+  EXPECT_EQ(track(event("o-1", ada(), client.now.ms - client.now.ms / 1000)).status, 422);
+}
+
+TEST_F(LinkedinEventsTest, ANameAloneWillDo) {
+  EXPECT_EQ(track(event("o-1", R"({"userInfo":{"firstName":"Ann","lastName":"Lee"}})")).status, 200);
+  EXPECT_EQ(track(event("o-1", R"({"userInfo":{"firstName":"Ann"}})")).status, 422);
+}
+
 }  // namespace
 }  // namespace tailrace::sandbox

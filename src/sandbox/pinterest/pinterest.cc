@@ -16,6 +16,14 @@ constexpr std::int64_t kRequestsPerSecond = 100;
 constexpr std::size_t kRecordsMax = 10'000;
 constexpr std::size_t kBodyBytesMax = 1'000'000;
 constexpr Millis kTokenLifetime = kDay * 30;
+constexpr std::size_t kEventsMax = 1000;
+constexpr Millis kOldestEvent = kDay * 7;
+constexpr Millis kAhead = kMinute * 10;
+constexpr Millis kSameEvent = kDay;
+constexpr std::array<std::string_view, 15> kEventNames{
+    "add_payment_info",  "add_to_cart",  "add_to_wishlist", "app_install", "checkout", "custom",
+    "initiate_checkout", "lead",         "page_visit",      "search",      "signup",   "subscribe",
+    "view_category",     "view_content", "watch_video"};
 constexpr std::array<std::string_view, 3> kListTypes{"EMAIL", "IDFA", "MAID"};
 
 std::unexpected<PinterestError> wrong(std::string message) {
@@ -68,7 +76,86 @@ PinterestResult<std::vector<MemberId>> read_records(const Value& body, std::stri
   return ids;
 }
 
+std::string user_problem(const Value* user) {
+  if (user == nullptr || user->kind != Value::Kind::object) return "user_data is required";
+  for (const std::string_view key : {"em", "ph", "external_id", "hashed_maids"}) {
+    const Value* list = user->find(key);
+    if (list == nullptr) continue;
+    const bool hashed = list->kind == Value::Kind::list && !list->list.empty() &&
+                        std::ranges::all_of(list->list, [](const Value& hash) {
+                          return is_string(&hash) && is_lower_hex_digest(hash.string);
+                        });
+    if (!hashed) return fmt::format("user_data.{} must be a list of SHA-256", key);
+  }
+  const bool device =
+      !text_of(*user, "client_ip_address").empty() && !text_of(*user, "client_user_agent").empty();
+  const bool known = user->find("em") != nullptr || user->find("hashed_maids") != nullptr || device;
+  return known ? "" : "user_data needs em, hashed_maids, or client_ip_address with client_user_agent";
+}
+
+// What is wrong with an event; "": nothing.
+std::string event_problem(const Value& event, Time now) {
+  const std::string name = text_of(event, "event_name");
+  if (std::ranges::find(kEventNames, name) == kEventNames.end()) return "event_name is not known";
+  const std::string source = text_of(event, "action_source");
+  if (source != "web" && source != "offline" && source != "app_android" && source != "app_ios")
+    return "action_source is not known";
+  if (text_of(event, "event_id").empty()) return "event_id is required";
+  const Value* time = event.find("event_time");
+  const auto seconds =
+      time != nullptr && time->kind == Value::Kind::number ? whole_number(*time) : std::nullopt;
+  if (!seconds || *seconds > (now + kAhead).ms / 1000 || *seconds < (now - kOldestEvent).ms / 1000)
+    return "event_time is not a time in seconds of the last days";
+  if (const Value* custom = event.find("custom_data"); custom != nullptr) {
+    if (const Value* value = custom->find("value"); value != nullptr && !is_string(value))
+      return "custom_data.value must be a string";
+    if (const Value* count = custom->find("num_items"); count != nullptr && !whole_number(*count))
+      return "custom_data.num_items must be an integer";
+  }
+  return user_problem(event.find("user_data"));
+}
+
 }  // namespace
+
+std::optional<HttpResponse> Pinterest::control(const Call& call) {
+  const bool asked =
+      call.request.method == "GET" && call.segments.size() == 1 && call.segments[0] == "events";
+  return asked ? std::optional(events_.list()) : std::nullopt;
+}
+
+// Every event has an outcome: 200 where all are processed, else 422 with the same list in its details.
+HttpResponse Pinterest::track(const Call& call, const std::string& account) {
+  const auto body = parse_json(call.request.body);
+  const Value* data = body ? body->find("data") : nullptr;
+  if (data == nullptr || data->kind != Value::Kind::list || data->list.empty() ||
+      data->list.size() > kEventsMax)
+    return error_response({400, 4196, "data must be a list of 1 to 1000 events"});
+  const std::string* test = find_param(call.query, "test");
+  const bool records = test == nullptr || *test != "true";
+  Value outcomes = Value::with(Value::Kind::list);
+  std::int64_t processed = 0;
+  for (const Value& event : data->list) {
+    const std::string problem = event_problem(event, call.now);
+    outcomes.list.push_back(object({{"status", Value::of(problem.empty() ? "processed" : "failed")},
+                                    {"error_message", Value::of(problem)},
+                                    {"warning_message", Value::of("")}}));
+    if (!problem.empty()) continue;
+    ++processed;
+    if (!records) continue;
+    const bool once = text_of(event, "action_source") != "offline";
+    const std::string key =
+        fmt::format("{}/{}/{}", account, text_of(event, "event_name"), text_of(event, "event_id"));
+    events_.add(once ? key : "", event, call.now, kSameEvent);
+  }
+  const auto received = std::ssize(data->list);
+  const Value summary = object({{"num_events_received", whole(received)},
+                                {"num_events_processed", whole(processed)},
+                                {"events", std::move(outcomes)}});
+  if (processed == received) return json_response(200, summary);
+  return json_response(422, object({{"code", whole(4170)},
+                                    {"message", Value::of("Not all events were successfully processed.")},
+                                    {"details", summary}}));
+}
 
 Pinterest::Pinterest(const Options& options, const Limits& limits)
     : options_(options), limits_(limits), store_(options, kFirstList) {}
@@ -95,6 +182,10 @@ HttpResponse Pinterest::handle(const Call& call) {
   if (!has_bearer(call, options_)) return refuse(Refusal::auth, 0, call);
   if (!second_.admit(call.now, limits_.of("pinterest_requests_per_second")))
     return refuse(Refusal::throttle, 0, call);
+  const std::vector<std::string> path = path_of(call);
+  const bool tracks = call.request.method == "POST" && path.size() == 3 && path[0] == "ad_accounts" &&
+                      is_digits(path[1]) && path[2] == "events";
+  if (tracks) return track(call, path[1]);
   const auto answered = answer(call);
   return answered ? json_response(200, *answered) : error_response(answered.error());
 }

@@ -119,5 +119,52 @@ TEST_F(PinterestTest, FaultsSpeakPinterestsWords) {
   EXPECT_EQ(change("ADD", kBob).status, 401);
 }
 
+// --- Events
+
+class PinterestEventsTest : public ::testing::Test {
+ protected:
+  std::string event(const std::string& id, const std::string& user, std::int64_t ago_seconds = 60,
+                    const std::string& source = "web") const {
+    return fmt::format(
+        R"({{"event_name":"checkout","action_source":"{}","event_time":{},"event_id":"{}","user_data":{}}})",
+        source, client.now.ms / 1000 - ago_seconds, id, user);
+  }
+  std::string ada() const { return R"({"em":[")" + kAda + R"("]})"; }
+  HttpResponse track(const std::string& events, const std::string& query = "") {
+    return client.send("POST", std::string(kAccount) + "/events" + query, R"({"data":[)" + events + "]}");
+  }
+  std::string count() { return at(client.control("GET", "/pinterest/events"), "count"); }
+
+  Client client;
+};
+
+TEST_F(PinterestEventsTest, AreCountedOnceButInAStore) {
+  EXPECT_EQ(at(track(event("o-1", ada()) + "," + event("o-1", ada())), "num_events_processed"), "2");
+  EXPECT_EQ(count(), "1");
+  track(event("o-2", ada(), 60, "offline") + "," + event("o-2", ada(), 60, "offline"));
+  EXPECT_EQ(count(), "3");
+}
+
+TEST_F(PinterestEventsTest, EachHasAnOutcomeInItsPlace) {
+  const HttpResponse answer = track(event("o-1", ada()) + "," + event("o-2", "{}") + "," +
+                                    event("o-3", R"({"em":["ada@example.com"]})") + "," +
+                                    event("o-4", ada(), 86'400 * 8) + "," + event("", ada()));
+  EXPECT_EQ(answer.status, 422);
+  EXPECT_EQ(at(answer, "details.events.0.status"), "processed");
+  for (const char* place : {"1", "2", "3", "4"})
+    EXPECT_EQ(at(answer, std::string("details.events.") + place + ".status"), "failed") << place;
+  EXPECT_EQ(count(), "1");
+}
+
+TEST_F(PinterestEventsTest, OfATestAreNotRecorded) {
+  EXPECT_EQ(track(event("o-1", ada()), "?test=true").status, 200);
+  EXPECT_EQ(count(), "0");
+}
+
+TEST_F(PinterestEventsTest, AThousandAreTheMost) {
+  EXPECT_EQ(track(text_repeated(event("o-1", ada()), 1000)).status, 200);
+  EXPECT_EQ(track(text_repeated(event("o-1", ada()), 1001)).status, 400);
+}
+
 }  // namespace
 }  // namespace tailrace::sandbox

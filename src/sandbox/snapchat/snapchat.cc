@@ -18,6 +18,10 @@ constexpr std::size_t kIdentifiersMax = 100'000;
 constexpr std::size_t kNameMax = 375;
 constexpr std::int64_t kRetentionMax = 9999;
 constexpr Millis kTokenLifetime = kMinute * 30;
+constexpr std::size_t kEventsMax = 2000;
+constexpr Millis kOldestEvent = kDay * 37;
+constexpr Millis kAhead = kMinute * 10;
+constexpr Millis kSameEvent = kHour * 48;
 
 struct Schema {
   std::string_view name;
@@ -52,7 +56,97 @@ Value entry(const char* name, Value what) {
   return object({{"sub_request_status", Value::of("SUCCESS")}, {name, std::move(what)}});
 }
 
+std::string text_of(const Value& body, std::string_view name) {
+  const Value* value = body.find(name);
+  return is_string(value) ? value->string : std::string();
+}
+
+bool is_list_of_hashes(const Value& list) {
+  return list.kind == Value::Kind::list && !list.list.empty() &&
+         std::ranges::all_of(list.list, [](const Value& hash) {
+           return is_string(&hash) && is_lower_hex_digest(hash.string);
+         });
+}
+
+// Seconds or milliseconds: which of them is not documented.
+std::optional<Time> read_time(const Value* value) {
+  constexpr std::int64_t kMillisecondsFrom = 100'000'000'000;
+  const auto number = value == nullptr ? std::nullopt : whole_number(*value);
+  if (!number || *number < 0) return std::nullopt;
+  return Time{*number >= kMillisecondsFrom ? *number : *number * 1000};
+}
+
+std::string user_problem(const Value* user) {
+  if (user == nullptr || user->kind != Value::Kind::object) return "missing required field: user_data";
+  for (const std::string_view key : {"em", "ph", "external_id"}) {
+    if (const Value* list = user->find(key); list != nullptr && !is_list_of_hashes(*list))
+      return fmt::format("unhashed PII in {}", key);
+  }
+  if (is_lower_hex_digest(text_of(*user, "client_ip_address"))) return "hashed IP";
+  const bool known =
+      user->find("em") != nullptr || user->find("ph") != nullptr || !text_of(*user, "madid").empty() ||
+      (!text_of(*user, "client_ip_address").empty() && !text_of(*user, "client_user_agent").empty());
+  return known ? "" : "Insufficient PII";
+}
+
+// Why an event is INVALID; "": it is not.
+std::string event_problem(const Value& event, Time now) {
+  const std::string name = text_of(event, "event_name");
+  if (name.empty()) return "missing required field: event_name";
+  const std::string source = text_of(event, "action_source");
+  if (source.empty()) return "missing required field: action_source";
+  if ((source == "WEB" || source == "website") && text_of(event, "event_source_url").empty())
+    return "missing required field: event_source_url";
+  const auto time = read_time(event.find("event_time"));
+  if (!time || *time > now + kAhead || *time < now - kOldestEvent) return "timestamp out of range";
+  const Value* custom = event.find("custom_data");
+  if (name == "PURCHASE" &&
+      (custom == nullptr || custom->find("value") == nullptr || text_of(*custom, "currency").empty()))
+    return "missing price or currency on purchase";
+  return user_problem(event.find("user_data"));
+}
+
+HttpResponse conversions_answer(int status, const char* word, const std::string& reason) {
+  return json_response(status,
+                       object({{"status", Value::of(word)}, {"reason", Value::of(printable(reason))}}));
+}
+
 }  // namespace
+
+std::optional<HttpResponse> Snapchat::control(const Call& call) {
+  const bool asked =
+      call.request.method == "GET" && call.segments.size() == 1 && call.segments[0] == "events";
+  return asked ? std::optional(events_.list()) : std::nullopt;
+}
+
+// /v3/{asset}/events and /v3/{asset}/events/validate; the token is in the query. All or nothing.
+HttpResponse Snapchat::track(const Call& call) {
+  const std::vector<std::string>& path = call.segments;
+  const bool validates = path.size() == 4 && path[3] == "validate";
+  if ((path.size() != 3 && !validates) || path[2] != "events" || call.request.method != "POST")
+    return conversions_answer(404, "INVALID", "no such path");
+  const std::string* token = find_param(call.query, "access_token");
+  if (token == nullptr || token->empty() || (!options_.token.empty() && *token != options_.token))
+    return conversions_answer(401, "INVALID", "the access token is not valid");
+  if (!minute_.admit(call.now, limits_.of("snapchat_requests_per_minute")))
+    return conversions_answer(429, "FAILED", "too many requests");
+  const auto body = parse_json(call.request.body);
+  const Value* data = body ? body->find("data") : nullptr;
+  if (data == nullptr || data->kind != Value::Kind::list || data->list.empty())
+    return conversions_answer(400, "INVALID", "missing required field: data");
+  if (data->list.size() > kEventsMax) return conversions_answer(400, "INVALID", "too many events");
+  for (const Value& event : data->list) {
+    const std::string problem = event_problem(event, call.now);
+    if (!problem.empty()) return conversions_answer(400, "INVALID", problem);
+  }
+  if (!validates) {
+    for (const Value& event : data->list) {
+      const std::string id = text_of(event, "event_id");
+      events_.add(id.empty() ? "" : path[1] + "/" + id, event, call.now, kSameEvent);
+    }
+  }
+  return conversions_answer(200, "VALID", "");
+}
 
 Snapchat::Snapchat(const Options& options, const Limits& limits)
     : options_(options), limits_(limits), store_(options, kFirstSegment) {}
@@ -68,6 +162,7 @@ bool Snapchat::is_token_call(const Call& call) const {
 }
 
 HttpResponse Snapchat::handle(const Call& call) {
+  if (!call.segments.empty() && call.segments[0] == "v3") return track(call);
   if (is_token_call(call)) return refresh_answer(call, options_, ClientShown::in_form, kTokenLifetime);
   if (!has_bearer(call, options_)) return refuse(Refusal::auth, 0, call);
   if (!minute_.admit(call.now, limits_.of("snapchat_requests_per_minute")))

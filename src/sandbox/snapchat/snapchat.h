@@ -1,11 +1,14 @@
-// Snapchat's Ads API as far as customer-list segments go, and its token endpoint (/snapchat/token).
+// Snapchat's Ads API as far as customer-list segments go, its token endpoint (/snapchat/token), and the
+// Conversions API v3 (/snapchat/v3).
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sandbox/audience_store.h"
+#include "sandbox/event_store.h"
 #include "sandbox/platform.h"
 
 namespace tailrace::sandbox {
@@ -27,6 +30,7 @@ class Snapchat : public Platform {
   std::vector<Limit> limits() const override;
   HttpResponse refuse(Refusal refusal, int status, const Call& call) override;
   bool is_token_call(const Call& call) const override;
+  std::optional<HttpResponse> control(const Call& call) override;
   std::vector<AudienceSummary> audiences() const override { return store_.summaries(); }
   Members* members(std::string_view audience) override { return store_.members(audience); }
   bool plant(const std::string& id, const std::string& name, const std::string& account) override {
@@ -34,6 +38,7 @@ class Snapchat : public Platform {
   }
 
  private:
+  HttpResponse track(const Call& call);
   SnapchatResult<Value> answer(const Call& call);
   SnapchatResult<Value> answer_account(const Call& call, const std::string& account);
   SnapchatResult<Value> answer_segment(const Call& call, StoredAudience& segment);
@@ -46,6 +51,7 @@ class Snapchat : public Platform {
   const Options& options_;
   const Limits& limits_;
   AudienceStore store_;
+  EventStore events_;
   FixedWindow minute_{kMinute};
   std::uint64_t requests_ = 0;
 };

@@ -144,5 +144,70 @@ TEST_F(SnapchatTest, FaultsSpeakSnapchatsWords) {
   EXPECT_EQ(add(kAda).status, 503);
 }
 
+// --- Events
+
+class SnapchatEventsTest : public ::testing::Test {
+ protected:
+  std::string event(const std::string& id, const std::string& user, std::int64_t time) const {
+    return fmt::format(
+        R"({{"event_name":"PURCHASE","event_time":{},"event_id":"{}","action_source":"WEB",)"
+        R"("event_source_url":"https://shop.example/","user_data":{},"custom_data":{{"currency":"EUR","value":"1"}}}})",
+        time, id, user);
+  }
+  std::string event(const std::string& id, const std::string& user) const {
+    return event(id, user, client.now.ms / 1000 - 60);
+  }
+  std::string ada() const { return R"({"em":[")" + kAda + R"("]})"; }
+  HttpResponse track(const std::string& events, const std::string& path = "events",
+                     const std::string& token = "sandbox-token") {
+    return client.send("POST", "/snapchat/v3/pixel-1/" + path + "?access_token=" + token,
+                       R"({"data":[)" + events + "]}");
+  }
+  std::string count() { return at(client.control("GET", "/snapchat/events"), "count"); }
+
+  Client client;
+};
+
+TEST_F(SnapchatEventsTest, AreCountedOnceWithin48Hours) {
+  client.headers = {};
+  EXPECT_EQ(at(track(event("o-1", ada())), "status"), "VALID");
+  EXPECT_EQ(at(track(event("o-1", ada()) + "," + event("o-2", ada())), "status"), "VALID");
+  EXPECT_EQ(count(), "2");
+  EXPECT_EQ(at(client.control("GET", "/snapchat/events"), "duplicates"), "1");
+}
+
+TEST_F(SnapchatEventsTest, OneBadEventRefusesTheRequestForItsReason) {
+  const auto reason = [&](const std::string& bad) {
+    const HttpResponse refused = track(event("o-1", ada()) + "," + bad);
+    EXPECT_EQ(refused.status, 400);
+    return at(refused, "reason");
+  };
+  EXPECT_EQ(reason(event("o-2", "{}")), "Insufficient PII");
+  EXPECT_EQ(reason(event("o-2", R"({"em":["ada@example.com"]})")), "unhashed PII in em");
+  EXPECT_EQ(reason(event("o-2", R"({"client_ip_address":")" + kAda + "\"}")), "hashed IP");
+  EXPECT_EQ(reason(event("o-2", ada(), client.now.ms / 1000 - 86'400 * 38)), "timestamp out of range");
+  EXPECT_EQ(reason("{}"), "missing required field: event_name");
+  EXPECT_EQ(count(), "0");
+}
+
+TEST_F(SnapchatEventsTest, TimesMayBeInMilliseconds) {
+  EXPECT_EQ(track(event("o-1", ada(), client.now.ms)).status, 200);
+}
+
+TEST_F(SnapchatEventsTest, ValidatingCountsNothing) {
+  EXPECT_EQ(track(event("o-1", ada()), "events/validate").status, 200);
+  EXPECT_EQ(track(event("o-1", "{}"), "events/validate").status, 400);
+  EXPECT_EQ(count(), "0");
+}
+
+TEST_F(SnapchatEventsTest, NeedTheTokenInTheQuery) {
+  EXPECT_EQ(track(event("o-1", ada()), "events", "wrong").status, 401);
+}
+
+TEST_F(SnapchatEventsTest, TwoThousandAreTheMost) {
+  EXPECT_EQ(track(text_repeated(event("o-1", ada()), 2000)).status, 200);
+  EXPECT_EQ(track(text_repeated(event("o-1", ada()), 2001)).status, 400);
+}
+
 }  // namespace
 }  // namespace tailrace::sandbox

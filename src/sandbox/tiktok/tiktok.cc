@@ -16,6 +16,10 @@ constexpr std::int64_t kRequestsPerSecond = 1000;
 constexpr std::int64_t kIdentifiersMax = 10'000;
 constexpr std::int64_t kListedMax = 100;
 constexpr std::size_t kNameMax = 128;
+constexpr std::size_t kEventsMax = 1000;
+constexpr Millis kSameEvent = kHour * 48;
+constexpr Millis kOldestEvent = kDay * 28;
+constexpr Millis kAhead = kMinute * 10;
 
 constexpr std::int64_t kNoPermission = 40001;
 constexpr std::int64_t kParameter = 40002;
@@ -77,6 +81,40 @@ std::vector<std::string> path_of(const Call& call) {
   return path;
 }
 
+// What is wrong with an event; "": nothing.
+std::string event_problem(const Value& event, Time now) {
+  const Value* name = event.find("event");
+  if (!is_string(name) || name->string.empty()) return "event: Missing data for required field.";
+  const Value* time = event.find("event_time");
+  const auto seconds =
+      time != nullptr && time->kind == Value::Kind::number ? whole_number(*time) : std::nullopt;
+  if (!seconds || *seconds > (now + kAhead).ms / 1000 || *seconds < (now - kOldestEvent).ms / 1000)
+    return "event_time: Not a time in seconds of the last days.";
+  const Value* user = event.find("user");
+  if (user == nullptr || user->kind != Value::Kind::object || user->members.empty())
+    return "user: Missing data for required field.";
+  for (const std::string_view key : {"email", "phone", "external_id"}) {
+    const Value* hashes = user->find(key);
+    if (hashes == nullptr) continue;
+    const bool hashed =
+        hashes->kind == Value::Kind::list && std::ranges::all_of(hashes->list, [](const Value& hash) {
+          return is_string(&hash) && is_lower_hex_digest(hash.string);
+        });
+    if (!hashed) return fmt::format("user.{}: Not a list of hashes.", key);
+  }
+  for (const std::string_view key : {"ip", "ttclid", "user_agent"}) {
+    const Value* plain = user->find(key);
+    if (plain != nullptr && (!is_string(plain) || is_lower_hex_digest(plain->string)))
+      return fmt::format("user.{}: Not the value itself.", key);
+  }
+  const Value* properties = event.find("properties");
+  const bool purchase = name->string == "Purchase" || name->string == "CompletePayment";
+  if (purchase && (properties == nullptr || properties->find("value") == nullptr ||
+                   !is_string(properties->find("currency"))))
+    return "properties: A purchase needs value and currency.";
+  return "";
+}
+
 }  // namespace
 
 Tiktok::Tiktok(const Options& options, const Limits& limits)
@@ -127,10 +165,11 @@ TiktokResult<Value> Tiktok::answer(const Call& call) {
   if (!post && route == "/dmp/custom_audience/get") return get(call);
   if (!post && route == "/dmp/custom_audience/list") return list(call);
   if (!post && route == "/user/info") return object({{"display_name", Value::of("Sandbox")}});
-  const bool known = route == "/segment/audience" || route == "/segment/mapping";
+  const bool known = route == "/segment/audience" || route == "/segment/mapping" || route == "/event/track";
   if (!post || !known) return wrong("The path or method is not one of the sandbox");
   const auto body = parse_json(call.request.body);
   if (!body || body->kind != Value::Kind::object) return wrong("The body is not a JSON object");
+  if (route == "/event/track") return track(*body, call.now);
   return route == "/segment/audience" ? segment(*body, call.now) : map(*body, call.now);
 }
 
@@ -234,6 +273,39 @@ TiktokResult<Tiktok::Row> Tiktok::read_row(const Value& row, const std::vector<s
   }
   if (read.empty()) return wrong(fmt::format("batch_data.{}: Nothing in it.", number));
   return read;
+}
+
+std::optional<HttpResponse> Tiktok::control(const Call& call) {
+  const bool asked =
+      call.request.method == "GET" && call.segments.size() == 1 && call.segments[0] == "events";
+  return asked ? std::optional(events_.list()) : std::nullopt;
+}
+
+// All or nothing, as the code is of the whole request. Events of a test are not counted.
+TiktokResult<Value> Tiktok::track(const Value& body, Time now) {
+  const Value* source = body.find("event_source");
+  constexpr std::array<std::string_view, 4> kSources{"web", "app", "offline", "crm"};
+  if (!is_string(source) || std::ranges::find(kSources, source->string) == kSources.end())
+    return wrong("event_source: web, app, offline or crm.");
+  const Value* source_id = body.find("event_source_id");
+  if (!is_string(source_id) || source_id->string.empty())
+    return wrong("event_source_id: Missing data for required field.");
+  const Value* data = body.find("data");
+  if (data == nullptr || data->kind != Value::Kind::list || data->list.empty())
+    return wrong("data: Missing data for required field.");
+  if (data->list.size() > kEventsMax) return wrong("data: Longer than maximum length 1000.");
+  for (std::size_t i = 0; i < data->list.size(); ++i) {
+    const std::string problem = event_problem(data->list[i], now);
+    if (!problem.empty()) return wrong(fmt::format("data.{}.{}", i, problem));
+  }
+  if (const Value* test = body.find("test_event_code"); is_string(test)) return object({});
+  for (const Value& event : data->list) {
+    const Value* id = event.find("event_id");
+    const std::string key =
+        is_string(id) ? source_id->string + "/" + event.find("event")->string + "/" + id->string : "";
+    events_.add(key, event, now, kSameEvent);
+  }
+  return object({});
 }
 
 Value Tiktok::describe(const StoredAudience& audience, Time now) const {

@@ -172,5 +172,57 @@ TEST_F(TiktokTest, FaultsSpeakTikToksWords) {
   EXPECT_EQ(add(kAda).status, 503);
 }
 
+// --- Events
+
+class TiktokEventsTest : public TiktokTest {
+ protected:
+  std::string event(const std::string& event_id, const std::string& user,
+                    std::int64_t ago_seconds = 60) const {
+    return fmt::format(
+        R"({{"event":"Purchase","event_time":{},"event_id":"{}","user":{},"properties":{{"value":1,"currency":"EUR"}}}})",
+        client.now.ms / 1000 - ago_seconds, event_id, user);
+  }
+  std::string ada() const { return R"({"email":[")" + kAda + R"("]})"; }
+  HttpResponse track(const std::string& events, const std::string& more = "") {
+    return post("event/track/",
+                R"({"event_source":"web","event_source_id":"C4",)" + more + R"("data":[)" + events + "]}");
+  }
+  std::string count() { return at(client.control("GET", "/tiktok/events"), "count"); }
+};
+
+TEST_F(TiktokEventsTest, AreCountedOnceWithin48Hours) {
+  EXPECT_EQ(at(track(event("o-1", ada()) + "," + event("o-2", ada())), "code"), "0");
+  EXPECT_EQ(at(track(event("o-1", ada())), "code"), "0");
+  EXPECT_EQ(count(), "2");
+  EXPECT_EQ(at(client.control("GET", "/tiktok/events"), "duplicates"), "1");
+  EXPECT_EQ(at(client.control("GET", "/tiktok/events"), "events.0.event_id"), "o-2");
+  client.now = client.now + kHour * 48;
+  track(event("o-1", ada()));
+  EXPECT_EQ(count(), "3");
+}
+
+TEST_F(TiktokEventsTest, OneBadEventRefusesTheRequestAndIsNamed) {
+  for (const std::string& bad :
+       {event("o-2", "{}"), event("o-2", R"({"email":["ada@example.com"]})"),
+        event("o-2", R"({"email":")" + kAda + "\"}"), event("o-2", R"({"ip":")" + kAda + "\"}"),
+        event("o-2", ada(), 86'400 * 40), event("o-2", ada(), -3600), std::string(R"({"event":"Purchase"})"),
+        std::string("7")}) {
+    const HttpResponse refused = track(event("o-1", ada()) + "," + bad);
+    EXPECT_EQ(at(refused, "code"), "40002") << bad;
+    EXPECT_THAT(at(refused, "message"), HasSubstr("data.1.")) << bad;
+  }
+  EXPECT_EQ(count(), "0");
+}
+
+TEST_F(TiktokEventsTest, AThousandAreTheMost) {
+  EXPECT_EQ(at(track(text_repeated(event("o-1", ada()), 1000)), "code"), "0");
+  EXPECT_EQ(at(track(text_repeated(event("o-1", ada()), 1001)), "code"), "40002");
+}
+
+TEST_F(TiktokEventsTest, OfATestAreNotCounted) {
+  EXPECT_EQ(at(track(event("o-1", ada()), R"("test_event_code":"T1",)"), "code"), "0");
+  EXPECT_EQ(count(), "0");
+}
+
 }  // namespace
 }  // namespace tailrace::sandbox

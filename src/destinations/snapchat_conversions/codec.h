@@ -1,0 +1,24 @@
+// Requests and answers of Snapchat's Conversions API. Pure.
+#pragma once
+
+#include <expected>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "destinations/event_destination.h"
+
+namespace tailrace::destinations::snapchat_conversions_codec {
+
+inline constexpr std::string_view kBaseUrl = "base_url";
+inline constexpr std::string_view kAssetId = "asset_id";
+inline constexpr std::string_view kAccessToken = "access_token";
+inline constexpr std::string_view kValidateOnly = "validate_only";
+inline constexpr std::string_view kLimitedDataUse = "limited_data_use";
+
+std::expected<std::string, Refused> encode_event(const EventDestination& destination,
+                                                 const Conversion& conversion, const Config& config);
+HttpRequest encode(std::span<const std::string> events, const Context& context);
+Reply decode(std::size_t events, const HttpResponse& response);
+
+}  // namespace tailrace::destinations::snapchat_conversions_codec
