@@ -114,20 +114,14 @@ Result<Value> read_object(const HttpResponse& response, std::string_view what) {
   return failed(what, reply);
 }
 
-std::int64_t retention(const Context& context) {
-  const std::string text = setting(context, kRetentionInDays);
-  std::int64_t days = 0;
-  std::from_chars(text.data(), text.data() + text.size(), days);
-  return days;
-}
-
 Value described(const Context& context, const std::string& id) {
   Value segment = Value::with(Value::Kind::object);
   if (!id.empty()) segment.members.emplace_back("id", Value::of(id));
   segment.members.emplace_back("name", Value::of(context.config.audience_name));
   segment.members.emplace_back("description", Value::of(context.config.audience_description));
   if (id.empty()) segment.members.emplace_back("source_type", Value::of("FIRST_PARTY"));
-  segment.members.emplace_back("retention_in_days", Value::of(Number::integer(retention(context))));
+  segment.members.emplace_back("retention_in_days",
+                               Value::of(Number::integer(retention_days(context.config))));
   segment.members.emplace_back("ad_account_id", Value::of(setting(context, kAdAccountId)));
   Value list = Value::with(Value::Kind::list);
   list.list.push_back(std::move(segment));
@@ -155,6 +149,13 @@ bool is_query_safe(std::string_view text) {
 }
 
 }  // namespace
+
+std::int64_t retention_days(const Config& config) {
+  const std::string& text = config.setting(std::string(kRetentionInDays));
+  std::int64_t days = 0;
+  std::from_chars(text.data(), text.data() + text.size(), days);
+  return days;
+}
 
 HttpRequest encode(const Batch& batch, const Context& context) {
   HttpRequest result = request(context, batch.kind == BatchKind::add ? "POST" : "DELETE",

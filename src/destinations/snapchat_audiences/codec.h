@@ -13,6 +13,8 @@ inline constexpr std::string_view kBaseUrl = "base_url";
 inline constexpr std::string_view kAdAccountId = "ad_account_id";
 inline constexpr std::string_view kRetentionInDays = "retention_in_days";
 
+std::int64_t retention_days(const Config& config);  // 0: none that can be read
+
 HttpRequest encode(const Batch& batch, const Context& context);
 Reply decode(const Batch& batch, const HttpResponse& response);
 

@@ -82,6 +82,10 @@ class SnapchatAudiences final : public AudienceDestination {
   std::int64_t people_min() const override { return 1000; }
   bool one_kind_a_request() const override { return true; }
   Limits limits() const override { return {.batch_records_max = 100'000}; }
+  std::optional<Millis> membership_life(const Config& config) const override {
+    const std::int64_t days = codec::retention_days(config);
+    return days > 0 && days < kRetentionMax ? std::optional(kDay * days) : std::nullopt;
+  }
   std::size_t records(const Member& member) const override { return member.identifiers.size(); }
 
   std::vector<std::string> check(const Config& config) const override {
