@@ -111,4 +111,21 @@ std::vector<UserValue> user_values(const EventDestination& destination, const Co
   return values;
 }
 
+Value user_object(const EventDestination& destination, const Conversion& conversion, const Config& config,
+                  bool (*is_list)(const FieldRule&)) {
+  Value user = Value::with(Value::Kind::object);
+  for (UserValue& each : user_values(destination, conversion, config)) {
+    const std::string key(each.rule->key);
+    // Rules of one key stand together in a table.
+    const bool begun = !user.members.empty() && user.members.back().first == key;
+    if (!is_list(*each.rule)) {
+      if (!begun) user.members.emplace_back(key, Value::of(std::move(each.value)));
+      continue;
+    }
+    if (!begun) user.members.emplace_back(key, Value::with(Value::Kind::list));
+    user.members.back().second.list.push_back(Value::of(std::move(each.value)));
+  }
+  return user;
+}
+
 }  // namespace tailrace::destinations

@@ -132,4 +132,9 @@ struct UserValue {
 std::vector<UserValue> user_values(const EventDestination& destination, const Conversion& conversion,
                                    const Config& config, std::vector<Refused>* refused = nullptr);
 
+// Those values as the object that most platforms want: by the rules' keys, in the table's order. A key for
+// which is_list holds has the list of all its values, another the first of them.
+Value user_object(const EventDestination& destination, const Conversion& conversion, const Config& config,
+                  bool (*is_list)(const FieldRule&));
+
 }  // namespace tailrace::destinations

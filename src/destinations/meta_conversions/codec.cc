@@ -37,21 +37,6 @@ bool is_list(const FieldRule& rule) {
   return rule.hashing != Hashing::none || rule.field == Field::external_id;
 }
 
-Value user_data(const EventDestination& destination, const Conversion& conversion, const Config& config) {
-  Value user = Value::with(Value::Kind::object);
-  for (UserValue& each : user_values(destination, conversion, config)) {
-    const std::string key(each.rule->key);
-    if (!is_list(*each.rule)) {
-      if (user.find(key) == nullptr) user.members.emplace_back(key, Value::of(std::move(each.value)));
-      continue;
-    }
-    if (user.members.empty() || user.members.back().first != key)
-      user.members.emplace_back(key, Value::with(Value::Kind::list));
-    user.members.back().second.list.push_back(Value::of(std::move(each.value)));
-  }
-  return user;
-}
-
 Value custom_data(const Conversion& conversion) {
   Value data = Value::with(Value::Kind::object);
   const auto add = [&](const char* name, const std::string& text) {
@@ -84,7 +69,7 @@ Value custom_data(const Conversion& conversion) {
 
 std::expected<std::string, Refused> encode_event(const EventDestination& destination,
                                                  const Conversion& conversion, const Config& config) {
-  Value user = user_data(destination, conversion, config);
+  Value user = user_object(destination, conversion, config, &is_list);
   if (user.members.empty()) return std::unexpected(Refused{"user", "nothing usable to match the person by"});
   if (conversion.kind != Conversion::Kind::conversion)
     return std::unexpected(Refused{"kind", "Meta takes no refunds and cancellations"});

@@ -22,21 +22,7 @@ std::string_view action_source(const Conversion& conversion) {
   return apple ? "app_ios" : "app_android";
 }
 
-// What is hashed is a list, the rest are plain texts.
-Value user_data(const EventDestination& destination, const Conversion& conversion, const Config& config) {
-  Value user = Value::with(Value::Kind::object);
-  for (UserValue& each : user_values(destination, conversion, config)) {
-    const std::string key(each.rule->key);
-    const bool begun = !user.members.empty() && user.members.back().first == key;
-    if (each.rule->hashing == Hashing::none) {
-      if (!begun) user.members.emplace_back(key, Value::of(std::move(each.value)));
-      continue;
-    }
-    if (!begun) user.members.emplace_back(key, Value::with(Value::Kind::list));
-    user.members.back().second.list.push_back(Value::of(std::move(each.value)));
-  }
-  return user;
-}
+bool is_list(const FieldRule& rule) { return rule.hashing != Hashing::none; }
 
 bool is_enough(const Value& user) {
   const auto has = [&](std::string_view key) { return user.find(key) != nullptr; };
@@ -105,7 +91,7 @@ std::expected<std::string, Refused> encode_event(const EventDestination& destina
   if (conversion.kind != Conversion::Kind::conversion)
     return std::unexpected(Refused{"kind", "Pinterest takes no refunds and cancellations"});
   if (conversion.id.empty()) return std::unexpected(Refused{"id", "missing, and an event needs one"});
-  Value user = user_data(destination, conversion, config);
+  Value user = user_object(destination, conversion, config, &is_list);
   if (!is_enough(user)) return std::unexpected(Refused{"user", "nothing usable to match the person by"});
   Value event = Value::with(Value::Kind::object);
   event.members.emplace_back("event_name", Value::of(conversion.name));

@@ -18,23 +18,8 @@ std::string_view action_source(Conversion::Source source) {
   return source == Conversion::Source::app ? "MOBILE_APP" : "OFFLINE";
 }
 
-bool is_list(Field field) {
-  return field == Field::email || field == Field::phone || field == Field::external_id;
-}
-
-Value user_data(const EventDestination& destination, const Conversion& conversion, const Config& config) {
-  Value user = Value::with(Value::Kind::object);
-  for (UserValue& each : user_values(destination, conversion, config)) {
-    const std::string key(each.rule->key);
-    const bool begun = !user.members.empty() && user.members.back().first == key;
-    if (!is_list(each.rule->field)) {
-      if (!begun) user.members.emplace_back(key, Value::of(std::move(each.value)));
-      continue;
-    }
-    if (!begun) user.members.emplace_back(key, Value::with(Value::Kind::list));
-    user.members.back().second.list.push_back(Value::of(std::move(each.value)));
-  }
-  return user;
+bool is_list(const FieldRule& rule) {
+  return rule.field == Field::email || rule.field == Field::phone || rule.field == Field::external_id;
 }
 
 // What em, ph and madid are, or the address with the user agent: without one of them "Insufficient PII".
@@ -78,7 +63,7 @@ std::expected<std::string, Refused> encode_event(const EventDestination& destina
     return std::unexpected(Refused{"kind", "Snapchat takes no refunds and cancellations"});
   if (conversion.source == Conversion::Source::website && conversion.url.empty())
     return std::unexpected(Refused{"url", "missing, and an event of a website needs the page's address"});
-  Value user = user_data(destination, conversion, config);
+  Value user = user_object(destination, conversion, config, &is_list);
   if (!is_enough(user)) return std::unexpected(Refused{"user", "nothing usable to match the person by"});
   Value event = Value::with(Value::Kind::object);
   event.members.emplace_back("event_name", Value::of(conversion.name));

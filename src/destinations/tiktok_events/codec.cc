@@ -7,23 +7,8 @@
 namespace tailrace::destinations::tiktok_events_codec {
 namespace {
 
-bool is_list(Field field) {
-  return field == Field::email || field == Field::phone || field == Field::external_id;
-}
-
-Value user_of(const EventDestination& destination, const Conversion& conversion, const Config& config) {
-  Value user = Value::with(Value::Kind::object);
-  for (UserValue& each : user_values(destination, conversion, config)) {
-    const std::string key(each.rule->key);
-    const bool begun = !user.members.empty() && user.members.back().first == key;
-    if (!is_list(each.rule->field)) {
-      if (!begun) user.members.emplace_back(key, Value::of(std::move(each.value)));
-      continue;
-    }
-    if (!begun) user.members.emplace_back(key, Value::with(Value::Kind::list));
-    user.members.back().second.list.push_back(Value::of(std::move(each.value)));
-  }
-  return user;
+bool is_list(const FieldRule& rule) {
+  return rule.field == Field::email || rule.field == Field::phone || rule.field == Field::external_id;
 }
 
 void add_text(Value& to, const char* name, const std::string& text) {
@@ -56,7 +41,7 @@ std::expected<std::string, Refused> encode_event(const EventDestination& destina
                                                  const Conversion& conversion, const Config& config) {
   if (conversion.kind != Conversion::Kind::conversion)
     return std::unexpected(Refused{"kind", "TikTok takes no refunds and cancellations"});
-  Value user = user_of(destination, conversion, config);
+  Value user = user_object(destination, conversion, config, &is_list);
   if (user.members.empty()) return std::unexpected(Refused{"user", "nothing usable to match the person by"});
   Value event = Value::with(Value::Kind::object);
   event.members.emplace_back("event", Value::of(conversion.name));
