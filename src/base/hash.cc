@@ -62,6 +62,15 @@ Sha256 hmac_sha256(std::string_view key, std::string_view bytes) {
   return result;
 }
 
+Sha1 hmac_sha1(std::string_view key, std::string_view bytes) {
+  Sha1 result{};
+  unsigned length = 0;
+  TR_ASSERT(HMAC(EVP_sha1(), key.data(), static_cast<int>(key.size()),
+                 reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), result.data(),
+                 &length) != nullptr);
+  return result;
+}
+
 std::string to_hex(std::string_view bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string hex;

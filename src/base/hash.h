@@ -28,7 +28,9 @@ class Sha256Stream {
   std::unique_ptr<Context> context_;
 };
 Sha256 hmac_sha256(std::string_view key, std::string_view bytes);
-std::string to_hex(std::string_view bytes);  // lower case
+using Sha1 = std::array<unsigned char, 20>;
+Sha1 hmac_sha1(std::string_view key, std::string_view bytes);  // for OAuth 1.0a alone, which asks for it
+std::string to_hex(std::string_view bytes);                    // lower case
 inline std::string sha256_hex(std::string_view bytes) {
   const Sha256 digest = sha256(bytes);
   return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});

@@ -118,6 +118,19 @@ std::optional<double> number_member(const Value* object, std::string_view key) {
   return value->number.to_double();
 }
 
+std::optional<Millis> wait_until_reset(const HttpResponse& response, std::string_view header) {
+  constexpr std::int64_t kSecondsOfAnInstant = 1'000'000'000;  // nobody waits for thirty years
+  const auto text = response.headers.get(header);
+  if (!text) return std::nullopt;
+  const auto seconds = whole_number(text->substr(0, text->find('.')));  // some write "42.0"
+  if (!seconds || *seconds < 0) return std::nullopt;
+  if (*seconds < kSecondsOfAnInstant)
+    return bounded(kSecond * std::min(*seconds, kRetryAfterMax.count / kSecond.count));
+  const auto sent = sent_at(response);
+  if (!sent || *seconds > kTimeMax.ms / kSecond.count) return std::nullopt;
+  return bounded(Time{*seconds * kSecond.count} - *sent);
+}
+
 std::string code_word(std::string_view text) {
   constexpr std::size_t kLengthMax = 64;
   const bool fits = text.size() <= kLengthMax && std::all_of(text.begin(), text.end(), [](char c) {

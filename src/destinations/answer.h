@@ -33,6 +33,10 @@ std::string_view text_member(const Value* object, std::string_view key);
 std::optional<std::int64_t> integer_member(const Value* object, std::string_view key);
 std::optional<double> number_member(const Value* object, std::string_view key);
 
+// A header that says when a limit is lifted: in so many seconds, or at a second since 1970, which is seen
+// from the answer's own Date. At most kRetryAfterMax; missing when absent or not readable.
+std::optional<Millis> wait_until_reset(const HttpResponse& response, std::string_view header);
+
 // The text if it can only be a code ("INVALID_ARGUMENT"), else "": A-Z 0-9 and _, up to 64 bytes.
 std::string code_word(std::string_view text);
 

@@ -37,6 +37,21 @@ TEST(RetryAfter, is_missing_when_it_cannot_be_read) {
   EXPECT_EQ(retry_after({503, {}, ""}), std::nullopt);
 }
 
+TEST(WaitUntilReset, is_seconds_or_an_instant) {
+  const auto reset = [](const std::string& value, const std::string& date = "Sun, 01 Mar 2026 10:00:00 GMT") {
+    return wait_until_reset({429, {{"Date", date}, {"X-Reset", value}}, ""}, "x-reset");
+  };
+  EXPECT_EQ(reset("42"), kSecond * 42);
+  EXPECT_EQ(reset("42.7"), kSecond * 42);
+  EXPECT_EQ(reset("1772359260"), kMinute);
+  EXPECT_EQ(reset("1772359100"), Millis{0});
+  EXPECT_EQ(reset("9223372036854775807"), std::nullopt);
+  EXPECT_EQ(reset("999999999"), kRetryAfterMax);
+  EXPECT_EQ(reset("1772359260", "today"), std::nullopt);
+  for (const auto* text : {"", "-1", "soon", ".5"}) EXPECT_EQ(reset(text), std::nullopt) << text;
+  EXPECT_EQ(wait_until_reset({429, {}, ""}, "x-reset"), std::nullopt);
+}
+
 TEST(Members, are_read_with_their_kind) {
   const Value value =
       parse_json(R"({"a":7,"b":"8","c":1.5,"d":100,"e":1e30,"f":"9x","g":"","h":[1]})").value();

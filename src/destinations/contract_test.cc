@@ -89,6 +89,10 @@ class Contract : public ::testing::TestWithParam<const AudienceDestination*> {
     member.changed_at = kNow - kSecond;
     for (const IdentifierKind kind : destination_.identifiers()) {
       if (destination_.one_kind_a_request() && !member.identifiers.empty()) break;
+      // Nobody ordinary has two telephones.
+      const bool has_idfa =
+          !member.identifiers.empty() && member.identifiers.back().kind == IdentifierKind::idfa;
+      if (kind == IdentifierKind::aaid && has_idfa) continue;
       member.identifiers.push_back(
           destination_.normalise(kind, raw_value(kind, number), config_).value().upload);
     }

@@ -1,6 +1,7 @@
 #include "sandbox/members.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace tailrace::sandbox {
 
@@ -55,6 +56,19 @@ void Members::remove(std::span<const MemberId> row) {
     detach(id, found->second);
     entries_.erase(found);
   }
+}
+
+void Members::remove_people(std::span<const MemberId> ids) {
+  std::unordered_set<std::uint64_t> leaving;
+  for (const MemberId& id : ids) {
+    if (const auto found = entries_.find(id); found != entries_.end()) leaving.insert(found->second.person);
+  }
+  if (leaving.empty()) return;
+  std::erase_if(entries_, [&](const auto& entry) {
+    if (!leaving.contains(entry.second.person)) return false;
+    detach(entry.first, entry.second);
+    return true;
+  });
 }
 
 void Members::remove_added_before(Time time) {

@@ -43,6 +43,9 @@ class Members {
 
   void add(std::span<const MemberId> row, Time now);
   void remove(std::span<const MemberId> row);
+  // For platforms that remove a person by any one identifier: all identifiers of everybody who has one of
+  // these. Looks at every entry once.
+  void remove_people(std::span<const MemberId> ids);
   void remove_added_before(Time time);
   // The platform changes by itself, as platforms do: some identifiers vanish, some strangers appear. Returns
   // how many vanished (fewer than asked when there are fewer).

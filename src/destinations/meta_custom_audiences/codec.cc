@@ -14,13 +14,37 @@
 namespace tailrace::destinations::meta_codec {
 namespace {
 
-struct Column {
-  IdentifierKind kind;
-  std::string_view key;
-};
-constexpr std::array<Column, 3> kColumns{{{IdentifierKind::external_id, "EXTERN_ID"},
-                                          {IdentifierKind::email, "EMAIL"},
-                                          {IdentifierKind::phone, "PHONE"}}};
+enum class Column : unsigned char { external_id, email, phone, mobile_id };
+constexpr std::array kColumns{Column::external_id, Column::email, Column::phone, Column::mobile_id};
+
+std::string_view key(Column column) {
+  switch (column) {
+    case Column::external_id:
+      return "EXTERN_ID";
+    case Column::email:
+      return "EMAIL";
+    case Column::phone:
+      return "PHONE";
+    case Column::mobile_id:
+      break;
+  }
+  return "MADID";
+}
+
+// Advertising ids of both systems share a column.
+bool is_of(const UploadIdentifier& identifier, Column column) {
+  switch (column) {
+    case Column::external_id:
+      return identifier.kind == IdentifierKind::external_id;
+    case Column::email:
+      return identifier.kind == IdentifierKind::email;
+    case Column::phone:
+      return identifier.kind == IdentifierKind::phone;
+    case Column::mobile_id:
+      break;
+  }
+  return identifier.kind == IdentifierKind::idfa || identifier.kind == IdentifierKind::aaid;
+}
 
 constexpr std::uint64_t kSessionIdEnd =
     1'000'000'000'000'000'000;  // 18 digits: exact in every JSON reader of ours
@@ -34,24 +58,24 @@ std::string setting(const Context& context, std::string_view name) {
   return context.config.setting(std::string(name));
 }
 
-std::size_t count(const Member& member, IdentifierKind kind) {
+std::size_t count(const Member& member, Column column) {
   return static_cast<std::size_t>(std::count_if(member.identifiers.begin(), member.identifiers.end(),
-                                                [&](const auto& id) { return id.kind == kind; }));
+                                                [&](const auto& id) { return is_of(id, column); }));
 }
 
-// The n-th identifier of a kind; nullptr where there are fewer.
-const UploadIdentifier* nth(const Member& member, IdentifierKind kind, std::size_t n) {
+// The n-th identifier of a column; nullptr where there are fewer.
+const UploadIdentifier* nth(const Member& member, Column column, std::size_t n) {
   for (const UploadIdentifier& identifier : member.identifiers) {
-    if (identifier.kind == kind && n-- == 0) return &identifier;
+    if (is_of(identifier, column) && n-- == 0) return &identifier;
   }
   return nullptr;
 }
 
 std::vector<Column> columns_present(const Batch& batch) {
   std::vector<Column> present;
-  for (const Column& column : kColumns) {
+  for (const Column column : kColumns) {
     const bool any = std::any_of(batch.members.begin(), batch.members.end(),
-                                 [&](const Member& member) { return count(member, column.kind) > 0; });
+                                 [&](const Member& member) { return count(member, column) > 0; });
     if (any) present.push_back(column);
   }
   return present;
@@ -61,9 +85,8 @@ void append_row(std::string& out, const Member& member, std::size_t row, const s
   out += '[';
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (i > 0) out += ',';
-    const UploadIdentifier* identifier = nth(member, columns[i].kind, row);
-    if (identifier == nullptr && columns[i].kind == IdentifierKind::external_id)
-      identifier = nth(member, columns[i].kind, 0);
+    const UploadIdentifier* identifier = nth(member, columns[i], row);
+    if (identifier == nullptr && columns[i] == Column::external_id) identifier = nth(member, columns[i], 0);
     append_json_string(out, identifier == nullptr ? std::string_view() : identifier->value);
   }
   out += ']';
@@ -74,7 +97,7 @@ std::string payload_json(const Batch& batch) {
   std::string out = R"({"schema":[)";
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (i > 0) out += ',';
-    append_json_string(out, columns[i].key);
+    append_json_string(out, key(columns[i]));
   }
   out += R"(],"data":[)";
   bool first = true;
@@ -163,7 +186,7 @@ std::optional<double> match_rate(const Value& answer) {
 
 std::size_t rows(const Member& member) {
   std::size_t most = 1;
-  for (const Column& column : kColumns) most = std::max(most, count(member, column.kind));
+  for (const Column column : kColumns) most = std::max(most, count(member, column));
   return most;
 }
 

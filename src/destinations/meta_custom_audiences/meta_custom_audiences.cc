@@ -35,7 +35,8 @@ constexpr std::array<Setting, 7> kSettings{{
      .about = "The app's secret; with it every request carries `appsecret_proof`."},
 }};
 
-constexpr std::array kIdentifiers{IdentifierKind::external_id, IdentifierKind::email, IdentifierKind::phone};
+constexpr std::array kIdentifiers{IdentifierKind::external_id, IdentifierKind::email, IdentifierKind::phone,
+                                  IdentifierKind::idfa, IdentifierKind::aaid};
 
 // https://developers.facebook.com/documentation/ads-commerce/marketing-api/audiences/guides/custom-audiences
 constexpr std::array kFields{
@@ -64,8 +65,9 @@ constexpr std::string_view kAbout =
 `DELETE /{audience}/users`. A sync without an audience id creates its audience first.
 
 **Identifiers.** E-mail: trimmed, lower case, SHA-256; dots and `+` tags stay. Phone: with country code, digits
-only, no `+`, no leading zeros, SHA-256. External id: as it is, not hashed (`EXTERN_ID`). A value that is a
-SHA-256 in hexadecimal already is passed in lower case. Someone with two e-mails takes two rows of a request.
+only, no `+`, no leading zeros, SHA-256. External id: as it is, not hashed (`EXTERN_ID`). Advertising ids of iOS and
+Android: lower case, not hashed (`MADID`). A value that is a SHA-256 in hexadecimal already is passed in lower case;
+an advertising id that came hashed is refused. Someone with two e-mails takes two rows of a request.
 
 **Sessions.** A batch is one session; its id is derived from the batch, so a resend is the same session. It is
 even for additions and odd for removals.
