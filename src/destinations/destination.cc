@@ -118,6 +118,10 @@ void append_fields(std::string& out, std::span<const FieldRule> rules) {
 }
 
 void append_events(std::string& out, const EventDestination& destination) {
+  out +=
+      "\n## State\n\nWhat would be sent is shown by `tailrace preview --destination`; `tailrace serve` does "
+      "not "
+      "send events yet.\n";
   out += "\n## Events\n\n| event | is sent as |\n|---|---|\n";
   for (const EventName& each : destination.events())
     out += fmt::format("| `{}` | `{}` |\n", each.event, each.name);

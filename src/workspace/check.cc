@@ -204,6 +204,16 @@ void ReferenceCheck::identifiers(const Destination& type, const SyncConfig& conf
     return;
   }
   const std::span<const IdentifierKind> known = audiences->identifiers();
+  const bool names_one = config.identifiers.size() == 1 || (config.identifiers.empty() && known.size() == 1);
+  if (audiences->one_kind_a_request() && !names_one) {
+    std::vector<std::string> names;
+    for (const IdentifierKind kind : known) names.emplace_back(tailrace::to_string(kind));
+    problems_.error(
+        config.identifiers.empty() ? site.whole : site.identifiers[1],
+        fmt::format("{} takes one kind of identifier in a request, so that a sync to it has one",
+                    type.title()),
+        fmt::format("write `identifiers: [{}]`, and another sync for another kind", names.front()));
+  }
   for (std::size_t i = 0; i < config.identifiers.size(); ++i) {
     if (std::ranges::find(known, config.identifiers[i]) != known.end()) continue;
     std::vector<std::string> names;

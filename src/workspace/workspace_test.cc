@@ -23,7 +23,7 @@ using language::Problem;
 using testing::HasSubstr;
 
 // A destination with one setting of each sort, so that the tests do not depend on the platforms'.
-class ExampleDestination final : public destinations::AudienceDestination {
+class ExampleDestination : public destinations::AudienceDestination {
  public:
   std::string_view type() const override { return "example_audiences"; }
   std::string_view platform() const override { return "example"; }
@@ -60,6 +60,13 @@ class ExampleDestination final : public destinations::AudienceDestination {
   destinations::Reply decode(const destinations::Batch&, const HttpResponse&) const override { return {}; }
 };
 
+// The same of a platform whose requests take one kind of identifier.
+class SingleDestination final : public ExampleDestination {
+ public:
+  std::string_view type() const override { return "single_ads"; }
+  bool one_kind_a_request() const override { return true; }
+};
+
 // A folder as text: file name, file text. Starts as a small workspace without problems.
 struct Folder {
   std::map<std::string, std::string> files{
@@ -78,7 +85,8 @@ struct Folder {
   }
   Loaded load(Time now = kForeverAgo) const {
     static const ExampleDestination kExample;
-    const std::array<const destinations::Destination*, 1> catalogue{&kExample};
+    static const SingleDestination kSingle;
+    const std::array<const destinations::Destination*, 2> catalogue{&kExample, &kSingle};
     std::vector<SourceFile> sources;
     for (const auto& [name, text] : files) sources.push_back({name, text});
     return load_files(sources, catalogue, now);
@@ -502,6 +510,20 @@ TEST(Sync, names_as_its_twin_a_sync_that_suppresses) {
   const Loaded loaded = Folder().with("syncs/a.yaml", twins("A")).with("syncs/b.yaml", twins("B")).load();
   EXPECT_TRUE(loaded.ok());
   EXPECT_EQ(from_value(to_value(loaded.workspace))->find_sync("A")->twin, "Stop");
+}
+
+TEST(Sync, to_a_platform_of_one_kind_a_request_names_one_kind) {
+  const auto problems = [](const std::string& identifiers) {
+    return Folder()
+        .with("destinations/single.yaml",
+              "name: Single\ntype: single_ads\nsettings: {account: 7}\ncredentials: {token: {env: TOKEN}}\n")
+        .with("syncs/buyers.yaml",
+              "name: Stop\nsegment: Buyers\ndestination: Single\neffect: suppress\n" + identifiers)
+        .problems();
+  };
+  EXPECT_THAT(problems(""), HasSubstr("takes one kind of identifier in a request"));
+  EXPECT_THAT(problems("identifiers: [email, phone]\n"), HasSubstr("write `identifiers: [email]`"));
+  EXPECT_EQ(problems("identifiers: [phone]\n"), "");
 }
 
 TEST(Sync, that_suppresses_has_no_holdout) {
