@@ -267,6 +267,17 @@ Result<void> Engine::apply_event(Position position, const RecordView& record, Ou
   return {};
 }
 
+std::optional<Engine::Admitted> Engine::admitted(Position position, const RecordView& record) {
+  const bool is_event = record.kind == RecordKind::track || record.kind == RecordKind::page ||
+                        record.kind == RecordKind::screen;
+  if (live_ == nullptr || !is_event) return std::nullopt;
+  const auto event = live_->event_of(live_->taxonomy.name(record), history_);
+  const auto person = profiles_.find(record, Value());
+  if (!event || !person || !history_.at(history_.base(*event)).has_row(*person, record.time, position))
+    return std::nullopt;
+  return Admitted{*person, history_.event_name(*event)};
+}
+
 void Engine::admit(Position position, const RecordView& record, history::EventId event,
                    const Value& properties, Output& output) {
   const auto effect = profiles_.apply(position, record, Value(), consent_of(record));

@@ -164,6 +164,15 @@ class Engine {
   // already changes nothing. Of a merged person: the survivor's.
   void enter_sync(const std::string& sync, PersonId person, Time at, Output& output);
 
+  // Of a record that was applied: whose event it is and under which name, if it was admitted as one. Missing:
+  // it is no event, is quarantined, a duplicate, or of a deleted person. A merged person's is the survivor's.
+  // Cost: a few look-ups. The name is lent until the next call of anything else.
+  struct Admitted {
+    PersonId person;
+    std::string_view event;
+  };
+  std::optional<Admitted> admitted(Position position, const RecordView& record);
+
   PersonProfile profile(PersonId person) const;
   std::size_t person_limit() const { return profiles_.person_limit(); }  // ids below this were given out
   std::string golden_id(PersonId person) const;

@@ -46,6 +46,7 @@ class Run {
     expect_members();
     expect("records in quarantine", fmt::to_string(play_.engine().quarantine().size()),
            fmt::to_string(known_.waiting()));
+    expect_admitted();
     decide_travels();
     for (const Travel& travel : *scenario_.travels) expect_past(travel);
   }
@@ -164,6 +165,22 @@ class Run {
     expect(fmt::format("members at {}", format_time(now_)), describe(play_.members()), describe(expected));
     expect(fmt::format("members at {}, by what was told", format_time(now_)), describe(told_),
            describe(expected));
+  }
+
+  // Every record is asked for again, as those do who read the log behind the engine.
+  void expect_admitted() {
+    if (telling_) return;  // what is told otherwise is what a judge says of segments
+    std::multiset<std::tuple<PersonId, std::string, Time>> expected;
+    for (const OraclePerson& person : known_.world(workspace()).people) {
+      for (const OracleEvent& event : person.events) expected.emplace(person.id, event.event, event.time);
+    }
+    const auto described = [](const auto& events) {
+      std::string text;
+      for (const auto& [person, event, time] : events)
+        text += fmt::format("{} {} {}\n", person.value, event, format_time(time));
+      return text;
+    };
+    expect("in the end, the events of the log", described(play_.admitted()), described(expected));
   }
 
   void expect_past(const Travel& travel) {

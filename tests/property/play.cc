@@ -126,6 +126,17 @@ std::vector<PersonId> Play::members_at(const workspace::Named& segment, Time t) 
   return must(engine_->members_at(workspace(), segment.expr, t), "asking for members of the past");
 }
 
+std::multiset<std::tuple<PersonId, std::string, Time>> Play::admitted() {
+  std::multiset<std::tuple<PersonId, std::string, Time>> events;
+  std::string bytes;
+  for (std::size_t i = 0; i < records_.size(); ++i) {
+    const RecordView record = must(records_.record(Position(i), bytes), "reading a record");
+    if (const auto event = engine_->admitted(Position(i), record))
+      events.emplace(event->person, event->event, record.time);
+  }
+  return events;
+}
+
 Changes Play::transitions(const workspace::Named& segment, Time from, Time to) {
   Changes changes;
   for (const engine::Transition& change :

@@ -49,6 +49,8 @@ class Play {
   // In segments, as the engine has it now.
   Membership members() const;
   std::vector<PersonId> members_at(const workspace::Named& segment, Time t);
+  // Person, name and time of every record that the engine says was admitted as an event.
+  std::multiset<std::tuple<PersonId, std::string, Time>> admitted();
   // As changes of segment 0.
   Changes transitions(const workspace::Named& segment, Time from, Time to);
 
