@@ -10,9 +10,8 @@
 #include "base/grouped.h"
 #include "delivery/backoff.h"
 #include "delivery/batch_builder.h"
-#include "delivery/breaker.h"
+#include "delivery/connector.h"
 #include "delivery/objective.h"
-#include "delivery/rate_limit.h"
 #include "delivery/sync_run.h"
 
 namespace tailrace::delivery {
@@ -28,25 +27,6 @@ constexpr std::size_t kPeoplePerBuild = 20'000;  // looked at for one batch, wha
 constexpr Millis kTooSmallAgain{6 * 60 * 60 * 1000};
 constexpr std::string_view kTooSmall = "the audience would become too small: ";
 constexpr Millis kReuploadAgain = kDay * 7;  // for drift; until then the platform may still be counting
-constexpr Millis kTokenRefreshEarly{5 * 60 * 1000};
-constexpr std::size_t kReasonBytesMax = 300;
-
-// One configured destination: its token and its rate are shared by the syncs to it.
-struct Connector {
-  const destinations::AudienceDestination* destination = nullptr;
-  const destinations::Config* config = nullptr;  // of the first sync to it
-  RateLimit rate;
-  Breaker breaker;
-  bool needs_token = true;  // until it says otherwise
-  destinations::Token token;
-  Time refresh_at = kForeverAgo;
-  std::uint64_t token_generation = 0;
-  bool fetching_token = false;
-  Time token_at = kForeverAgo;  // no token request before
-  std::uint32_t token_failures = 0;
-  std::string token_problem;
-  bool token_refused = false;  // the problem is not one that passes by itself
-};
 
 struct Attempt {
   enum class Kind : unsigned char { batch, token, find, create, measure, update };
@@ -81,12 +61,6 @@ Result<destinations::Limits> limits_of(const Connection& connection) {
   return limits;
 }
 
-std::string with_code(const Reply& reply) {
-  std::string text = reply.reason.empty() ? "the platform gave no reason" : reply.reason;
-  text.resize(std::min(text.size(), kReasonBytesMax));
-  return reply.code.empty() ? text : fmt::format("{} ({})", text, reply.code);
-}
-
 // Lower goes first. Additions that protect go before removals that protect, and additions that do not before
 // removals that do not: someone who changes sides is for a moment on both, never on neither.
 int rank_of(const SyncRun& run, Direction direction) {
@@ -113,12 +87,8 @@ class Body final : public Delivery {
       TRY(open_sync(*run));
       const auto [at, is_new] = by_name.try_emplace(run->connection.sync.destination, connectors_.size());
       if (is_new) {
-        connectors_.push_back({.destination = run->connection.destination,
-                               .config = &run->connection.config,
-                               .rate = RateLimit(run->limits.requests_per_minute),
-                               .breaker = {},
-                               .token = {},
-                               .token_problem = {}});
+        connectors_.emplace_back(*run->connection.destination, run->connection.config,
+                                 run->limits.requests_per_minute);
       }
       run->connector = at->second;
       runs_.push_back(std::move(run));
@@ -198,7 +168,7 @@ class Body final : public Delivery {
     notice(attempt.connector, reply);
     switch (attempt.kind) {
       case Attempt::Kind::token:
-        on_token(connectors_[attempt.connector], reply);
+        connectors_[attempt.connector].on_token(reply, now_, backoff_, options_.stopped_retry_every, random_);
         break;
       case Attempt::Kind::find:
         on_found(attempt, reply);
@@ -227,7 +197,7 @@ class Body final : public Delivery {
   bool idle() const override {
     return std::all_of(runs_.begin(), runs_.end(), [&](const auto& run) {
       if (run->in_flight > 0 || run->creating || run->measuring || run->updating) return false;
-      if (run->stopped() || connectors_[run->connector].token_refused) return true;
+      if (run->stopped() || connectors_[run->connector].is_token_refused()) return true;
       if (run->plan.has_unexamined() && holds_on(*run).removals) return false;
       if (!run->state.frozen && run->plan.to_renew() > 0) return false;
       return run->active.empty() && run->plan.to_do(holds_on(*run)) == 0 && !run->plan.has_unverified() &&
@@ -675,9 +645,7 @@ class Body final : public Delivery {
   }
 
   // Within the destination's rate, and with somebody there to answer.
-  bool may_speak(const Connector& connector) {
-    return has_come(connector.breaker.next_at()) && has_come(connector.rate.next_at());
-  }
+  bool may_speak(const Connector& connector) { return has_come(connector.may_speak_at()); }
 
   std::uint64_t push(Attempt attempt, HttpRequest request, std::vector<Send>& out) {
     const std::uint64_t id = ++last_send_id_;
@@ -689,23 +657,19 @@ class Body final : public Delivery {
 
   bool has_token(std::size_t sync, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
-    Connector& connector = connector_of(run);
-    if (!connector.needs_token) return true;
-    if (!connector.token.value.empty() && now_ < connector.refresh_at) return true;
-    if (connector.fetching_token || !has_come(connector.token_at)) return false;
-    auto request = connector.destination->encode_token(*connector.config, now_);
-    if (!request) {
-      connector.needs_token = false;
-      return true;
+    Connector::Access access = connector_of(run).access(now_);
+    if (access.ready) return true;
+    if (!access.fetch) {
+      wake_at(access.at);
+      return false;
     }
-    connector.fetching_token = true;
-    push({.kind = Attempt::Kind::token, .sync = sync, .connector = run.connector}, std::move(*request), out);
+    push({.kind = Attempt::Kind::token, .sync = sync, .connector = run.connector}, std::move(*access.fetch),
+         out);
     return false;
   }
 
   destinations::Context context(const SyncRun& run) const {
-    return {
-        .config = run.connection.config, .access_token = connectors_[run.connector].token.value, .now = now_};
+    return {.config = run.connection.config, .access_token = connectors_[run.connector].token(), .now = now_};
   }
 
   bool has_audience(std::size_t sync, std::vector<Send>& out) {
@@ -726,7 +690,7 @@ class Body final : public Delivery {
     push({.kind = kind,
           .sync = sync,
           .connector = run.connector,
-          .token_generation = connector_of(run).token_generation},
+          .token_generation = connector_of(run).token_generation()},
          std::move(*request), out);
     return false;
   }
@@ -760,7 +724,7 @@ class Body final : public Delivery {
           .sync = sync,
           .connector = run.connector,
           .batch = sending,
-          .token_generation = connector.token_generation},
+          .token_generation = connector.token_generation()},
          std::move(request), out);
   }
 
@@ -796,19 +760,9 @@ class Body final : public Delivery {
 
   // --- answers
 
-  static bool is_silence(const Result<HttpResponse>& response) {
-    return !response || response->status >= 500;
-  }
-
   void notice(std::size_t index, const Result<HttpResponse>& response) {
-    Connector& connector = connectors_[index];
-    if (is_silence(response)) {
-      connector.breaker.on_silence(now_, backoff_, random_);
-      return;
-    }
-    if (!connector.breaker.on_answer()) return;
-    // It is there again: what waited because it was not goes now.
-    connector.token_at = std::min(connector.token_at, now_);
+    if (!connectors_[index].notice(response, now_, backoff_, random_)) return;
+    // What waited because it was not there goes now.
     for (auto& run : runs_) {
       if (run->connector != index) continue;
       if (run->create_failures > 0) run->create_at = std::min(run->create_at, now_);
@@ -884,19 +838,14 @@ class Body final : public Delivery {
 
   void on_reauthorise(SyncRun& run, ActiveBatch& batch, std::uint64_t generation, const Reply& reply) {
     Connector& connector = connector_of(run);
-    if (!connector.needs_token || batch.reauthorised) {
+    if (!connector.needs_token() || batch.reauthorised) {
       batch.reauthorised = false;
-      forget_token(connector, generation);
+      connector.forget_token(generation);
       stop(run, with_code(reply));
       return;
     }
     batch.reauthorised = true;
-    forget_token(connector, generation);
-  }
-
-  // Another sync may have renewed it since the request was made.
-  static void forget_token(Connector& connector, std::uint64_t generation) {
-    if (connector.token_generation == generation) connector.token = {};
+    connector.forget_token(generation);
   }
 
   void retry_later(ActiveBatch& batch, std::optional<Millis> retry_after, std::string reason) {
@@ -1109,33 +1058,6 @@ class Body final : public Delivery {
 
   // --- tokens, audiences, measurement
 
-  void on_token(Connector& connector, const Result<HttpResponse>& response) {
-    connector.fetching_token = false;
-    auto token = response ? connector.destination->decode_token(*response, now_)
-                          : Result<destinations::Token>(std::unexpected(response.error()));
-    if (token && (token->value.empty() || token->expires_at <= now_))
-      token = fail(Error::Code::unavailable, "the access token had expired when it came");
-    if (!token) {
-      const bool passes = token.error().code == Error::Code::unavailable;
-      connector.token_refused = !passes;
-      connector.token_problem = "no access token: " + token.error().message.substr(0, kReasonBytesMax);
-      ++connector.token_failures;
-      connector.token_at = now_ + (passes ? backoff_.wait(connector.token_failures, std::nullopt, random_)
-                                          : options_.stopped_retry_every);
-      return;
-    }
-    connector.token = std::move(*token);
-    ++connector.token_generation;
-    // Early enough that no request meets its end, but never so early that a short-lived one is renewed at
-    // once.
-    const Millis lifetime = connector.token.expires_at - now_;
-    connector.refresh_at =
-        connector.token.expires_at - std::min(kTokenRefreshEarly, Millis{lifetime.count / 4});
-    connector.token_failures = 0;
-    connector.token_refused = false;
-    connector.token_problem.clear();
-  }
-
   void on_found(const Attempt& attempt, const Result<HttpResponse>& response) {
     SyncRun& run = *runs_[attempt.sync];
     run.creating = false;
@@ -1174,8 +1096,8 @@ class Body final : public Delivery {
                        const Error& error) {
     SyncRun& run = *runs_[attempt.sync];
     ++run.create_failures;
-    const bool is_unauthorised = response && response->status == 401 && connector_of(run).needs_token;
-    if (is_unauthorised) forget_token(connector_of(run), attempt.token_generation);
+    const bool is_unauthorised = response && response->status == 401 && connector_of(run).needs_token();
+    if (is_unauthorised) connector_of(run).forget_token(attempt.token_generation);
     const std::string reason = std::string(what) + error.message.substr(0, kReasonBytesMax);
     if (error.code == Error::Code::unavailable || (is_unauthorised && run.create_failures == 1)) {
       run.create_at = now_ + backoff_.wait(run.create_failures, std::nullopt, random_);
@@ -1425,9 +1347,9 @@ class Body final : public Delivery {
     if (!run.blocked.empty()) return "stopped: " + run.blocked;
     if (!run.state.stopped_reason.empty()) return "stopped: " + run.state.stopped_reason;
     const bool has_work = !run.active.empty() || run.plan.pending() > 0;
-    if (has_work && connector.token_refused) return "stopped: " + connector.token_problem;
-    if (has_work && !connector.token_problem.empty())
-      return waiting(connector.token_at, connector.token_problem);
+    if (has_work && connector.is_token_refused()) return "stopped: " + connector.token_problem();
+    if (has_work && !connector.token_problem().empty())
+      return waiting(connector.token_at(), connector.token_problem());
     if (run.in_flight > 0 || run.creating) return "sending";
     // The first batch to go again says why it waits.
     const ActiveBatch* next = nullptr;
