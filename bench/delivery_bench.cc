@@ -52,7 +52,7 @@ class Scene {
       connection.sync.name = fmt::format("sync {}", i);
       connection.sync.destination = fmt::format("destination {}", i);
       connection.sync.identifiers = {IdentifierKind::email, IdentifierKind::phone};
-      connection.destination = destinations::find("meta_custom_audiences");
+      connection.destination = destinations::find_audience_destination("meta_custom_audiences");
       connection.config.settings = {
           {"base_url", fmt::format("{}/meta/v26.0", i < healthy_ ? kHost : "http://dead")},
           {"ad_account_id", fmt::format("act_{}", 1'000'000 + i)}};

@@ -231,7 +231,7 @@ int run_apply(const Run& run) {
   if (!checked) return run.fail(checked.error());
   if (run.core.courier() != nullptr) {
     if (auto connected =
-            server::connect(planned->folder, server::secrets_of(run.path(run.command.workspace)));
+            server::check_connections(planned->folder, server::secrets_of(run.path(run.command.workspace)));
         !connected)
       return run.fail(connected.error());
   }

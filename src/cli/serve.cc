@@ -46,7 +46,7 @@ Result<void> serve(const Command& command, server::Console& console) {
   listen.key_file = beside(folder.tls.key);
   auto keys = TRY(server::read_write_keys(folder, command.workspace));
   // Before anything is opened: with a credential missing, nothing is applied.
-  TRY(server::connect(folder, server::secrets_of(command.workspace)));
+  TRY(server::check_connections(folder, server::secrets_of(command.workspace)));
 
   const auto disk = io::posix_disk();
   auto core = TRY(server::Core::start(*disk,

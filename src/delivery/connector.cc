@@ -41,7 +41,7 @@ void Connector::on_token(const Result<HttpResponse>& response, Time now, const B
   if (token && (token->value.empty() || token->expires_at <= now))
     token = fail(Error::Code::unavailable, "the access token had expired when it came");
   if (!token) {
-    const bool passes = token.error().code == Error::Code::unavailable;
+    const bool passes = passes_by_itself(token.error());
     token_refused_ = !passes;
     token_problem_ = "no access token: " + token.error().message.substr(0, kReasonBytesMax);
     ++token_failures_;

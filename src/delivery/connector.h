@@ -25,6 +25,11 @@ std::string with_code(const destinations::Reply& reply);
 // No answer, or the platform says that it does not work at all.
 bool is_silence(const Result<HttpResponse>& response);
 
+// Of a request that failed, or an answer that said so: later it may be otherwise.
+inline bool passes_by_itself(const Error& error) {
+  return error.code == Error::Code::unavailable || error.code == Error::Code::not_found;
+}
+
 class Connector {
  public:
   // Both are lent.

@@ -1099,7 +1099,7 @@ class Body final : public Delivery {
     const bool is_unauthorised = response && response->status == 401 && connector_of(run).needs_token();
     if (is_unauthorised) connector_of(run).forget_token(attempt.token_generation);
     const std::string reason = std::string(what) + error.message.substr(0, kReasonBytesMax);
-    if (error.code == Error::Code::unavailable || (is_unauthorised && run.create_failures == 1)) {
+    if (passes_by_itself(error) || (is_unauthorised && run.create_failures == 1)) {
       run.create_at = now_ + backoff_.wait(run.create_failures, std::nullopt, random_);
       run.waiting_for = reason;
     } else {

@@ -20,10 +20,16 @@ namespace tailrace::delivery {
 namespace {
 
 using destinations::UploadIdentifier;
+using ledger_format::decode_dead_letter;
 using ledger_format::decode_membership;
+using ledger_format::decode_refusals;
 using ledger_format::decode_state;
+using ledger_format::decode_stream;
+using ledger_format::encode_dead_letter;
 using ledger_format::encode_membership;
+using ledger_format::encode_refusals;
 using ledger_format::encode_state;
+using ledger_format::encode_stream;
 using ledger_format::put;
 using ledger_format::put_text;
 using ledger_format::put_time;
@@ -42,6 +48,16 @@ std::string prefix(char table, const std::string& sync) {
 std::string membership_key(const std::string& sync, PersonId person) {
   std::string key = prefix('m', sync);
   put(key, person.value);
+  return key;
+}
+std::string dead_letter_key(const std::string& sync, Position position) {
+  std::string key = prefix('d', sync);
+  put(key, position.value);
+  return key;
+}
+std::string refusals_key(const std::string& sync, const std::string& reason) {
+  std::string key = prefix('r', sync);
+  put_text(key, reason);
   return key;
 }
 std::string holders_prefix(const std::string& sync, const UploadIdentifier& identifier) {
@@ -150,6 +166,16 @@ class Audit {
         static_cast<void>(reader.number<std::uint32_t>());
         static_cast<void>(reader.time());
         return reader.ok() && value.empty();
+      case 't':
+        return reader.ok() && decode_stream(value).has_value();
+      case 'd': {
+        const Position position(reader.number<std::uint64_t>());
+        return reader.ok() && decode_dead_letter(position, value).has_value();
+      }
+      case 'r': {
+        std::string reason = reader.text();
+        return reader.ok() && decode_refusals(std::move(reason), value).has_value();
+      }
       default:
         return false;
     }
@@ -280,6 +306,57 @@ class RocksLedger final : public Ledger {
 
   Result<void> write_state(const std::string& sync, const SyncState& state) override {
     return write(sync, {}, state);
+  }
+
+  Result<StreamState> stream_state(const std::string& sync) override {
+    TRY(mend());
+    std::string bytes;
+    const rocksdb::Status status = db_->Get({}, prefix('t', sync), &bytes);
+    if (status.IsNotFound()) return StreamState{};
+    if (!status.ok()) return failed(directory_, status);
+    auto state = decode_stream(bytes);
+    if (!state) return corrupt(directory_, "the state", sync);
+    return std::move(*state);
+  }
+
+  Result<void> write_stream(const std::string& sync, const StreamState& state,
+                            const StreamChange& change) override {
+    TRY(mend());
+    rocksdb::WriteBatch batch;
+    for (const Position position : change.mended) TRY(check(batch.Delete(dead_letter_key(sync, position))));
+    for (const StreamDeadLetter& letter : change.dead)
+      TRY(check(batch.Put(dead_letter_key(sync, letter.position), encode_dead_letter(letter))));
+    for (const StreamRefusals& refusals : change.refusals)
+      TRY(check(batch.Put(refusals_key(sync, refusals.reason), encode_refusals(refusals))));
+    TRY(check(batch.Put(prefix('t', sync), encode_stream(state))));
+    return commit(batch);
+  }
+
+  Result<void> for_each_stream_dead_letter(
+      const std::string& sync, const std::function<void(const StreamDeadLetter&)>& visit) override {
+    TRY(mend());
+    return scan(prefix('d', sync), [&](std::string_view rest, std::string_view value) -> Result<void> {
+      Reader reader(rest);
+      const Position position(reader.number<std::uint64_t>());
+      const auto letter = decode_dead_letter(position, value);
+      if (!reader.ok() || !letter) return corrupt(directory_, "a dead letter", sync);
+      visit(*letter);
+      return {};
+    });
+  }
+
+  Result<std::vector<StreamRefusals>> stream_refusals(const std::string& sync) override {
+    TRY(mend());
+    std::vector<StreamRefusals> all;
+    TRY(scan(prefix('r', sync), [&](std::string_view rest, std::string_view value) -> Result<void> {
+      Reader reader(rest);
+      std::string reason = reader.text();
+      auto refusals = decode_refusals(std::move(reason), value);
+      if (!reader.ok() || !refusals) return corrupt(directory_, "a count of refusals", sync);
+      all.push_back(std::move(*refusals));
+      return {};
+    }));
+    return all;
   }
 
   Result<void> for_each_entry(const std::string& sync,

@@ -21,6 +21,7 @@
 #include "base/time.h"
 #include "delivery/drift.h"
 #include "delivery/guard.h"
+#include "delivery/stream_state.h"
 #include "destinations/audience_destination.h"
 
 namespace rocksdb {
@@ -29,7 +30,7 @@ class Env;
 
 namespace tailrace::delivery {
 
-constexpr std::uint32_t kLedgerFormat = 4;
+constexpr std::uint32_t kLedgerFormat = 5;
 
 struct Membership {
   enum class State : unsigned char {
@@ -122,6 +123,22 @@ class Ledger {
                              const SyncState& state) = 0;
   virtual Result<SyncState> state(const std::string& sync) = 0;  // of an unknown sync: a new one
   virtual Result<void> write_state(const std::string& sync, const SyncState& state) = 0;
+
+  // Of a stream sync; of an unknown one: a new state.
+  virtual Result<StreamState> stream_state(const std::string& sync) = 0;
+  struct StreamChange {
+    std::vector<StreamDeadLetter> dead;    // new ones, or in the place of those at the same position
+    std::vector<Position> mended;          // dead letters that are no more
+    std::vector<StreamRefusals> refusals;  // in the place of those of the same reason
+  };
+  // Atomic and on disk on return.
+  virtual Result<void> write_stream(const std::string& sync, const StreamState& state,
+                                    const StreamChange& change) = 0;
+  // In the order of the log.
+  virtual Result<void> for_each_stream_dead_letter(
+      const std::string& sync, const std::function<void(const StreamDeadLetter&)>& visit) = 0;
+  // In order of their reasons.
+  virtual Result<std::vector<StreamRefusals>> stream_refusals(const std::string& sync) = 0;
 
   // `entered sync`: acknowledged additions, for the engine; called for all syncs at start. In order of
   // person, then time.

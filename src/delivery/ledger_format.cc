@@ -171,4 +171,119 @@ std::optional<SyncState> decode_state(std::string_view bytes) {
   return state;
 }
 
+namespace {
+
+void put_flag(std::string& out, bool flag) { put(out, static_cast<std::uint8_t>(flag)); }
+
+void put_walk(std::string& out, const StreamWalk& walk) {
+  put(out, walk.cursor.value);
+  put(out, walk.read.value);
+  put(out, static_cast<std::uint32_t>(walk.unsettled.size()));
+  for (const auto& [position, sent] : walk.unsettled) {
+    put(out, position.value);
+    put_flag(out, sent);
+  }
+}
+
+StreamWalk read_walk(Reader& reader) {
+  StreamWalk walk;
+  walk.cursor = Position(reader.number<std::uint64_t>());
+  walk.read = Position(reader.number<std::uint64_t>());
+  const auto count = reader.number<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) {
+    const Position position(reader.number<std::uint64_t>());
+    walk.unsettled.push_back({position, reader.flag()});
+  }
+  return walk;
+}
+
+}  // namespace
+
+std::string encode_stream(const StreamState& state) {
+  std::string out;
+  put_flag(out, state.begun);
+  put_walk(out, state.live);
+  put_flag(out, state.replay.has_value());
+  const StreamReplay replay = state.replay.value_or(StreamReplay{});
+  put_walk(out, replay.walk);
+  put(out, replay.begin.value);
+  put(out, replay.end.value);
+  put_time(out, replay.from);
+  put_time(out, replay.to);
+  put_flag(out, state.paused);
+  put(out, state.sent);
+  put(out, state.accepted);
+  put(out, state.rejected);
+  put_time(out, state.last_success_at);
+  put_text(out, state.stopped_reason);
+  return out;
+}
+
+std::optional<StreamState> decode_stream(std::string_view bytes) {
+  Reader reader(bytes);
+  StreamState state;
+  state.begun = reader.flag();
+  state.live = read_walk(reader);
+  const bool replays = reader.flag();
+  StreamReplay replay;
+  replay.walk = read_walk(reader);
+  replay.begin = Position(reader.number<std::uint64_t>());
+  replay.end = Position(reader.number<std::uint64_t>());
+  replay.from = reader.time();
+  replay.to = reader.time();
+  if (replays) state.replay = std::move(replay);
+  state.paused = reader.flag();
+  state.sent = reader.number<std::uint64_t>();
+  state.accepted = reader.number<std::uint64_t>();
+  state.rejected = reader.number<std::uint64_t>();
+  state.last_success_at = reader.time();
+  state.stopped_reason = reader.text();
+  if (!reader.ok()) return std::nullopt;
+  return state;
+}
+
+std::string encode_dead_letter(const StreamDeadLetter& letter) {
+  std::string out;
+  put(out, letter.person.value);
+  put_text(out, letter.event);
+  put_time(out, letter.at);
+  put_text(out, letter.reason);
+  put_flag(out, letter.ambiguous);
+  return out;
+}
+
+std::optional<StreamDeadLetter> decode_dead_letter(Position position, std::string_view bytes) {
+  Reader reader(bytes);
+  StreamDeadLetter letter;
+  letter.position = position;
+  letter.person = PersonId(reader.number<std::uint32_t>());
+  letter.event = reader.text();
+  letter.at = reader.time();
+  letter.reason = reader.text();
+  letter.ambiguous = reader.flag();
+  if (!reader.ok()) return std::nullopt;
+  return letter;
+}
+
+std::string encode_refusals(const StreamRefusals& refusals) {
+  std::string out;
+  put(out, refusals.count);
+  put(out, refusals.last.value);
+  put(out, refusals.person.value);
+  put_time(out, refusals.last_at);
+  return out;
+}
+
+std::optional<StreamRefusals> decode_refusals(std::string reason, std::string_view bytes) {
+  Reader reader(bytes);
+  StreamRefusals refusals;
+  refusals.reason = std::move(reason);
+  refusals.count = reader.number<std::uint64_t>();
+  refusals.last = Position(reader.number<std::uint64_t>());
+  refusals.person = PersonId(reader.number<std::uint32_t>());
+  refusals.last_at = reader.time();
+  if (!reader.ok()) return std::nullopt;
+  return refusals;
+}
+
 }  // namespace tailrace::delivery::ledger_format

@@ -6,7 +6,11 @@
 //              | "m" name person                        value: membership
 //              | "h" name kind value-text person        value: empty; the person holds that identifier
 //              | "e" name person time                   value: empty; an acknowledged addition
-//   version    = u32, now 4
+//              | "t" name                               value: stream; of a stream sync
+//              | "d" name position                      value: dead; an event of a stream sync
+//              | "r" name reason-text                   value: refused; those of a stream sync
+//   version    = u32, now 5
+//   position   = u64
 //   name       = text                                   the sync's name
 //   person     = u32
 //   time       = u64
@@ -25,6 +29,12 @@
 //                u64 size, u64 strangers
 //   side       = u8 hold, time held, u8 release asked, u64 released, 12 of u32 recent
 //   measurement= u8 has size, u64 size, u8 has rate, u64 rate (bits of a double), text detail
+//   stream     = u8 begun, walk, u8 replays, walk of the replay, position begin, position end, time from,
+//   time to, u8 paused,
+//                u64 sent, u64 accepted, u64 rejected, time last success, text stopped reason
+//   walk       = position cursor, position read, u32 count, that many of (position, u8 sent)
+//   dead       = u32 person, text event, time at, text reason, u8 ambiguous
+//   refused    = u64 count, position last, u32 person, time last
 //
 // A value with bytes missing, left over or out of range is corrupt. A change of this grammar raises the
 // version; a version we do not know is refused before anything else is read. An older one is read as it is,
@@ -103,8 +113,14 @@ class Reader {
 
 std::string encode_membership(const Membership& membership);
 std::string encode_state(const SyncState& state);
+std::string encode_stream(const StreamState& state);
+std::string encode_dead_letter(const StreamDeadLetter& letter);  // without its position
+std::string encode_refusals(const StreamRefusals& refusals);     // without their reason
 // Whatever the bytes are. Missing: they do not keep to the grammar.
 std::optional<Membership> decode_membership(std::string_view bytes);
 std::optional<SyncState> decode_state(std::string_view bytes);
+std::optional<StreamState> decode_stream(std::string_view bytes);
+std::optional<StreamDeadLetter> decode_dead_letter(Position position, std::string_view bytes);
+std::optional<StreamRefusals> decode_refusals(std::string reason, std::string_view bytes);
 
 }  // namespace tailrace::delivery::ledger_format

@@ -283,9 +283,12 @@ std::span<const std::string_view> Mapping::field_names() { return kFieldNames; }
 
 Result<Mapping> Mapping::create(const EventDestination& destination,
                                 const std::map<std::string, std::string>& events,
-                                const std::map<std::string, std::string>& fields, std::string currency) {
+                                const std::map<std::string, std::string>& fields, std::string currency,
+                                Selection selection) {
   Mapping mapping;
   mapping.currency_ = std::move(currency);
+  mapping.selection_ = std::move(selection);
+  mapping.every_event_ = destination.takes_every_event();
   for (const EventName& each : destination.events()) mapping.names_.emplace(each.event, each.name);
   for (const auto& [event, name] : events) mapping.names_[event] = name;
   for (const Place& place : kPlaces) mapping.paths_.emplace(place.field, parsed(place.path));
@@ -301,7 +304,8 @@ Result<Mapping> Mapping::create(const EventDestination& destination,
 
 std::string_view Mapping::name_of(std::string_view event) const {
   const auto found = names_.find(event);
-  return found == names_.end() ? std::string_view() : found->second;
+  if (found == names_.end()) return every_event_ ? event : std::string_view();
+  return found->second;
 }
 
 Conversion Mapping::apply(const EventMessage& message, const PersonProfile& person) const {
@@ -311,7 +315,9 @@ Conversion Mapping::apply(const EventMessage& message, const PersonProfile& pers
     return found == paths_.end() ? Value{} : found->second.read(record);
   };
   Conversion conversion;
-  conversion.person = person.golden_id.empty() ? message.user_id : person.golden_id;
+  for (const std::string* name : {&person.golden_id, &message.user_id, &message.anonymous_id}) {
+    if (conversion.person.empty()) conversion.person = *name;
+  }
   conversion.event = message.event;
   conversion.name = std::string(name_of(message.event));
   conversion.id = text_of(read("id"));
@@ -342,6 +348,14 @@ Conversion Mapping::apply(const EventMessage& message, const PersonProfile& pers
   conversion.personalisation_consent = consent_of(person, "ads_personalisation");
   const Value limited = read("limited_data_use");
   conversion.limited_data_use = limited.kind == Value::Kind::boolean && limited.boolean;
+  conversion.message_id = message.message_id;
+  conversion.user_id = message.user_id;
+  conversion.anonymous_id = message.anonymous_id;
+  if (every_event_) {
+    conversion.properties = selection_.apply(message.properties);
+    conversion.context = message.context;
+    conversion.traits = person.traits;
+  }
   return conversion;
 }
 

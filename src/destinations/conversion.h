@@ -20,6 +20,7 @@
 #include "base/time.h"
 #include "destinations/event_destination.h"
 #include "destinations/field_path.h"
+#include "destinations/selection.h"
 #include "model/person.h"
 #include "model/value.h"
 
@@ -41,12 +42,14 @@ class Mapping {
   // events: names of ours to the platform's, before the destination's own; an empty name takes an event out.
   // fields: names of kFields below, or of Field, to expressions over {"event", "message_id", "user_id",
   // "anonymous_id", "properties", "context", "traits"}. currency: of events that name none; may be empty.
-  // Errors: invalid_argument: a field that is not known, an expression that cannot be read.
+  // selection: of the properties that go out as they are. Errors: invalid_argument: a field that is not
+  // known, an expression that cannot be read.
   static Result<Mapping> create(const EventDestination& destination,
                                 const std::map<std::string, std::string>& events,
-                                const std::map<std::string, std::string>& fields, std::string currency);
+                                const std::map<std::string, std::string>& fields, std::string currency,
+                                Selection selection = {});
 
-  // The platform's name of an event; "": it is not sent.
+  // The platform's name of an event; "": it is not sent. Lent by the mapping, or by `event`.
   std::string_view name_of(std::string_view event) const;
   Conversion apply(const EventMessage& message, const PersonProfile& person) const;
 
@@ -57,6 +60,8 @@ class Mapping {
   std::map<std::string, std::string, std::less<>> names_;
   std::map<std::string, FieldPath, std::less<>> paths_;
   std::string currency_;
+  Selection selection_;
+  bool every_event_ = false;
 };
 
 // What is known of a person, from identifiers, traits and the event itself, by the names that profiles

@@ -67,12 +67,19 @@ const std::string& Conversion::user_field(Field field) const {
   return found == user.end() ? kNone : found->second;
 }
 
+bool is_currency(std::string_view code) { return currencies().contains(code); }
+
+std::string EventDestination::group(const Conversion&) const { return ""; }
+
 std::optional<Refused> judge(const EventDestination& destination, const Conversion& conversion, Time now) {
   const EventRules rules = destination.rules();
   if (conversion.name.empty()) return Refused{"event", "no event of this platform is mapped to it"};
-  if (conversion.ads_consent == false) return Refused{"consent", "no consent to ads"};
+  const bool is_for_ads = !destination.takes_every_event();
+  if (is_for_ads && conversion.ads_consent == false) return Refused{"consent", "no consent to ads"};
   if (auto refused = judge_time(rules, conversion, now)) return refused;
-  if (auto refused = judge_value(rules, conversion)) return refused;
+  if (is_for_ads) {
+    if (auto refused = judge_value(rules, conversion)) return refused;
+  }
   const bool identified =
       rules.identified_by.empty() ||
       std::ranges::any_of(rules.identified_by, [&](auto fields) { return has_all(conversion, fields); });

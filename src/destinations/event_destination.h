@@ -40,7 +40,7 @@ struct Conversion {
   // Of a refund or a cancellation the value is what is given back, or missing: all of it.
   enum class Kind : unsigned char { conversion, refund, cancellation };
 
-  std::string person;  // golden id: for rejections and explanations
+  std::string person;  // golden id, or who the event says it was: for rejections and explanations
   std::string event;   // as the log calls it: "Order Completed"
   std::string name;    // as the platform calls it: "Purchase"; by events() or by the sync's own mapping
   std::string id;      // the same at the browser's pixel: by it the platform counts once
@@ -60,6 +60,14 @@ struct Conversion {
   std::optional<bool> ads_consent;                  // missing: not known
   std::optional<bool> personalisation_consent;
   bool limited_data_use = false;  // US state privacy laws
+
+  // The event as the log has it, for destinations that take every event. Objects, where there is anything.
+  std::string message_id;  // unique: by it those that keep it count once
+  std::string user_id;
+  std::string anonymous_id;
+  Value properties;  // what the sync lets out of them
+  Value context;
+  Value traits;  // of the person, today
 
   const std::string& user_field(Field field) const;  // the first of it, "" where there is none
 };
@@ -96,6 +104,13 @@ class EventDestination : public Destination {
   // What happens to two events with the same id: the platform's own way of counting once. False: a resend
   // after a lost answer may count twice.
   virtual bool counts_once() const { return true; }
+  // An analytics tool: what events() does not name goes by its own name, and neither its value nor what the
+  // person thinks of ads is judged.
+  virtual bool takes_every_event() const { return false; }
+  // Two events of a person must not arrive in another order.
+  virtual bool keeps_order() const { return false; }
+  // Where all events of a request must have something in common (their person): that. "": nothing.
+  virtual std::string group(const Conversion& conversion) const;
 
   struct At {
     const Config& config;
@@ -111,6 +126,9 @@ class EventDestination : public Destination {
 std::vector<const EventDestination*> event_destinations();  // of the registry, in its order
 // nullptr: no such type, or it takes no events.
 const EventDestination* find_event_destination(std::string_view type);
+
+// Of ISO 4217, in capitals.
+bool is_currency(std::string_view code);
 
 // Why the event must not be sent, as far as the rules say: too old, dated in the future, a value that is
 // negative or without a currency, a currency that does not exist, nobody to match it with, too large.

@@ -271,11 +271,27 @@ std::optional<Engine::Admitted> Engine::admitted(Position position, const Record
   const bool is_event = record.kind == RecordKind::track || record.kind == RecordKind::page ||
                         record.kind == RecordKind::screen;
   if (live_ == nullptr || !is_event) return std::nullopt;
-  const auto event = live_->event_of(live_->taxonomy.name(record), history_);
   const auto person = profiles_.find(record, Value());
-  if (!event || !person || !history_.at(history_.base(*event)).has_row(*person, record.time, position))
-    return std::nullopt;
-  return Admitted{*person, history_.event_name(*event)};
+  if (!person) return std::nullopt;
+  const auto stands_as = [&](std::optional<history::EventId> event) {
+    return event && history_.at(history_.base(*event)).has_row(*person, record.time, position);
+  };
+  // Under the name it was admitted by: of the workspace that judges now, or one before it.
+  for (Live* live : {next_.get(), live_.get()}) {
+    if (live == nullptr) continue;
+    if (const auto event = live->event_of(live->taxonomy.name(record), history_); stands_as(event))
+      return Admitted{*person, history_.event_name(*event)};
+  }
+  if (const auto event = history_.find_event(record.event); stands_as(event))
+    return Admitted{*person, history_.event_name(*event)};
+  return std::nullopt;
+}
+
+Value Engine::properties(const RecordView& record) const {
+  Value properties = properties_of(record);
+  if (properties.kind != Value::Kind::object) properties = Value::with(Value::Kind::object);
+  if (live_ != nullptr) live_->taxonomy.convert(live_->taxonomy.name(record), properties);
+  return properties;
 }
 
 void Engine::admit(Position position, const RecordView& record, history::EventId event,

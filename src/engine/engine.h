@@ -172,6 +172,8 @@ class Engine {
     std::string_view event;
   };
   std::optional<Admitted> admitted(Position position, const RecordView& record);
+  // Of such an event, as conditions see them: an object.
+  Value properties(const RecordView& record) const;
 
   PersonProfile profile(PersonId person) const;
   std::size_t person_limit() const { return profiles_.person_limit(); }  // ids below this were given out

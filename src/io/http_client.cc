@@ -108,7 +108,7 @@ class Transfer {
       response_.status = static_cast<int>(status);
       done_(std::move(response_));
     } else if (!refused_.empty()) {
-      fail_with(Error::Code::unavailable,
+      fail_with(Error::Code::not_found,
                 fmt::format("it is at {}, an address that the internet does not route; where that is meant, "
                             "set `allow_private_addresses: true` at the destination",
                             refused_));
@@ -116,10 +116,17 @@ class Transfer {
       fail_with(Error::Code::unavailable,
                 fmt::format("the answer is larger than {} bytes", response_bytes_max_));
     } else {
-      fail_with(Error::Code::unavailable, curl_easy_strerror(code));
+      fail_with(reached(code) ? Error::Code::unavailable : Error::Code::not_found, curl_easy_strerror(code));
     }
   }
 
+  // Whether the request may have come to the server's eyes.
+  static bool reached(CURLcode code) {
+    return code != CURLE_COULDNT_RESOLVE_HOST && code != CURLE_COULDNT_RESOLVE_PROXY &&
+           code != CURLE_COULDNT_CONNECT && code != CURLE_SSL_CONNECT_ERROR &&
+           code != CURLE_PEER_FAILED_VERIFICATION && code != CURLE_UNSUPPORTED_PROTOCOL &&
+           code != CURLE_URL_MALFORMAT;
+  }
   void fail_with(Error::Code code, std::string_view what) {
     done_(fail(code, fmt::format("{}: {}", host_of(request_.url), what)));
   }

@@ -23,9 +23,10 @@ struct ClientOptions {
 };
 
 // Called on the client's thread, once per request; it must not block, and may send. Errors: unavailable, when
-// no answer came (whether the server acted is unknown), or the address is not in reach; invalid_argument,
-// when the request can't be sent as it is (a line break in a header). Messages name the host and nothing else
-// of the URL, which may hold keys.
+// no answer came, and whether the server acted is unknown; not_found, when nobody was reached who could have:
+// no such host, nobody listens, no trust in who does, an address out of reach; invalid_argument, when the
+// request can't be sent as it is (a line break in a header). Messages name the host and nothing else of the
+// URL, which may hold keys.
 using HttpCallback = std::function<void(Result<HttpResponse>)>;
 
 class HttpClient {

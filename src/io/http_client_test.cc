@@ -198,7 +198,7 @@ TEST(HttpClient, says_what_can_never_be_sent) {
     return send(*client, {"GET", std::move(url), std::move(headers), ""}).error().code;
   };
   const std::string url = url_of(closed_port());
-  EXPECT_EQ(code_of(url, {}), Error::Code::unavailable);
+  EXPECT_EQ(code_of(url, {}), Error::Code::not_found);
   EXPECT_EQ(code_of("ftp://127.0.0.1/", {}), Error::Code::invalid_argument);
   EXPECT_EQ(code_of("file:///etc/passwd", {}), Error::Code::invalid_argument);
   EXPECT_EQ(code_of("", {}), Error::Code::invalid_argument);
@@ -282,7 +282,7 @@ TEST(HttpClient, goes_to_no_private_address_unless_it_is_let) {
     const auto answer =
         begin(*client, {"GET", fmt::format("http://{}:{}/", host, server->port()), {}, ""}, {}).get();
     ASSERT_FALSE(answer.has_value()) << host;
-    EXPECT_EQ(answer.error().code, Error::Code::unavailable);
+    EXPECT_EQ(answer.error().code, Error::Code::not_found);
     EXPECT_THAT(answer.error().message, HasSubstr("allow_private_addresses: true")) << host;
   }
   EXPECT_EQ(requests, 0);
@@ -345,7 +345,7 @@ TEST(HttpClient, sends_nothing_to_a_server_it_cannot_verify) {
       send(*client_of(), {"GET", "https://127.0.0.1:" + std::to_string(listener.port()), {}, ""});
   server.join();
   ASSERT_FALSE(answer.has_value());
-  EXPECT_EQ(answer.error().code, Error::Code::unavailable);
+  EXPECT_EQ(answer.error().code, Error::Code::not_found);
   EXPECT_FALSE(got_a_request);
 }
 

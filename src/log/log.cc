@@ -54,6 +54,11 @@ class Catalog {
     return {*std::prev(after), end};
   }
 
+  std::vector<Position> files() const {
+    const std::scoped_lock lock(mutex_);
+    return files_;
+  }
+
   Position begin() const {
     const std::scoped_lock lock(mutex_);
     return Position{files_.front().value + kFileHeaderBytes};
@@ -241,6 +246,31 @@ class FileLog final : public Log {
       return std::unexpected(no_record_at(catalog_, extent, position));
     }
     return frame.substr(kFrameHeaderBytes, header->length);
+  }
+
+  Result<Position> received_since(Time t) const override {
+    // The last file that begins before that instant.
+    Position from = begin();
+    std::string bytes(kFileHeaderBytes, '\0');
+    for (const Position first : catalog_.files()) {
+      const auto file = TRY(catalog_.open_file(first));
+      FileHeader header;
+      std::uint32_t version = 0;
+      const std::size_t got = TRY(file->read_at(0, bytes));
+      if (got < kFileHeaderBytes || decode_file_header(bytes, header, version) != HeaderState::good)
+        return fail(Error::Code::corrupt, fmt::format("the head of {} is damaged", catalog_.path(first)));
+      if (header.received_before >= t) break;
+      from = Position{first.value + kFileHeaderBytes};
+    }
+    if (from >= committed()) return committed();
+    const auto reader = TRY(read_from(from));
+    Frame frame;
+    Position end = from;
+    while (TRY(reader->next(frame))) {
+      if (received_at_of(frame.record) >= t) return frame.position;
+      end = frame.next;
+    }
+    return end;
   }
 
   Result<void> redact(std::vector<Position> positions, std::vector<Position> creators) override {

@@ -94,6 +94,10 @@ class Log {
   // (outside of what is committed), corrupt (no whole record begins there), io.
   virtual Result<std::string_view> read(Position position, std::string& bytes) const = 0;
 
+  // Where the first committed record lies that was received at t or later; committed(), where there is none.
+  // Reads the heads of all files, and half a file. Errors: corrupt, io.
+  virtual Result<Position> received_since(Time t) const = 0;
+
   // Deletion: turns the records at these positions into tombstones of the same length, on disk on return.
   // Commits what is buffered. A file is rewritten beside and renamed; what a crash interrupts is finished
   // when the log is opened. Idempotent. Readers that run beside it see a record either whole or as a

@@ -2,11 +2,13 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <sstream>
 
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "segments/scalar.h"
 
 namespace tailrace::server {
 
@@ -51,10 +53,108 @@ bool held_out(const workspace::SyncConfig& sync, PersonId person) {
   return draw % 1'000'000 < sync.holdout_per_million;
 }
 
+namespace {
+
+// Credentials that cannot be had, each once.
+class Missing {
+ public:
+  void add(const std::string& destination, const std::string& name, const std::string& why) {
+    const std::string problem = fmt::format("  destination \"{}\", `{}`: {}\n", destination, name, why);
+    if (problems_.find(problem) == std::string::npos) problems_ += problem;
+  }
+  Result<void> verdict() const {
+    if (problems_.empty()) return {};
+    return invalid("credentials are missing:\n" + problems_ + "set them where `tailrace serve` runs");
+  }
+
+ private:
+  std::string problems_;
+};
+
+destinations::Config config_of(const workspace::Workspace& workspace,
+                               const workspace::DestinationConfig& destination,
+                               const destinations::Destination& type,
+                               const std::map<std::string, std::string>& settings, const Secrets& secrets,
+                               Missing& missing) {
+  destinations::Config config;
+  destinations::fill_defaults(type, config);
+  for (const auto& [name, value] : destination.settings) config.settings[name] = value;
+  for (const auto& [name, value] : settings) config.settings[name] = value;
+  for (const auto& [name, reference] : destination.credentials) {
+    if (auto secret = secrets(reference)) {
+      config.secrets[name] = std::move(*secret);
+    } else {
+      missing.add(destination.name, name, secret.error().message);
+    }
+  }
+  config.default_region = workspace.default_region;
+  return config;
+}
+
+std::unexpected<Error> unknown_destination(const std::string& sync, const std::string& destination) {
+  return invalid(fmt::format("sync \"{}\": this version knows no destination \"{}\"", sync, destination));
+}
+
+HttpReach reach_of(const workspace::DestinationConfig& destination) {
+  return {.private_addresses = destination.allow_private_addresses, .ca_file = destination.ca_file};
+}
+
+// Which events a stream sync wants, by canonical name.
+using Conditions = std::map<std::string, workspace::StreamEvent, std::less<>>;
+
+Result<delivery::StreamConnection> connect_stream(const workspace::Workspace& workspace,
+                                                  const workspace::StreamConfig& stream,
+                                                  const Secrets& secrets, Missing& missing) {
+  delivery::StreamConnection connection;
+  connection.stream = stream;
+  connection.consent_unknown = workspace.consent_unknown;
+  const auto* destination = workspace.find_destination(stream.destination);
+  connection.destination =
+      destination == nullptr ? nullptr : destinations::find_event_destination(destination->type);
+  if (connection.destination == nullptr) return unknown_destination(stream.name, stream.destination);
+  connection.reach = reach_of(*destination);
+  connection.config =
+      config_of(workspace, *destination, *connection.destination, stream.settings, secrets, missing);
+  auto events = std::make_shared<Conditions>();
+  std::map<std::string, std::string> names = workspace::names_at(workspace, *connection.destination);
+  for (const workspace::StreamEvent& event : stream.events) {
+    events->emplace(event.event, event);
+    if (!event.name.empty()) names[event.event] = event.name;
+  }
+  const auto known = std::make_shared<const std::map<std::string, std::string>>(names);
+  const bool takes_every = connection.destination->takes_every_event();
+  connection.wants = [events, known, every = stream.every_event, takes_every](std::string_view event) {
+    if (const auto found = events->find(event); found != events->end()) return found->second.sent;
+    return every && (takes_every || known->contains(std::string(event)));
+  };
+  connection.accepts = [events](const delivery::LoggedEvent& event) {
+    const auto found = events->find(event.message.event);
+    return found == events->end() || found->second.condition == nullptr ||
+           segments::matches(*found->second.condition, event.message.properties);
+  };
+  auto mapping = destinations::Mapping::create(*connection.destination, names, stream.fields, stream.currency,
+                                               stream.properties);
+  if (!mapping) return invalid(fmt::format("sync \"{}\": {}", stream.name, mapping.error().message));
+  connection.mapping = std::move(*mapping);
+  return connection;
+}
+
+}  // namespace
+
+Result<std::vector<delivery::StreamConnection>> connect_streams(const workspace::Workspace& workspace,
+                                                                const Secrets& secrets) {
+  std::vector<delivery::StreamConnection> connections;
+  Missing missing;
+  for (const auto& stream : workspace.streams)
+    connections.push_back(TRY(connect_stream(workspace, stream, secrets, missing)));
+  TRY(missing.verdict());
+  return connections;
+}
+
 Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& workspace,
                                                   const Secrets& secrets) {
   std::vector<delivery::Connection> connections;
-  std::string problems;
+  Missing missing;
   for (const auto& sync : workspace.syncs) {
     delivery::Connection connection;
     connection.sync = sync;
@@ -62,28 +162,11 @@ Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& wo
     const auto* destination = workspace.find_destination(sync.destination);
     connection.destination =
         destination == nullptr ? nullptr : destinations::find_audience_destination(destination->type);
-    if (connection.destination == nullptr) {
-      return invalid(
-          fmt::format("sync \"{}\": this version knows no destination \"{}\"", sync.name, sync.destination));
-    }
-    connection.reach = {.private_addresses = destination->allow_private_addresses,
-                        .ca_file = destination->ca_file};
+    if (connection.destination == nullptr) return unknown_destination(sync.name, sync.destination);
+    connection.reach = reach_of(*destination);
+    connection.config =
+        config_of(workspace, *destination, *connection.destination, sync.settings, secrets, missing);
     destinations::Config& config = connection.config;
-    for (const auto& setting : connection.destination->settings()) {
-      if (!setting.default_value.empty()) config.settings[std::string(setting.name)] = setting.default_value;
-    }
-    for (const auto& [name, value] : destination->settings) config.settings[name] = value;
-    for (const auto& [name, value] : sync.settings) config.settings[name] = value;
-    for (const auto& [name, reference] : destination->credentials) {
-      auto secret = secrets(reference);
-      if (!secret) {
-        const std::string problem =
-            fmt::format("  destination \"{}\", `{}`: {}\n", destination->name, name, secret.error().message);
-        if (problems.find(problem) == std::string::npos) problems += problem;
-        continue;
-      }
-      config.secrets[name] = std::move(*secret);
-    }
     const auto named = sync.settings.find("audience_name");
     config.audience_name = named == sync.settings.end() ? sync.name : named->second;
     const auto described = sync.settings.find("audience_description");
@@ -94,12 +177,16 @@ Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& wo
       config.audience_description = fmt::format("Tailrace: segment {}{}{}", segment->name,
                                                 segment->owner.empty() ? "" : ", owner ", segment->owner);
     }
-    config.default_region = workspace.default_region;
     connections.push_back(std::move(connection));
   }
-  if (!problems.empty())
-    return invalid("credentials are missing:\n" + problems + "set them where `tailrace serve` runs");
+  TRY(missing.verdict());
   return connections;
+}
+
+Result<void> check_connections(const workspace::Workspace& workspace, const Secrets& secrets) {
+  TRY(connect(workspace, secrets));
+  TRY(connect_streams(workspace, secrets));
+  return {};
 }
 
 }  // namespace tailrace::server

@@ -9,6 +9,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "delivery/delivery.h"
+#include "delivery/streams.h"
 #include "workspace/workspace.h"
 
 namespace tailrace::server {
@@ -24,6 +25,13 @@ Secrets secrets_of(std::string folder);
 // that are missing).
 Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& workspace,
                                                   const Secrets& secrets);
+
+// connections[i] is the workspace's i-th stream sync. Errors: as above.
+Result<std::vector<delivery::StreamConnection>> connect_streams(const workspace::Workspace& workspace,
+                                                                const Secrets& secrets);
+
+// Whether both can be had. Errors: theirs.
+Result<void> check_connections(const workspace::Workspace& workspace, const Secrets& secrets);
 
 // Is this person held out of the sync's audience? A keyed hash of (salt, person): the same answer at every
 // replay.

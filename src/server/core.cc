@@ -20,7 +20,7 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
   core->pipeline_ = TRY(Pipeline::open(std::move(store), std::move(ledger), core->clock_()));
   const Secrets secrets = secrets_of(core->options_.secrets_folder);
   if (const auto* workspace = core->pipeline_->engine().workspace(); core->options_.deliver && workspace)
-    TRY(connect(*workspace, secrets));
+    TRY(check_connections(*workspace, secrets));
   const auto stamp = [raw = core.get()] {
     raw->committing_ = true;
     const Time pinned{raw->pinned_};
@@ -39,12 +39,13 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
                                            raw->arrived_.notify_one();
                                          });
   if (core->options_.deliver) {
-    core->courier_ = TRY(Courier::start(core->pipeline_->ledger(), *core, core->options_.secrets_folder,
-                                        core->clock_, [raw = core.get()](auto entries) {
-                                          raw->post([raw, entries = std::move(entries)](engine::Engine&) {
-                                            raw->pipeline_->enter(entries, raw->clock_());
-                                          });
-                                        }));
+    core->courier_ =
+        TRY(Courier::start(core->pipeline_->ledger(), *core, *core, core->options_.secrets_folder,
+                           core->clock_, [raw = core.get()](auto entries) {
+                             raw->post([raw, entries = std::move(entries)](engine::Engine&) {
+                               raw->pipeline_->enter(entries, raw->clock_());
+                             });
+                           }));
     core->pipeline_->deliver_to(*core->courier_, secrets);
   }
   core->thread_ = std::thread([raw = core.get()] {
@@ -209,6 +210,24 @@ void Core::fail(const Error& error) {
 std::vector<PersonProfile> Core::profiles(std::span<const PersonId> people) {
   const std::vector<PersonId> wanted(people.begin(), people.end());
   return call([this, wanted](engine::Engine&) { return pipeline_->profiles(wanted); });
+}
+
+Result<delivery::EventSource::Page> Core::judged(LoggedRecords records, const Question& question) {
+  return call([&](engine::Engine& engine) -> Result<Page> {
+    if (failed_) return tailrace::fail(Error::Code::unavailable, "the engine stopped; see the log");
+    return judge(engine, pipeline_->applied(), std::move(records), question);
+  });
+}
+
+Result<delivery::EventSource::Page> Core::read(Position from, Position until, std::size_t records,
+                                               const Question& question) {
+  return judged(TRY(read_records(store().log(), from, until, records)), question);
+}
+
+Result<std::vector<delivery::LoggedEvent>> Core::at(std::span<const Position> positions,
+                                                    const Question& question) {
+  auto page = TRY(judged(TRY(read_records(store().log(), positions)), question));
+  return std::move(page.events);
 }
 
 Result<void> Core::stop(Millis grace) {

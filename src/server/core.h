@@ -22,11 +22,12 @@
 #include "io/child_process.h"
 #include "log/group_commit.h"
 #include "server/courier.h"
+#include "server/event_log.h"
 #include "server/pipeline.h"
 
 namespace tailrace::server {
 
-class Core final : public delivery::ProfileSource {
+class Core final : public delivery::ProfileSource, public delivery::EventSource {
  public:
   struct Options {
     Store::Options store;
@@ -102,6 +103,15 @@ class Core final : public delivery::ProfileSource {
 
   std::vector<PersonProfile> profiles(std::span<const PersonId> people) override;
 
+  // For streams: the log is read on the caller's thread, and judged on the core's. Errors besides:
+  // unavailable (the engine stopped).
+  Result<Page> read(Position from, Position until, std::size_t records, const Question& question) override;
+  Result<std::vector<delivery::LoggedEvent>> at(std::span<const Position> positions,
+                                                const Question& question) override;
+  Position begin() override { return store().log().begin(); }
+  Position end() override { return store().log().committed(); }
+  Result<Position> received_since(Time instant) override { return store().log().received_since(instant); }
+
   // Takes nothing new, applies what was committed, ends delivery, saves a snapshot, unless a workspace is
   // being filled. Errors: io (the snapshot; the log has all).
   Result<void> stop(Millis grace);
@@ -114,6 +124,7 @@ class Core final : public delivery::ProfileSource {
     std::int64_t committed_ns;  // io::stopwatch_nanoseconds() when it was on disk
   };
   void apply(const Arrival& arrival);
+  Result<Page> judged(LoggedRecords records, const Question& question);
   void redact();
   void save_snapshot();
   void look_after_snapshot();

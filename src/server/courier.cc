@@ -8,17 +8,18 @@
 
 namespace tailrace::server {
 
-Courier::Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, std::string folder, Clock clock,
-                 OnEntries on_entries)
+Courier::Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, delivery::EventSource& events,
+                 std::string folder, Clock clock, OnEntries on_entries)
     : folder_(std::move(folder)),
       clock_(std::move(clock)),
       on_entries_(std::move(on_entries)),
-      dispatch_(ledger, profiles, Random(static_cast<std::uint64_t>(clock_().ms))) {}
+      dispatch_(ledger, profiles, events, Random(static_cast<std::uint64_t>(clock_().ms))) {}
 
 Result<std::unique_ptr<Courier>> Courier::start(delivery::Ledger& ledger, delivery::ProfileSource& profiles,
-                                                std::string folder, Clock clock, OnEntries on_entries) {
+                                                delivery::EventSource& events, std::string folder,
+                                                Clock clock, OnEntries on_entries) {
   std::unique_ptr<Courier> courier(
-      new Courier(ledger, profiles, std::move(folder), std::move(clock), std::move(on_entries)));
+      new Courier(ledger, profiles, events, std::move(folder), std::move(clock), std::move(on_entries)));
   courier->client_ = TRY(io::HttpClient::start({}));
   courier->thread_ = std::thread([raw = courier.get()] {
     name_thread("courier");
@@ -55,6 +56,22 @@ void Courier::change(std::vector<std::pair<SyncId, Delta>> changes, delivery::De
 void Courier::profiles_changed(std::vector<PersonId> people) {
   post_to_thread(
       [this, people = std::move(people)]() mutable { dispatch_.profiles_changed(std::move(people)); });
+}
+
+// Many batches of records are one knock.
+void Courier::logged() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (logged_) return;
+    logged_ = true;
+  }
+  post_to_thread([this] {
+    {
+      const std::lock_guard lock(mutex_);
+      logged_ = false;
+    }
+    dispatch_.logged();
+  });
 }
 
 void Courier::send_due() {

@@ -24,13 +24,15 @@ class Courier final : public Outlet {
 
   // folder: what the files of certificate authorities are relative to.
   static Result<std::unique_ptr<Courier>> start(delivery::Ledger& ledger, delivery::ProfileSource& profiles,
-                                                std::string folder, Clock clock, OnEntries on_entries);
+                                                delivery::EventSource& events, std::string folder,
+                                                Clock clock, OnEntries on_entries);
   ~Courier() override;  // stops
 
   // What is in flight for the workspace before is answered first; what is posted later waits for that.
   void configure(Configuration configuration) override;
   void change(std::vector<std::pair<SyncId, Delta>> changes, delivery::Delivery::Origin origin) override;
   void profiles_changed(std::vector<PersonId> people) override;
+  void logged() override;
 
   // Runs work on the courier's thread, later. The delivery is nullptr before the first workspace.
   void post(std::function<void(delivery::Delivery*)> work);
@@ -44,13 +46,19 @@ class Courier final : public Outlet {
     return answer.get();
   }
 
+  // The same of stream syncs: nullptr before the first workspace.
+  template <class Work>
+  auto call_streams(Work work) {
+    return call([this, work](delivery::Delivery*) { return work(dispatch_.streams()); });
+  }
+
   // Sends nothing new; waits for what is in flight (at most `grace`); ends the thread. What is pending stays
   // in the ledger and the log, and is sent after the next start.
   void stop(Millis grace);
 
  private:
-  Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, std::string folder, Clock clock,
-          OnEntries on_entries);
+  Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, delivery::EventSource& events,
+          std::string folder, Clock clock, OnEntries on_entries);
   void run();
   void post_to_thread(std::function<void()> work);
   void send_due();
@@ -64,6 +72,7 @@ class Courier final : public Outlet {
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<std::function<void()>> mailbox_;
+  bool logged_ = false;
   bool stopping_ = false;
   Time stop_by_;
   std::thread thread_;

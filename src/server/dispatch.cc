@@ -1,11 +1,19 @@
 #include "server/dispatch.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include <spdlog/spdlog.h>
 
 namespace tailrace::server {
 
-Dispatch::Dispatch(delivery::Ledger& ledger, delivery::ProfileSource& profiles, Random random)
-    : ledger_(ledger), profiles_(profiles), random_(random) {}
+Dispatch::Dispatch(delivery::Ledger& ledger, delivery::ProfileSource& profiles, delivery::EventSource& events,
+                   Random random)
+    : ledger_(ledger), profiles_(profiles), events_(events), random_(random) {}
+
+void Dispatch::logged() {
+  if (streams_ != nullptr) streams_->wake();
+}
 
 void Dispatch::configure(Configuration configuration) {
   waiting_.push_back({std::make_unique<Configuration>(std::move(configuration)), nullptr});
@@ -48,13 +56,21 @@ bool Dispatch::settle(Time now) {
 }
 
 void Dispatch::take_up(Configuration configuration, Time now) {
+  delivery_.reset();
+  streams_.reset();
   auto created =
       delivery::Delivery::create(std::move(configuration.connections), ledger_, profiles_, random_, {});
   if (!created) {
     spdlog::error("delivery stopped: {}", created.error().message);
-    delivery_.reset();
     return;
   }
+  auto streams =
+      delivery::Streams::create(std::move(configuration.streams), ledger_, events_, random_, {}, now);
+  if (!streams) {
+    spdlog::error("delivery stopped: {}", streams.error().message);
+    return;
+  }
+  streams_ = std::move(*streams);
   delivery_ = std::move(*created);
   for (std::uint32_t sync = 0; sync < configuration.desired.size(); ++sync) {
     delivery_->set_desired(SyncId(sync), std::move(configuration.desired[sync]), now);
@@ -64,17 +80,24 @@ void Dispatch::take_up(Configuration configuration, Time now) {
 std::vector<delivery::Send> Dispatch::poll(Time now) {
   if (delivery_ == nullptr || !waiting_.empty()) return {};
   auto sends = delivery_->poll(now);
+  std::ranges::move(streams_->poll(now), std::back_inserter(sends));
   in_flight_ += sends.size();
   return sends;
 }
 
 Time Dispatch::next_poll_at() const {
-  return delivery_ == nullptr || !waiting_.empty() ? kNever : delivery_->next_poll_at();
+  if (delivery_ == nullptr || !waiting_.empty()) return kNever;
+  return std::min(delivery_->next_poll_at(), streams_->next_poll_at());
 }
 
 void Dispatch::on_reply(std::uint64_t send_id, Result<HttpResponse> reply, Time now) {
   --in_flight_;
-  if (delivery_ != nullptr) delivery_->on_reply(send_id, std::move(reply), now);
+  if (delivery_ == nullptr) return;
+  if ((send_id & delivery::kStreamSend) != 0) {
+    streams_->on_reply(send_id, std::move(reply), now);
+  } else {
+    delivery_->on_reply(send_id, std::move(reply), now);
+  }
 }
 
 std::vector<delivery::Delivery::Entry> Dispatch::take_entries() {
@@ -82,7 +105,10 @@ std::vector<delivery::Delivery::Entry> Dispatch::take_entries() {
 }
 
 std::vector<delivery::Delivery::Alert> Dispatch::take_alerts() {
-  return delivery_ == nullptr ? std::vector<delivery::Delivery::Alert>() : delivery_->take_alerts();
+  if (delivery_ == nullptr) return {};
+  auto alerts = delivery_->take_alerts();
+  std::ranges::move(streams_->take_alerts(), std::back_inserter(alerts));
+  return alerts;
 }
 
 void Dispatch::abandon() {

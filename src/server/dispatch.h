@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "delivery/delivery.h"
+#include "delivery/streams.h"
 
 namespace tailrace::server {
 
@@ -24,22 +25,26 @@ class Outlet {
   struct Configuration {
     std::vector<delivery::Connection> connections;
     std::vector<std::vector<PersonId>> desired;
+    std::vector<delivery::StreamConnection> streams;
   };
   virtual void configure(Configuration configuration) = 0;
   virtual void change(std::vector<std::pair<SyncId, Delta>> changes, delivery::Delivery::Origin origin) = 0;
   virtual void profiles_changed(std::vector<PersonId> people) = 0;
+  virtual void logged() = 0;  // there are more records, for streams
 };
 
 class Dispatch final : public Outlet {
  public:
-  // `random` of retries; both others are lent.
-  Dispatch(delivery::Ledger& ledger, delivery::ProfileSource& profiles, Random random);
+  // `random` of retries; the others are lent.
+  Dispatch(delivery::Ledger& ledger, delivery::ProfileSource& profiles, delivery::EventSource& events,
+           Random random);
 
   // Takes effect in settle(), once all that is in flight for the one before has been answered. Work that
   // comes behind it waits for that.
   void configure(Configuration configuration) override;
   void change(std::vector<std::pair<SyncId, Delta>> changes, delivery::Delivery::Origin origin) override;
   void profiles_changed(std::vector<PersonId> people) override;
+  void logged() override;
   // The delivery is nullptr before the first workspace, and where one could not be taken up.
   void post(std::function<void(delivery::Delivery*)> work);
 
@@ -55,6 +60,7 @@ class Dispatch final : public Outlet {
   std::vector<delivery::Delivery::Alert> take_alerts();
   std::size_t in_flight() const { return in_flight_; }
   delivery::Delivery* delivery() { return delivery_.get(); }
+  delivery::Streams* streams() { return streams_.get(); }  // nullptr as the delivery is
   // Ends: what waits is called with nullptr, so that nobody waits for an answer that never comes.
   void abandon();
 
@@ -67,8 +73,10 @@ class Dispatch final : public Outlet {
 
   delivery::Ledger& ledger_;
   delivery::ProfileSource& profiles_;
+  delivery::EventSource& events_;
   Random random_;
   std::unique_ptr<delivery::Delivery> delivery_;
+  std::unique_ptr<delivery::Streams> streams_;
   std::deque<Waiting> waiting_;  // a configuration first
   std::size_t in_flight_ = 0;
 };

@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "server/event_log.h"
+
 namespace tailrace::server {
 namespace {
 
@@ -59,6 +61,8 @@ Result<void> Pipeline::apply(const log::CommittedBatch& batch, Time now,
   }
   applied_ = batch.next;
   records_since_snapshot_ += batch.size();
+  const bool streams = engine().workspace() != nullptr && !engine().workspace()->streams.empty();
+  if (outlet_ != nullptr && streams) outlet_->logged();
   return {};
 }
 
@@ -126,6 +130,12 @@ void Pipeline::start_delivery() {
     configuration.desired.push_back(std::move(people));
   }
   configuration.connections = std::move(*connections);
+  auto streams = connect_streams(*engine().workspace(), secrets_);
+  if (!streams) {
+    spdlog::error("delivery stopped: {}", streams.error().message);
+    return;
+  }
+  configuration.streams = std::move(*streams);
   outlet_->configure(std::move(configuration));
 }
 
@@ -174,6 +184,18 @@ std::vector<PersonProfile> Pipeline::profiles(std::span<const PersonId> people) 
   result.reserve(people.size());
   for (const PersonId person : people) result.push_back(engine().profile(person));
   return result;
+}
+
+Result<delivery::EventSource::Page> Pipeline::read(Position from, Position until, std::size_t records,
+                                                   const Question& question) {
+  auto read = TRY(read_records(store_->log(), from, until, records));
+  return judge(engine(), applied_, std::move(read), question);
+}
+
+Result<std::vector<delivery::LoggedEvent>> Pipeline::at(std::span<const Position> positions,
+                                                        const Question& question) {
+  auto read = TRY(read_records(store_->log(), positions));
+  return judge(engine(), applied_, std::move(read), question).events;
 }
 
 }  // namespace tailrace::server

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "delivery/ledger.h"
+#include "delivery/streams.h"
 #include "log/group_commit.h"
 #include "server/connections.h"
 #include "server/dispatch.h"
@@ -19,7 +20,7 @@
 
 namespace tailrace::server {
 
-class Pipeline final : public delivery::ProfileSource {
+class Pipeline final : public delivery::ProfileSource, public delivery::EventSource {
  public:
   // Brings the engine to `now`, with the acknowledged entries of the ledger. Errors: of the ledger.
   static Result<std::unique_ptr<Pipeline>> open(std::unique_ptr<Store> store,
@@ -63,6 +64,13 @@ class Pipeline final : public delivery::ProfileSource {
   void snapshot_begun() { records_since_snapshot_ = 0; }
 
   std::vector<PersonProfile> profiles(std::span<const PersonId> people) override;
+
+  Result<Page> read(Position from, Position until, std::size_t records, const Question& question) override;
+  Result<std::vector<delivery::LoggedEvent>> at(std::span<const Position> positions,
+                                                const Question& question) override;
+  Position begin() override { return store_->log().begin(); }
+  Position end() override { return applied_; }
+  Result<Position> received_since(Time instant) override { return store_->log().received_since(instant); }
 
  private:
   Pipeline(std::unique_ptr<Store> store, std::unique_ptr<delivery::Ledger> ledger)

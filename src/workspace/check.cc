@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include "destinations/audience_destination.h"
+#include "destinations/conversion.h"
+#include "destinations/event_destination.h"
 #include "workspace/audience.h"
 
 namespace tailrace::workspace {
@@ -71,8 +73,12 @@ class ReferenceCheck {
   void words();
   void destination(const DestinationConfig& config, const DestinationSite& site);
   void sync(const SyncConfig& config, const SyncSite& site);
+  void stream(const StreamConfig& config, const StreamSite& site);
 
  private:
+  void stream_events(const destinations::EventDestination& type, const StreamConfig& config,
+                     const StreamSite& site);
+  const Destination* type_of(const std::string& destination, const Spot& spot);
   void given_settings(const Destination& type, Setting::Scope scope,
                       const std::map<std::string, Spot>& sites);
   void required_settings(const Destination& type, Setting::Scope scope, const Settings& given,
@@ -351,22 +357,75 @@ void ReferenceCheck::sync(const SyncConfig& config, const SyncSite& site) {
   shared_audience(config, site);
   stays(config, site);
   objective(config, site);
-  const DestinationConfig* destination_config = workspace_.find_destination(config.destination);
-  if (destination_config == nullptr) {
-    if (config.destination.empty()) return;
-    problems_.error(site.destination,
-                    fmt::format("there is no destination {}", in_quotes(config.destination)),
-                    suggest(config.destination, names_in(workspace_.destinations)));
-    return;
-  }
-  const Destination* type = find_type(catalogue_, destination_config->type);
+  const Destination* type = type_of(config.destination, site.destination);
   if (type == nullptr) return;
   identifiers(*type, config, site);
   given_settings(*type, Setting::Scope::sync, site.settings);
   required_settings(*type, Setting::Scope::sync, config.settings, site.whole);
   if (!site.settings.empty()) {
-    whole_configuration(*type, *destination_config, config.settings, config.name, site.settings,
-                        site.destination);
+    whole_configuration(*type, *workspace_.find_destination(config.destination), config.settings, config.name,
+                        site.settings, site.destination);
+  }
+}
+
+// nullptr: there is none, which was reported.
+const Destination* ReferenceCheck::type_of(const std::string& destination, const Spot& spot) {
+  if (destination.empty()) return nullptr;
+  const DestinationConfig* config = workspace_.find_destination(destination);
+  if (config != nullptr) return find_type(catalogue_, config->type);
+  problems_.error(spot, fmt::format("there is no destination {}", in_quotes(destination)),
+                  suggest(destination, names_in(workspace_.destinations)));
+  return nullptr;
+}
+
+void ReferenceCheck::stream_events(const destinations::EventDestination& type, const StreamConfig& config,
+                                   const StreamSite& site) {
+  const std::map<std::string, std::string> names = names_at(workspace_, type);
+  for (std::size_t i = 0; i < config.events.size(); ++i) {
+    const StreamEvent& event = config.events[i];
+    const bool has_name = !event.name.empty() || type.takes_every_event() || !event.sent ||
+                          names.contains(event.event);
+    if (!has_name) {
+      problems_.error(site.events[i],
+                      fmt::format("{} has no name of its own for {}", type.title(), in_quotes(event.event)),
+                      fmt::format("write `{}: NAME`, with the platform's name of it", event.event));
+    }
+  }
+}
+
+void ReferenceCheck::stream(const StreamConfig& config, const StreamSite& site) {
+  if (!config.people.empty() && workspace_.find_segment(config.people) == nullptr) {
+    problems_.error(site.people, fmt::format("there is no segment {}", in_quotes(config.people)),
+                    suggest(config.people, names_in(workspace_.segments)));
+  }
+  if (!config.currency.empty() && !destinations::is_currency(config.currency)) {
+    problems_.error(site.currency, fmt::format("{} is no currency", in_quotes(config.currency)),
+                    "write its three capital letters of ISO 4217, such as EUR");
+  }
+  const Destination* type = type_of(config.destination, site.destination);
+  if (type == nullptr) return;
+  const destinations::EventDestination* events = type->as_events();
+  if (events == nullptr) {
+    problems_.error(site.destination, fmt::format("{} takes no events: it keeps audiences", type->title()),
+                    "name a `segment` instead of `events`, or another destination");
+    return;
+  }
+  stream_events(*events, config, site);
+  for (const auto& [field, expression] : config.fields) {
+    const auto mapping = destinations::Mapping::create(*events, {}, {{field, expression}}, "");
+    if (!mapping) problems_.error(site.fields.at(field), mapping.error().message);
+  }
+  if (!events->takes_every_event() && config.consent_purpose.empty()) {
+    problems_.warning(
+        site.whole,
+        fmt::format("the sync {} sends conversions without asking for consent", in_quotes(config.name)),
+        "add `consent: ads`, or the purpose your people agreed to");
+  }
+  given_settings(*type, Setting::Scope::sync, site.settings);
+  required_settings(*type, Setting::Scope::sync, config.settings, site.whole);
+  if (!site.settings.empty()) {
+    whole_configuration(*type, *workspace_.find_destination(config.destination), config.settings, config.name,
+                        site.settings, site.destination);
   }
 }
 
@@ -411,6 +470,44 @@ void check_references(const Draft& draft, Catalogue catalogue, Problems& problem
     check.destination(workspace.destinations[i], draft.destinations[i]);
   }
   for (std::size_t i = 0; i < workspace.syncs.size(); ++i) check.sync(workspace.syncs[i], draft.syncs[i]);
+  for (std::size_t i = 0; i < workspace.streams.size(); ++i)
+    check.stream(workspace.streams[i], draft.streams[i]);
+}
+
+// A condition is checked as what it is in the language: the `where` of an event that was performed.
+void check_conditions(Workspace& workspace, const ReportCondition& report) {
+  const language::Names names = names_of(workspace);
+  for (std::size_t i = 0; i < workspace.streams.size(); ++i) {
+    for (std::size_t j = 0; j < workspace.streams[i].events.size(); ++j) {
+      StreamEvent& event = workspace.streams[i].events[j];
+      language::Literal name;
+      name.kind = language::Literal::Kind::string;
+      name.string = event.event;
+      language::Expr quoted;
+      quoted.node = name;
+      const std::string before =
+          "performed " + language::print(quoted) + (event.where.empty() ? "" : " where (");
+      const auto tell = [&](language::Problem problem) {
+        const auto moved = static_cast<std::uint32_t>(before.size());
+        const bool is_of_name = problem.span.line == 1 && problem.span.column <= moved;
+        if (problem.span.line == 1 && !is_of_name) problem.span.column -= moved;
+        report(i, j, problem, is_of_name);
+      };
+      const auto tree = language::parse(before + event.where + (event.where.empty() ? "" : ")"));
+      if (!tree) {
+        tell(tree.error());
+        continue;
+      }
+      const language::Checked checked = language::check(*tree, names, language::Place::who);
+      for (const language::Problem& problem : checked.problems) tell(problem);
+      const auto* performed =
+          checked.expr == nullptr ? nullptr : language::as<language::Performed>(*checked.expr);
+      if (performed == nullptr) continue;
+      event.event = performed->selector.event;
+      event.condition = performed->selector.where;
+      if (event.condition != nullptr) event.where = language::print(*event.condition);
+    }
+  }
 }
 
 void check_expressions(Workspace& workspace, const ReportExpression& report) {
@@ -465,6 +562,19 @@ void check_expressions(Draft& draft, Problems& problems) {
                         problems.warning(spot, problem.message, problem.mend);
                       }
                     });
+}
+
+void check_conditions(Draft& draft, Problems& problems) {
+  check_conditions(draft.workspace, [&](std::size_t stream, std::size_t event,
+                                        const language::Problem& problem, bool is_of_name) {
+    const StreamSite& site = draft.streams[stream];
+    const Spot spot = is_of_name ? site.events[event] : spot_within(site.conditions[event], problem.span);
+    if (problem.severity == language::Problem::Severity::error) {
+      problems.error(spot, problem.message, problem.mend);
+    } else {
+      problems.warning(spot, problem.message, problem.mend);
+    }
+  });
 }
 
 namespace {
@@ -594,6 +704,7 @@ void warn_of_passed_reviews(const Draft& draft, Time now, Problems& problems) {
 Loaded load_files(std::span<const SourceFile> files, Catalogue catalogue, Time now) {
   Problems problems;
   Draft draft = read_files(files, problems);
+  check_conditions(draft, problems);  // references are by canonical names of events
   check_references(draft, catalogue, problems);
   fill_identifiers(draft.workspace, catalogue);
   check_expressions(draft, problems);

@@ -26,6 +26,14 @@ void check_expressions(Workspace& workspace, const ReportExpression& report);
 // The same, with the problems placed in the files.
 void check_expressions(Draft& draft, Problems& problems);
 
+// The same for the conditions of events in stream syncs, against what the taxonomy says of each event;
+// events get their canonical names. report: called with the places of the stream and of the event in it;
+// is_of_name: the problem is the event's name, not its condition.
+using ReportCondition = std::function<void(std::size_t stream, std::size_t event,
+                                           const language::Problem& problem, bool is_of_name)>;
+void check_conditions(Workspace& workspace, const ReportCondition& report);
+void check_conditions(Draft& draft, Problems& problems);
+
 // load() without a disk and with destinations of the caller's choice.
 Loaded load_files(std::span<const SourceFile> files, Catalogue catalogue, Time now = kForeverAgo);
 

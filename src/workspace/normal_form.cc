@@ -59,6 +59,9 @@ constexpr EnumName<DriftPolicy> kDriftPolicies[] = {{DriftPolicy::alert, "alert"
                                                     {DriftPolicy::adopt, "adopt"},
                                                     {DriftPolicy::reassert, "reassert"},
                                                     {DriftPolicy::freeze, "freeze"}};
+constexpr EnumName<StreamConfig::Start> kStarts[] = {{StreamConfig::Start::now, "now"},
+                                                     {StreamConfig::Start::beginning, "beginning"}};
+constexpr EnumName<Ambiguity> kAmbiguities[] = {{Ambiguity::hold, "hold"}, {Ambiguity::resend, "resend"}};
 constexpr EnumName<Guards::SafeSide> kSafeSides[] = {{Guards::SafeSide::none, "none"},
                                                      {Guards::SafeSide::additions, "additions"},
                                                      {Guards::SafeSide::removals, "removals"}};
@@ -177,6 +180,41 @@ Value write(const SyncConfig& config) {
   if (config.longest_stay) object.add("longest_stay_ms", config.longest_stay->count);
   if (config.review_date) object.add("review_date_ms", config.review_date->ms);
   if (config.objective) object.add("objective_ms", config.objective->count);
+  return object.take();
+}
+
+Value write(const StreamConfig& config) {
+  const auto event = [](const StreamEvent& one) {
+    Object object;
+    object.add("event", one.event);
+    if (!one.name.empty()) object.add("name", one.name);
+    if (!one.sent) object.add_flag("sent", false);
+    if (!one.where.empty()) object.add("where", one.where);
+    return object.take();
+  };
+  Object object;
+  object.add("name", config.name)
+      .add("destination", config.destination)
+      .add_flag("every_event", config.every_event)
+      .add("events", list_of(config.events, event))
+      .add("batch_age_max_ms", config.batch_age_max.count);
+  if (config.is_retired()) object.add("lifecycle", name_of(kLifecycles, config.lifecycle));
+  if (!config.people.empty()) object.add("people", config.people);
+  if (!config.consent_purpose.empty()) object.add("consent_purpose", config.consent_purpose);
+  if (!config.fields.empty()) object.add("fields", write_map(config.fields));
+  if (!config.currency.empty()) object.add("currency", config.currency);
+  if (!config.properties.empty()) {
+    object.add("properties", Object()
+                                 .add("include", texts(config.properties.include))
+                                 .add("exclude", texts(config.properties.exclude))
+                                 .add("rename", write_map(config.properties.rename))
+                                 .add("hash", texts(config.properties.hash))
+                                 .add("mask", texts(config.properties.mask))
+                                 .take());
+  }
+  if (config.start != StreamConfig::Start::now) object.add("start", name_of(kStarts, config.start));
+  if (config.ambiguity != Ambiguity::hold) object.add("no_answer", name_of(kAmbiguities, config.ambiguity));
+  if (!config.settings.empty()) object.add("settings", write_map(config.settings));
   return object.take();
 }
 
@@ -400,6 +438,49 @@ Result<SyncConfig> read_sync(const Value& value) {
   return config;
 }
 
+Result<StreamEvent> read_stream_event(const Value& value) {
+  const Members members = TRY(Members::of(value, "an event of a sync"));
+  StreamEvent event;
+  event.event = TRY(members.text("event"));
+  if (members.has("name")) event.name = TRY(members.text("name"));
+  if (members.has("sent")) event.sent = TRY(members.flag("sent"));
+  if (members.has("where")) event.where = TRY(members.text("where"));
+  return event;
+}
+
+Result<destinations::Selection> read_selection(const Value& value) {
+  const Members members = TRY(Members::of(value, "properties"));
+  destinations::Selection selection;
+  selection.include = TRY(members.list<std::string>("include", read_text));
+  selection.exclude = TRY(members.list<std::string>("exclude", read_text));
+  selection.rename = TRY(members.part("rename", Value::Kind::object, read_map));
+  selection.hash = TRY(members.list<std::string>("hash", read_text));
+  selection.mask = TRY(members.list<std::string>("mask", read_text));
+  return selection;
+}
+
+Result<StreamConfig> read_stream(const Value& value) {
+  const Members members = TRY(Members::of(value, "a stream sync"));
+  StreamConfig config;
+  config.name = TRY(members.text("name"));
+  config.destination = TRY(members.text("destination"));
+  config.every_event = TRY(members.flag("every_event"));
+  config.events = TRY(members.list<StreamEvent>("events", read_stream_event));
+  config.batch_age_max = Millis { TRY(members.integer("batch_age_max_ms", 0, kHour.count)) };
+  if (members.has("lifecycle")) config.lifecycle = TRY(members.choice("lifecycle", kLifecycles));
+  if (config.lifecycle == Lifecycle::draft) return invalid("a sync is active or retired, never a draft");
+  if (members.has("people")) config.people = TRY(members.text("people"));
+  if (members.has("consent_purpose")) config.consent_purpose = TRY(members.text("consent_purpose"));
+  if (members.has("fields")) config.fields = TRY(members.part("fields", Value::Kind::object, read_map));
+  if (members.has("currency")) config.currency = TRY(members.text("currency"));
+  if (members.has("properties"))
+    config.properties = TRY(members.part("properties", Value::Kind::object, read_selection));
+  if (members.has("start")) config.start = TRY(members.choice("start", kStarts));
+  if (members.has("no_answer")) config.ambiguity = TRY(members.choice("no_answer", kAmbiguities));
+  if (members.has("settings")) config.settings = TRY(members.part("settings", Value::Kind::object, read_map));
+  return config;
+}
+
 // Errors only: warnings were shown when the workspace was applied.
 Result<void> check_again(Workspace& workspace) {
   std::string errors;
@@ -411,6 +492,13 @@ Result<void> check_again(Workspace& workspace) {
     errors +=
         fmt::format("{}: {}", in_quotes(named[index].name), language::render(problem, named[index].text));
   });
+  check_conditions(workspace,
+                   [&](std::size_t stream, std::size_t event, const language::Problem& problem, bool) {
+                     if (problem.severity != language::Problem::Severity::error) return;
+                     const StreamConfig& config = workspace.streams[stream];
+                     errors += fmt::format("{}: {}", in_quotes(config.name),
+                                           language::render(problem, config.events[event].where));
+                   });
   if (errors.empty()) return {};
   errors.pop_back();
   return invalid(std::move(errors));
@@ -423,7 +511,7 @@ Value to_value(const Workspace& workspace) {
   Object object;
   if (!workspace.tls.certificate.empty())
     object.add("tls_certificate", workspace.tls.certificate).add("tls_key", workspace.tls.key);
-  return object.add("version", kVersion)
+  object.add("version", kVersion)
       .add("name", workspace.name)
       .add("golden_id", to_string(workspace.golden_id))
       .add("time_zone", workspace.time_zone)
@@ -437,8 +525,10 @@ Value to_value(const Workspace& workspace) {
       .add("segments", list_of(workspace.segments, named))
       .add("destinations",
            list_of(workspace.destinations, [](const DestinationConfig& one) { return write(one); }))
-      .add("syncs", list_of(workspace.syncs, [](const SyncConfig& one) { return write(one); }))
-      .take();
+      .add("syncs", list_of(workspace.syncs, [](const SyncConfig& one) { return write(one); }));
+  if (!workspace.streams.empty())
+    object.add("streams", list_of(workspace.streams, [](const StreamConfig& one) { return write(one); }));
+  return object.take();
 }
 
 Result<Workspace> from_value(const Value& value) {
@@ -473,6 +563,7 @@ Result<Workspace> from_value(const Value& value) {
   workspace.segments = TRY(members.list<Named>("segments", read_named));
   workspace.destinations = TRY(members.list<DestinationConfig>("destinations", read_destination));
   workspace.syncs = TRY(members.list<SyncConfig>("syncs", read_sync));
+  if (members.has("streams")) workspace.streams = TRY(members.list<StreamConfig>("streams", read_stream));
   TRY(check_again(workspace));
   return workspace;
 }

@@ -47,6 +47,16 @@ class Reader {
   void sync(const YamlNode& node);
 
  private:
+  void stream(Fields& fields);
+  void stream_events(Fields& fields, StreamConfig& config, StreamSite& site);
+  void stream_event(const YamlNode& key, const YamlNode& value, StreamConfig& config, StreamSite& site);
+  void selection(Fields& fields, destinations::Selection& selection);
+  void texts(Fields& fields, std::string_view key, std::vector<std::string>& out);
+  void text_map(Fields& fields, std::string_view key, std::map<std::string, std::string>& out,
+                std::map<std::string, Spot>& sites);
+  void consent(Fields& fields, std::string& purpose);
+  void batch_age(Fields& fields, Millis& age);
+  bool is_first_sync(const std::string& text, const Spot& spot);
   std::string name(Fields& fields);
   void check_name(const std::string& text, const Spot& spot);
   Lifecycle lifecycle(Fields& fields);
@@ -640,9 +650,167 @@ void Reader::guards(Fields& fields, SyncConfig& config) {
   config.guards = guards;
 }
 
+void Reader::consent(Fields& fields, std::string& purpose) {
+  purpose = fields.text("consent");
+  if (purpose.empty() || is_word(purpose)) return;
+  problems_.error(fields.spot_of("consent"), fmt::format("{} is no consent purpose", in_quotes(purpose)),
+                  "use a word such as ads, ads_personalisation or email");
+}
+
+void Reader::batch_age(Fields& fields, Millis& age) {
+  const auto given = duration(fields, "batch_age_max");
+  if (!given) return;
+  age = *given;
+  if (age > kBatchAgeLongest) {
+    problems_.error(fields.spot_of("batch_age_max"), "`batch_age_max` is longer than an hour",
+                    "for slower syncs use `cadence: every 6h`");
+  }
+}
+
+// Audience syncs and stream syncs have names of one kind.
+bool Reader::is_first_sync(const std::string& text, const Spot& spot) {
+  return is_first(workspace_.syncs, text, spot, "sync",
+                  [&](std::size_t i) { return draft_.syncs[i].name; }) &&
+         is_first(workspace_.streams, text, spot, "sync",
+                  [&](std::size_t i) { return draft_.streams[i].name; });
+}
+
+void Reader::texts(Fields& fields, std::string_view key, std::vector<std::string>& out) {
+  const YamlNode* node = fields.find(key);
+  if (node == nullptr) return;
+  for (const YamlNode& item : one_or_many(*node)) {
+    if (auto text = scalar_text(item, fmt::format("`{}`", key), problems_)) out.push_back(std::move(*text));
+  }
+}
+
+void Reader::text_map(Fields& fields, std::string_view key, std::map<std::string, std::string>& out,
+                      std::map<std::string, Spot>& sites) {
+  const YamlNode* node = fields.find(key);
+  if (node == nullptr) return;
+  if (node->kind != YamlNode::Kind::mapping) {
+    problems_.error(node->spot, fmt::format("`{}` must be a mapping of names to values", key));
+    return;
+  }
+  for (const YamlNode::Entry& entry : node->entries) {
+    sites[entry.key.text] = entry.key.spot;
+    if (auto text = scalar_text(entry.value, fmt::format("`{}`", entry.key.text), problems_))
+      out[entry.key.text] = std::move(*text);
+  }
+}
+
+// `properties: {include: [...], exclude: [...], rename: {ours: theirs}, hash: [...], mask: [...]}`.
+void Reader::selection(Fields& fields, destinations::Selection& selection) {
+  const YamlNode* node = fields.find("properties");
+  if (node == nullptr) return;
+  Fields parts(*node, "`properties`", problems_);
+  if (!parts.usable()) return;
+  texts(parts, "include", selection.include);
+  texts(parts, "exclude", selection.exclude);
+  std::map<std::string, Spot> sites;
+  text_map(parts, "rename", selection.rename, sites);
+  texts(parts, "hash", selection.hash);
+  texts(parts, "mask", selection.mask);
+  parts.finish();
+}
+
+// `Order Completed:`, `Order Completed: Purchase`, `Order Completed: {name: Purchase, where: total > 10}`, or
+// `Order Completed: false`.
+void Reader::stream_event(const YamlNode& key, const YamlNode& value, StreamConfig& config,
+                          StreamSite& site) {
+  StreamEvent event{.event = key.text, .name = {}, .where = {}, .condition = nullptr};
+  YamlNode condition;
+  if (value.kind == YamlNode::Kind::mapping) {
+    Fields parts(value, "an event", problems_);
+    event.name = parts.text("name");
+    if (const YamlNode* where = parts.find("where")) {
+      event.where = scalar_text(*where, "`where`", problems_).value_or("");
+      condition = *where;
+    }
+    parts.finish();
+  } else if (value.kind == YamlNode::Kind::scalar && value.text == "false") {
+    event.sent = false;
+  } else if (value.kind == YamlNode::Kind::scalar) {
+    event.name = value.text;
+  } else if (value.kind != YamlNode::Kind::null) {
+    problems_.error(value.spot, fmt::format("{} cannot be a list", in_quotes(key.text)),
+                    "write the platform's name of it, `{name: ..., where: ...}`, or false");
+  }
+  const auto same = [&](const StreamEvent& other) {
+    return event_key(other.event) == event_key(event.event);
+  };
+  if (std::ranges::any_of(config.events, same)) {
+    problems_.error(key.spot, fmt::format("the event {} stands here twice", in_quotes(key.text)));
+    return;
+  }
+  config.events.push_back(std::move(event));
+  site.events.push_back(key.spot);
+  site.conditions.push_back(std::move(condition));
+}
+
+// `events: all`, a list of names, or a mapping of names to what the platform calls them. "*" among them is
+// whatever else the destination takes.
+void Reader::stream_events(Fields& fields, StreamConfig& config, StreamSite& site) {
+  const YamlNode& node = *fields.find("events");
+  if (node.kind == YamlNode::Kind::scalar && node.text == "all") {
+    config.every_event = true;
+  } else if (node.kind == YamlNode::Kind::mapping) {
+    for (const YamlNode::Entry& entry : node.entries) {
+      if (entry.key.text == "*") {
+        config.every_event = true;
+      } else {
+        stream_event(entry.key, entry.value, config, site);
+      }
+    }
+  } else {
+    for (const YamlNode& item : one_or_many(node)) {
+      if (!scalar_text(item, "an event", problems_)) continue;
+      if (item.text == "*") {
+        config.every_event = true;
+      } else {
+        stream_event(item, {}, config, site);
+      }
+    }
+  }
+  if (!config.every_event && config.events.empty())
+    problems_.error(node.spot, "`events` names no event",
+                    "write `events: all`, or the events that are to be sent");
+}
+
+void Reader::stream(Fields& fields) {
+  StreamConfig config;
+  StreamSite site;
+  config.name = name(fields);
+  config.destination = fields.text("destination", Need::required);
+  config.lifecycle = fields.choice("lifecycle", Lifecycle::active,
+                                   {{"active", Lifecycle::active}, {"retired", Lifecycle::retired}});
+  stream_events(fields, config, site);
+  config.people = fields.text("people");
+  consent(fields, config.consent_purpose);
+  text_map(fields, "fields", config.fields, site.fields);
+  config.currency = fields.text("currency");
+  selection(fields, config.properties);
+  config.start =
+      fields.choice("start", StreamConfig::Start::now,
+                    {{"now", StreamConfig::Start::now}, {"beginning", StreamConfig::Start::beginning}});
+  config.ambiguity =
+      fields.choice("no_answer", Ambiguity::hold, {{"hold", Ambiguity::hold}, {"resend", Ambiguity::resend}});
+  batch_age(fields, config.batch_age_max);
+  settings(fields, config.settings, site.settings);
+  fields.finish();
+  site.whole = fields.spot();
+  site.name = fields.spot_of("name");
+  site.destination = fields.spot_of("destination");
+  site.people = fields.spot_of("people");
+  site.currency = fields.spot_of("currency");
+  if (config.name.empty() || !is_first_sync(config.name, site.name)) return;
+  workspace_.streams.push_back(std::move(config));
+  draft_.streams.push_back(std::move(site));
+}
+
 void Reader::sync(const YamlNode& node) {
   Fields fields(node, "a sync", problems_);
   if (!fields.usable()) return;
+  if (fields.find("events") != nullptr && fields.find("segment") == nullptr) return stream(fields);
   SyncConfig config;
   SyncSite site;
   config.name = name(fields);
@@ -668,12 +836,7 @@ void Reader::sync(const YamlNode& node) {
       }
     }
   }
-  config.consent_purpose = fields.text("consent");
-  if (!config.consent_purpose.empty() && !is_word(config.consent_purpose)) {
-    problems_.error(fields.spot_of("consent"),
-                    fmt::format("{} is no consent purpose", in_quotes(config.consent_purpose)),
-                    "use a word such as ads, ads_personalisation or email");
-  }
+  consent(fields, config.consent_purpose);
   config.holdout_salt = config.name;
   holdout(fields, config);
   if (config.holdout_salt.empty()) config.holdout_salt = config.name;
@@ -686,13 +849,7 @@ void Reader::sync(const YamlNode& node) {
                                 {"reassert", DriftPolicy::reassert},
                                 {"freeze", DriftPolicy::freeze}});
   settings(fields, config.settings, site.settings);
-  if (const auto age = duration(fields, "batch_age_max")) {
-    config.batch_age_max = *age;
-    if (*age > kBatchAgeLongest) {
-      problems_.error(fields.spot_of("batch_age_max"), "`batch_age_max` is longer than an hour",
-                      "for slower syncs use `cadence: every 6h`");
-    }
-  }
+  batch_age(fields, config.batch_age_max);
   config.minimum_stay = duration(fields, "minimum_stay");
   expiry(fields, config, site);
   config.objective = duration(fields, "objective");
@@ -707,10 +864,7 @@ void Reader::sync(const YamlNode& node) {
   site.twin = fields.spot_of("twin");
   site.minimum_stay = fields.spot_of("minimum_stay");
   site.objective = fields.spot_of("objective");
-  if (config.name.empty() || !is_first(workspace_.syncs, config.name, site.name, "sync",
-                                       [&](std::size_t i) { return draft_.syncs[i].name; })) {
-    return;
-  }
+  if (config.name.empty() || !is_first_sync(config.name, site.name)) return;
   workspace_.syncs.push_back(std::move(config));
   draft_.syncs.push_back(std::move(site));
 }

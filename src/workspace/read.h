@@ -41,6 +41,18 @@ struct SyncSite {
   std::map<std::string, Spot> settings;
 };
 
+struct StreamSite {
+  Spot whole;
+  Spot name;
+  Spot destination;
+  Spot people;
+  Spot currency;
+  std::vector<Spot> events;          // the keys
+  std::vector<YamlNode> conditions;  // of these, where the event has one
+  std::map<std::string, Spot> fields;
+  std::map<std::string, Spot> settings;
+};
+
 // The sites run parallel to the workspace's lists.
 struct Draft {
   Workspace workspace;
@@ -49,6 +61,7 @@ struct Draft {
   std::vector<NamedSite> segments;
   std::vector<DestinationSite> destinations;
   std::vector<SyncSite> syncs;
+  std::vector<StreamSite> streams;
 };
 
 // files: those of one folder; they must outlive the draft.

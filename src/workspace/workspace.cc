@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "base/nearest.h"
+#include "destinations/event_destination.h"
 #include "workspace/check.h"
 
 namespace tailrace::workspace {
@@ -157,6 +158,9 @@ const Named* Workspace::find_definition(std::string_view definition) const {
   return find_named(definitions, definition);
 }
 const SyncConfig* Workspace::find_sync(std::string_view sync) const { return find_named(syncs, sync); }
+const StreamConfig* Workspace::find_stream(std::string_view stream) const {
+  return find_named(streams, stream);
+}
 const DestinationConfig* Workspace::find_destination(std::string_view destination) const {
   return find_named(destinations, destination);
 }
@@ -237,6 +241,15 @@ language::Names names_of(const Workspace& workspace) {
   for (const Named& named : workspace.segments) names.segments.push_back(named.name);
   for (const SyncConfig& sync : workspace.syncs) names.syncs.push_back(sync.name);
   return names;
+}
+
+std::map<std::string, std::string> names_at(const Workspace& workspace,
+                                            const destinations::EventDestination& destination) {
+  const language::Names names = names_of(workspace);
+  std::map<std::string, std::string> result;
+  for (const destinations::EventName& each : destination.events())
+    result.emplace(names.canonical_event(each.event).value_or(std::string(each.event)), each.name);
+  return result;
 }
 
 Result<language::ExprPtr> resolve_segment(const Workspace& workspace, std::string_view name_or_expression) {

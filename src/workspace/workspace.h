@@ -16,9 +16,14 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "destinations/selection.h"
 #include "language/language.h"
 #include "model/person.h"
 #include "model/value.h"
+
+namespace tailrace::destinations {
+class EventDestination;
+}
 
 namespace tailrace::workspace {
 
@@ -162,6 +167,46 @@ struct SyncConfig {
   Guards guards_in_force() const { return is_retired() ? Guards{} : guards; }
 };
 
+// What a stream sync sends of one event.
+struct StreamEvent {
+  std::string event;            // canonical
+  std::string name;             // at the platform; empty: as its destination calls it
+  bool sent = true;             // false: never, though the destination would
+  std::string where;            // a condition on the event's properties, canonical; empty: every one
+  language::ExprPtr condition;  // checked; null: none
+
+  bool operator==(const StreamEvent& other) const {
+    return event == other.event && name == other.name && sent == other.sent && where == other.where;
+  }
+};
+
+// What becomes of an event to which a platform gave no answer, where the platform cannot tell a second copy.
+enum class Ambiguity : unsigned char {
+  hold,    // it becomes a dead letter, and somebody decides
+  resend,  // it goes again, and may count twice
+};
+
+// A stream sync: events, one after another, as they come in. (An audience sync is a SyncConfig.)
+struct StreamConfig {
+  enum class Start : unsigned char { now, beginning };
+  std::string name;
+  std::string destination;
+  Lifecycle lifecycle = Lifecycle::active;  // retired: nothing is sent. Never draft.
+  bool every_event = false;                 // whatever is not named goes too, where the destination takes it
+  std::vector<StreamEvent> events;          // empty: those that the destination knows
+  std::string people;                       // a segment: only events of those in it; empty: of everybody
+  std::string consent_purpose;              // empty: none asked for
+  std::map<std::string, std::string> fields;  // destinations/conversion.h
+  std::string currency;                       // of events that name none
+  destinations::Selection properties;
+  Start start = Start::now;  // where it begins when it is new
+  Ambiguity ambiguity = Ambiguity::hold;
+  Millis batch_age_max{250};  // the longest an event waits for company
+  std::map<std::string, std::string> settings;
+
+  bool is_retired() const { return lifecycle == Lifecycle::retired; }
+};
+
 struct Workspace {
   std::string name;
   IdentifierKind golden_id = IdentifierKind::external_id;
@@ -177,11 +222,13 @@ struct Workspace {
   std::vector<Named> segments;
   std::vector<DestinationConfig> destinations;
   std::vector<SyncConfig> syncs;
+  std::vector<StreamConfig> streams;
 
   const Named* find_segment(std::string_view segment) const;
   const Named* find_attribute(std::string_view attribute) const;
   const Named* find_definition(std::string_view definition) const;
   const SyncConfig* find_sync(std::string_view sync) const;
+  const StreamConfig* find_stream(std::string_view stream) const;
   const DestinationConfig* find_destination(std::string_view destination) const;
 };
 
@@ -207,6 +254,9 @@ std::string render(const std::string& folder, const FileProblem& problem);
 // The names an expression may use in this workspace, for checking an expression typed by hand. Lends
 // `workspace`.
 language::Names names_of(const Workspace& workspace);
+// What a destination calls events unless a sync says otherwise, by their canonical names in this workspace.
+std::map<std::string, std::string> names_at(const Workspace& workspace,
+                                            const destinations::EventDestination& destination);
 // Parses and checks an expression, or the name of a segment, in this workspace. Error: the rendered problems.
 Result<language::ExprPtr> resolve_segment(const Workspace& workspace, std::string_view name_or_expression);
 

@@ -19,7 +19,7 @@ Result<void> Machine::boot(std::uint64_t seed) {
     auto store = TRY(server::Store::open(disk_, {.directory = kStore, .log = log_options()}));
     auto ledger = TRY(delivery::Ledger::open(std::string(kStore) + "/ledger", environment_.get()));
     pipeline_ = TRY(server::Pipeline::open(std::move(store), std::move(ledger), clock_));
-    dispatch_ = std::make_unique<server::Dispatch>(pipeline_->ledger(), *pipeline_, Random(seed));
+    dispatch_ = std::make_unique<server::Dispatch>(pipeline_->ledger(), *pipeline_, *pipeline_, Random(seed));
     pipeline_->deliver_to(*dispatch_, [](const workspace::SecretReference&) -> Result<std::string> {
       return std::string("sandbox-token");
     });
