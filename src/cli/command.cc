@@ -147,6 +147,24 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
       ->add_option("sync", command.sync, "the sync")
       ->required()
       ->type_name("SYNC");
+  const auto on_stream = [&](CLI::App* sub) {
+    on_store(sub)
+        ->add_option("sync", command.sync, "a sync that sends events")
+        ->required()
+        ->type_name("SYNC");
+    return sub;
+  };
+  on_stream(app.add_subcommand("pause", "send no events for now; they wait in the log"));
+  on_stream(app.add_subcommand("resume", "send events again, from where it was paused"));
+  on_stream(app.add_subcommand("reset", "of a paused sync: go on from another place of the log"))
+      ->add_option("--to", command.to, "now, beginning, or what was received since an instant")
+      ->required()
+      ->type_name("TIME");
+  auto* replay = on_store(app.add_subcommand("replay", "send events of the past once more"));
+  replay->add_option("--sync", command.sync, "a sync that sends events")->required()->type_name("SYNC");
+  replay->add_option("--from", command.from, "events at or after this instant (default: all)")
+      ->type_name("TIME");
+  replay->add_option("--to", command.to, "events before this instant")->type_name("TIME");
   auto* status = on_store(app.add_subcommand("status", "syncs, lag, match rate, failures, quarantine"));
   status->add_flag("--memory", command.memory, "not of syncs: what takes the memory, by part");
   auto* backup = on_store(app.add_subcommand("backup", "a whole copy; again, only what is new"));
@@ -266,6 +284,9 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
   if (command.name == "preview") return run_preview(run);
   if (command.name == "release") return run_release(run);
   if (command.name == "reupload") return run_reupload(run);
+  for (const std::string_view name : {"pause", "resume", "reset", "replay"}) {
+    if (command.name == name) return run_stream(run);
+  }
   if (command.name == "status") return run_status(run);
   if (command.name == "backup") return run_backup(run);
   if (command.name == "verify") return run_verify(run);

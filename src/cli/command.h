@@ -83,6 +83,7 @@ int run_backtest(const Run& run);
 int run_preview(const Run& run);
 int run_release(const Run& run);
 int run_reupload(const Run& run);
+int run_stream(const Run& run);  // pause, resume, reset, replay
 int run_status(const Run& run);
 int run_backup(const Run& run);
 int run_verify(const Run& run);

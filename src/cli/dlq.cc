@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/deliveries.h"
+#include "cli/stream.h"
 #include "model/record.h"
 
 namespace tailrace::cli {
@@ -21,6 +22,7 @@ struct SyncLetters {
 struct Asked {
   workspace::Workspace workspace;
   std::vector<SyncId> syncs;
+  std::vector<std::string> streams;
   bool quarantine = false;
   Choice choice;
 };
@@ -29,8 +31,11 @@ Result<Asked> read_asked(const Run& run) {
   Asked asked;
   asked.workspace = TRY(applied_workspace(run.core));
   asked.quarantine = run.command.sync.empty() || run.command.sync == kQuarantine;
-  if (run.command.sync != kQuarantine || find_sync(asked.workspace, run.command.sync))
-    asked.syncs = TRY(asked_syncs(asked.workspace, run.command.sync));
+  if (run.command.sync != kQuarantine) asked.streams = asked_streams(asked.workspace, run.command.sync);
+  if (asked.streams.empty() || run.command.sync.empty()) {
+    if (run.command.sync != kQuarantine || find_sync(asked.workspace, run.command.sync))
+      asked.syncs = TRY(asked_syncs(asked.workspace, run.command.sync));
+  }
   asked.choice.reason = run.command.reason;
   asked.choice.from = TRY(instant(run.command.from, kTimeMin));
   asked.choice.to = TRY(instant(run.command.to, kTimeMax));
@@ -103,6 +108,9 @@ Result<Table> letters(const Run& run) {
   const Asked asked = TRY(read_asked(run));
   std::vector<Letter> all;
   if (!asked.syncs.empty()) all = TRY(delivery_letters(run, asked));
+  if (!asked.streams.empty())
+    std::ranges::move(TRY(stream_letters(run, asked.workspace, asked.streams, asked.choice)),
+                      std::back_inserter(all));
   if (asked.quarantine) TRY(add_quarantine(run, asked.choice, all));
   return run.command.action == "list" ? letters_by_reason(all) : letters_one_by_one(all);
 }
@@ -177,7 +185,17 @@ int run_dlq(const Run& run) {
     run.console.out(run.command.action == "retry" ? retried(*done, run.core.courier() != nullptr)
                                                   : dropped(*done));
   }
-  if (any_held || asked->syncs.empty()) run.console.out(std::string(kOfQuarantine));
+  if (!asked->streams.empty()) {
+    const auto done = act_on_stream_letters(run, asked->workspace, asked->streams, asked->choice);
+    if (!done) return run.fail(done.error());
+    run.console.out(fmt::format("{} events {}\n", grouped(*done),
+                                run.command.action == "drop" ? "dropped"
+                                : run.core.courier() != nullptr
+                                    ? "are sent again, in the order of the log"
+                                    : "are sent again while `tailrace serve` runs"));
+  }
+  if (any_held || (asked->syncs.empty() && asked->streams.empty()))
+    run.console.out(std::string(kOfQuarantine));
   return kDone;
 }
 

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/expiry.h"
 #include "cli/filling.h"
+#include "cli/stream.h"
 #include "cli/table.h"
 #include "server/metrics.h"
 
@@ -117,8 +118,15 @@ int run_status(const Run& run) {
                time_or_nothing(sync.last_success_at), millis_or_nothing(sync.latency_p50),
                millis_or_nothing(sync.latency_p99), number(sync.latency_count), Value::of(sync.state)});
   }
-  run.console.out(table.print(run.command.format));
-  if (run.command.format != Format::text) return kDone;
+  const auto streams = stream_status(run, *workspace);
+  if (!streams) return run.fail(streams.error());
+  // As json or csv one table alone can be read: of audiences, where there are any.
+  if (!syncs.empty() || streams->empty()) run.console.out(table.print(run.command.format));
+  if (run.command.format != Format::text) {
+    if (syncs.empty()) run.console.out(*streams);
+    return kDone;
+  }
+  if (!streams->empty()) run.console.out((syncs.empty() ? "" : "\n") + *streams);
 
   struct Sums {
     engine::Counts counts;

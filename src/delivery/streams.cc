@@ -228,10 +228,9 @@ class Body final : public Streams {
   Result<void> reset(const std::string& sync, Position cursor) override {
     StreamRun& run = *TRY(find(sync));
     if (!run.state.paused)
-      return fail(Error::Code::conflict,
-                  fmt::format("the sync \"{0}\" runs; pause it first: `tailrace stream "
-                              "pause {0}`",
-                              sync));
+      return fail(Error::Code::conflict, fmt::format("the sync \"{0}\" runs; pause it first: `tailrace "
+                                                     "pause {0}`",
+                                                     sync));
     if (run.in_flight > 0)
       return fail(
           Error::Code::conflict,

@@ -124,8 +124,7 @@ class Transfer {
   static bool reached(CURLcode code) {
     return code != CURLE_COULDNT_RESOLVE_HOST && code != CURLE_COULDNT_RESOLVE_PROXY &&
            code != CURLE_COULDNT_CONNECT && code != CURLE_SSL_CONNECT_ERROR &&
-           code != CURLE_PEER_FAILED_VERIFICATION && code != CURLE_UNSUPPORTED_PROTOCOL &&
-           code != CURLE_URL_MALFORMAT;
+           code != CURLE_PEER_FAILED_VERIFICATION && code != CURLE_URL_MALFORMAT;
   }
   void fail_with(Error::Code code, std::string_view what) {
     done_(fail(code, fmt::format("{}: {}", host_of(request_.url), what)));

@@ -383,8 +383,8 @@ void ReferenceCheck::stream_events(const destinations::EventDestination& type, c
   const std::map<std::string, std::string> names = names_at(workspace_, type);
   for (std::size_t i = 0; i < config.events.size(); ++i) {
     const StreamEvent& event = config.events[i];
-    const bool has_name = !event.name.empty() || type.takes_every_event() || !event.sent ||
-                          names.contains(event.event);
+    const bool has_name =
+        !event.name.empty() || type.takes_every_event() || !event.sent || names.contains(event.event);
     if (!has_name) {
       problems_.error(site.events[i],
                       fmt::format("{} has no name of its own for {}", type.title(), in_quotes(event.event)),
