@@ -11,6 +11,7 @@
 #include "destinations/event_destination.h"
 #include "model/json.h"
 #include "support/golden.h"
+#include "support/source_dir.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -418,7 +419,7 @@ TEST(Registry, knows_no_other) { EXPECT_EQ(find("facebook"), nullptr); }
 class Reference : public ::testing::TestWithParam<const Destination*> {};
 
 TEST_P(Reference, page_is_what_the_description_says) {
-  testing::expect_file(fmt::format("{}/docs/destinations/{}.md", TAILRACE_SOURCE_DIR, GetParam()->type()),
+  testing::expect_file(fmt::format("{}/docs/destinations/{}.md", testing::source_dir(), GetParam()->type()),
                        reference_markdown(*GetParam()));
 }
 

@@ -26,6 +26,7 @@
 #include "destinations/audience_destination.h"
 #include "destinations/conversion.h"
 #include "model/json.h"
+#include "support/source_dir.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -349,7 +350,7 @@ TEST_P(EventGolden, requests_and_answers_are_as_written) {
   Given given;
   fill_defaults(destination, given.config);
   testing::run_golden(
-      fmt::format("{}/src/destinations/{}/golden.txt", TAILRACE_SOURCE_DIR, destination.type()),
+      fmt::format("{}/src/destinations/{}/golden.txt", testing::source_dir(), destination.type()),
       [&](const std::string& input) { return EventCase(destination, given).run(input); });
 }
 
@@ -363,7 +364,7 @@ TEST_P(Golden, requests_and_answers_are_as_written) {
   Given given;
   fill_defaults(destination, given.config);
   testing::run_golden(
-      fmt::format("{}/src/destinations/{}/golden.txt", TAILRACE_SOURCE_DIR, destination.type()),
+      fmt::format("{}/src/destinations/{}/golden.txt", testing::source_dir(), destination.type()),
       [&](const std::string& input) { return GoldenCase(destination, given).run(input); });
 }
 

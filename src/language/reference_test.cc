@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "language/language.h"
+#include "support/source_dir.h"
 
 namespace tailrace::language {
 namespace {
@@ -34,9 +35,9 @@ TEST(Reference, has_examples_that_all_parse) {
 }
 
 TEST(Reference, is_what_docs_language_md_says) {
-  const std::string path = TAILRACE_SOURCE_DIR "/docs/language.md";
+  const std::string path = testing::source_dir() + "/docs/language.md";
   if (std::getenv("TAILRACE_UPDATE_GOLDEN") != nullptr) {
-    std::filesystem::create_directories(TAILRACE_SOURCE_DIR "/docs");
+    std::filesystem::create_directories(testing::source_dir() + "/docs");
     std::ofstream(path) << reference_markdown();
   }
   std::stringstream written;

@@ -10,6 +10,7 @@
 
 #include "destinations/audience_destination.h"
 #include "model/json.h"
+#include "support/source_dir.h"
 #include "workspace/audience.h"
 #include "workspace/check.h"
 #include "workspace/values.h"
@@ -20,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using destinations::Setting;
 using language::Problem;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 // A destination with one setting of each sort, so that the tests do not depend on the platforms'.
 class ExampleDestination : public destinations::AudienceDestination {
@@ -151,10 +152,10 @@ TEST(Load, reads_every_key_of_a_sync) {
   const SyncConfig* sync = loaded.workspace.find_sync("Ask");
   ASSERT_NE(sync, nullptr);
   EXPECT_EQ(sync->effect, Effect::target);
-  EXPECT_THAT(sync->identifiers, testing::ElementsAre(IdentifierKind::phone, IdentifierKind::email));
+  EXPECT_THAT(sync->identifiers, ::testing::ElementsAre(IdentifierKind::phone, IdentifierKind::email));
   EXPECT_EQ(sync->cadence.kind, Cadence::Kind::every);
   EXPECT_EQ(sync->cadence.every, kMinute * 15);
-  EXPECT_THAT(sync->exclusions, testing::ElementsAre("Buyers", "Two"));
+  EXPECT_THAT(sync->exclusions, ::testing::ElementsAre("Buyers", "Two"));
   EXPECT_EQ(sync->consent_purpose, "ads");
   EXPECT_EQ(sync->holdout_per_million, 5'000u);
   EXPECT_EQ(sync->holdout_salt, "spring");
@@ -169,7 +170,7 @@ TEST(Load, a_sync_without_more_is_realtime_salted_by_its_name_and_matches_by_all
   ASSERT_NE(sync, nullptr);
   EXPECT_EQ(sync->cadence.kind, Cadence::Kind::realtime);
   EXPECT_EQ(sync->holdout_salt, "Stop");
-  EXPECT_THAT(sync->identifiers, testing::ElementsAre(IdentifierKind::email, IdentifierKind::phone));
+  EXPECT_THAT(sync->identifiers, ::testing::ElementsAre(IdentifierKind::email, IdentifierKind::phone));
 }
 
 TEST(Load, expressions_are_stored_in_canonical_form) {
@@ -362,7 +363,7 @@ TEST(Secret, in_the_text_is_refused_and_not_repeated) {
             "credentials: {token: {env: T}}\n"}) {
     const std::string problems = destination_problems(yaml);
     EXPECT_THAT(problems, HasSubstr("in the text"));
-    EXPECT_THAT(problems, testing::Not(HasSubstr("hunter2")));
+    EXPECT_THAT(problems, ::testing::Not(HasSubstr("hunter2")));
     EXPECT_FALSE(Folder().with("destinations/ads.yaml", "name: Ads\n" + yaml).load().ok());
   }
 }
@@ -381,7 +382,7 @@ TEST(Secret, of_a_write_key_is_only_named) {
       Folder().with("tailrace.yaml", "name: x\nwrite_keys:\n  - {name: web, key: hunter2}\n").problems();
   EXPECT_THAT(problems, HasSubstr("a write key has no key \"key\""));
   EXPECT_THAT(problems, HasSubstr("a write key must name one source of its secret"));
-  EXPECT_THAT(problems, testing::Not(HasSubstr("hunter2")));
+  EXPECT_THAT(problems, ::testing::Not(HasSubstr("hunter2")));
 }
 
 // --- what serves and what is reached
@@ -798,8 +799,8 @@ TEST(Taxonomy, own_entries_add_to_the_preset_and_override_it) {
   const EventRule* order = find_event(loaded, "Order Placed");
   ASSERT_NE(order, nullptr);
   EXPECT_EQ(order->owner, "shop");
-  EXPECT_THAT(order->aliases, testing::Contains("Purchase"));
-  EXPECT_THAT(order->aliases, testing::Contains("Order Completed"));
+  EXPECT_THAT(order->aliases, ::testing::Contains("Purchase"));
+  EXPECT_THAT(order->aliases, ::testing::Contains("Order Completed"));
   int revenues = 0;
   for (const PropertyRule& property : order->properties) {
     if (property.name == "revenue") revenues += property.required ? 1 : 100;
@@ -879,7 +880,7 @@ TEST(Resolve, a_misspelt_name_is_told_as_one) {
 }
 
 TEST(Render, shows_the_line_and_a_caret_below_the_place) {
-  const std::string folder = std::string(TAILRACE_SOURCE_DIR) + "/examples/online-retail";
+  const std::string folder = testing::source_dir() + "/examples/online-retail";
   const FileProblem problem{"definitions.yaml", {Problem::Severity::warning, {2, 19, 14}, "odd", "mend it"}};
   EXPECT_EQ(render(folder, problem),
             "definitions.yaml:2:19: warning: odd\n"
@@ -895,7 +896,7 @@ TEST(Render, shows_the_line_and_a_caret_below_the_place) {
 std::string normalised(const Workspace& workspace) { return to_json(to_value(workspace)); }
 
 TEST(NormalForm, goes_to_json_and_back_and_stays_the_same) {
-  const Loaded loaded = load(std::string(TAILRACE_SOURCE_DIR) + "/examples/online-retail");
+  const Loaded loaded = load(testing::source_dir() + "/examples/online-retail");
   const std::string text = normalised(loaded.workspace);
   const auto value = parse_json(text);
   ASSERT_TRUE(value);
@@ -953,7 +954,7 @@ std::string problems_of(const std::string& folder) {
 }
 
 TEST(Example, of_the_shop_has_no_problems) {
-  const std::string folder = std::string(TAILRACE_SOURCE_DIR) + "/examples/online-retail";
+  const std::string folder = testing::source_dir() + "/examples/online-retail";
   EXPECT_EQ(problems_of(folder), "");
   const Loaded loaded = load(folder);
   EXPECT_EQ(loaded.workspace.segments.size(), 7u);
@@ -961,7 +962,7 @@ TEST(Example, of_the_shop_has_no_problems) {
   EXPECT_EQ(loaded.workspace.destinations.size(), 2u);
 }
 
-class Init : public testing::Test {
+class Init : public ::testing::Test {
  protected:
   Init() {
     std::string pattern = (fs::temp_directory_path() / "tailrace-init-XXXXXX").string();

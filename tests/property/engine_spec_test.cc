@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "model/json.h"
 #include "support/memory_records.h"
+#include "support/source_dir.h"
 #include "support/text_spec.h"
 
 namespace tailrace::testing {
@@ -192,7 +193,7 @@ class EngineRunner final : public SpecRunner {
 };
 
 std::vector<std::filesystem::path> specs() {
-  return spec_files(std::filesystem::path(TAILRACE_SOURCE_DIR) / "tests" / "spec");
+  return spec_files(std::filesystem::path(testing::source_dir()) / "tests" / "spec");
 }
 
 class SpecOnEngine : public ::testing::TestWithParam<std::filesystem::path> {};

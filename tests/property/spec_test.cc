@@ -6,13 +6,14 @@
 #include <gmock/gmock.h>
 
 #include "support/oracle_runner.h"
+#include "support/source_dir.h"
 #include "support/text_spec.h"
 
 namespace tailrace::testing {
 namespace {
 
 std::vector<std::filesystem::path> specs() {
-  return spec_files(std::filesystem::path(TAILRACE_SOURCE_DIR) / "tests" / "spec");
+  return spec_files(std::filesystem::path(testing::source_dir()) / "tests" / "spec");
 }
 
 class SpecOnOracle : public ::testing::TestWithParam<std::filesystem::path> {};

@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "support/source_dir.h"
+
 namespace tailrace::destinations {
 namespace {
 
@@ -159,7 +161,7 @@ class PublishedPhones : public ::testing::Test {
  protected:
   static std::string folder() {
     if (const char* shared = std::getenv("TAILRACE_SHARED_DATA")) return shared;
-    return TAILRACE_SOURCE_DIR "/../shared/data";
+    return testing::source_dir() + "/../shared/data";
   }
   // The lines of a gzip file; empty when there is none.
   static std::vector<std::string> lines_of(const std::string& path) {
