@@ -99,10 +99,11 @@ struct Token {
   Time expires_at;
 };
 
-// What every destination says of itself; it is one of the two below (audience_destination.h,
-// event_destination.h).
+// What every destination says of itself; it is one of the three below (audience_destination.h,
+// event_destination.h, warehouse_destination.h).
 class AudienceDestination;
 class EventDestination;
+class WarehouseDestination;
 class Destination {
  public:
   virtual ~Destination() = default;
@@ -122,9 +123,10 @@ class Destination {
   // How this platform wants what is known of a person (identifiers/fields.h).
   virtual std::span<const FieldRule> fields() const = 0;
 
-  // Which of the two it is; nullptr: the other.
+  // Which of the three it is; nullptr: another.
   virtual const AudienceDestination* as_audience() const { return nullptr; }
   virtual const EventDestination* as_events() const { return nullptr; }
+  virtual const WarehouseDestination* as_warehouse() const { return nullptr; }
 
   // Where a short-lived token must be fetched first.
   virtual std::optional<HttpRequest> encode_token(const Config& config, Time now) const;

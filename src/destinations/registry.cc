@@ -3,6 +3,7 @@
 
 #include "destinations/audience_destination.h"
 #include "destinations/event_destination.h"
+#include "destinations/warehouse_destination.h"
 
 namespace tailrace::destinations {
 
@@ -43,6 +44,14 @@ std::vector<const EventDestination*> event_destinations() {
   return all;
 }
 
+std::vector<const WarehouseDestination*> warehouse_destinations() {
+  std::vector<const WarehouseDestination*> all;
+  for (const Destination* each : registry()) {
+    if (const auto* warehouse = each->as_warehouse()) all.push_back(warehouse);
+  }
+  return all;
+}
+
 const AudienceDestination* find_audience_destination(std::string_view type) {
   const Destination* found = find(type);
   return found == nullptr ? nullptr : found->as_audience();
@@ -51,6 +60,16 @@ const AudienceDestination* find_audience_destination(std::string_view type) {
 const EventDestination* find_event_destination(std::string_view type) {
   const Destination* found = find(type);
   return found == nullptr ? nullptr : found->as_events();
+}
+
+const WarehouseDestination* find_warehouse_destination(std::string_view type) {
+  const Destination* found = find(type);
+  return found == nullptr ? nullptr : found->as_warehouse();
+}
+
+const WarehouseTable* Pack::find_table(std::string_view name) const {
+  const auto found = std::ranges::find(tables, name, &WarehouseTable::name);
+  return found == tables.end() ? nullptr : &*found;
 }
 
 }  // namespace tailrace::destinations
