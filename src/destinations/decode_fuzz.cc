@@ -1,5 +1,5 @@
-// Feeds answers to every decoder. Input: one byte each for destination, status and number of people, then the
-// value of the headers up to the first line end, then the body.
+// Feeds answers to every decoder, of audiences and of events. Input: one byte each for destination, status
+// and number of people or events, then the value of the headers up to the first line end, then the body.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "destinations/audience_destination.h"
+#include "destinations/event_destination.h"
 
 namespace {
 
@@ -30,29 +31,51 @@ HttpResponse response_of(int status, std::string_view text) {
   return response;
 }
 
+void check_reply(const Reply& reply, std::size_t records) {
+  const bool done = reply.verdict == Reply::Verdict::done;
+  TR_ASSERT(reply.outcomes.size() == records || (!done && reply.outcomes.empty()));
+  TR_ASSERT(!reply.retry_after || (*reply.retry_after >= Millis{0} && *reply.retry_after <= kDay));
+  TR_ASSERT(reply.verdict != Reply::Verdict::split || records > 1);
+  for (const Outcome& outcome : reply.outcomes)
+    TR_ASSERT(outcome.reason.empty() == (outcome.kind == Outcome::Kind::accepted));
+}
+
+void check_token(const Destination& destination, const HttpResponse& response) {
+  const auto token = destination.decode_token(response, Time{});
+  TR_ASSERT(!token || token->expires_at > Time{});
+}
+
+void check_audience(const AudienceDestination& destination, const HttpResponse& response,
+                    std::uint8_t count) {
+  const std::vector<Member> members(count % 16,
+                                    Member{"crm-1", std::vector<UploadIdentifier>(count / 16), {}});
+  Batch batch;
+  batch.members = members;
+  check_reply(destination.decode(batch, response), members.size());
+  const auto created = destination.decode_create(response);
+  TR_ASSERT(!created || !created->empty());
+  const auto measured = destination.decode_measure(response);
+  TR_ASSERT(!measured || !measured->match_rate || (*measured->match_rate >= 0 && *measured->match_rate <= 1));
+  static_cast<void>(destination.decode_find(response, Config{}));
+  static_cast<void>(destination.decode_update(response));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < kPrefixBytes) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + kPrefixBytes, size - kPrefixBytes);
-  static const auto kDestinations = audience_destinations();
-  const AudienceDestination& destination = *kDestinations[data[0] % kDestinations.size()];
+  static const auto kAudiences = audience_destinations();
+  static const auto kEvents = event_destinations();
   const HttpResponse response = response_of(kStatuses[data[1] % kStatuses.size()], text);
-  const std::vector<Member> members(data[2] % 16,
-                                    Member{"crm-1", std::vector<UploadIdentifier>(data[2] / 16), {}});
-  Batch batch;
-  batch.members = members;
-
-  const Reply reply = destination.decode(batch, response);
-  const bool done = reply.verdict == Reply::Verdict::done;
-  TR_ASSERT(reply.outcomes.size() == members.size() || (!done && reply.outcomes.empty()));
-  TR_ASSERT(!reply.retry_after || (*reply.retry_after >= Millis{0} && *reply.retry_after <= kDay));
-
-  const auto created = destination.decode_create(response);
-  TR_ASSERT(!created || !created->empty());
-  const auto measured = destination.decode_measure(response);
-  TR_ASSERT(!measured || !measured->match_rate || (*measured->match_rate >= 0 && *measured->match_rate <= 1));
-  const auto token = destination.decode_token(response, Time{});
-  TR_ASSERT(!token || token->expires_at > Time{});
+  const std::size_t which = data[0] % (kAudiences.size() + kEvents.size());
+  if (which < kAudiences.size()) {
+    check_audience(*kAudiences[which], response, data[2]);
+    check_token(*kAudiences[which], response);
+  } else {
+    const EventDestination& destination = *kEvents[which - kAudiences.size()];
+    check_reply(destination.decode(data[2], response), data[2]);
+    check_token(destination, response);
+  }
   return 0;
 }
