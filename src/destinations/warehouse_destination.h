@@ -22,6 +22,7 @@
 
 #include "base/http.h"
 #include "base/result.h"
+#include "base/sql_session.h"
 #include "base/time.h"
 #include "destinations/destination.h"
 
@@ -86,24 +87,6 @@ struct Pack {
   const WarehouseTable* find_table(std::string_view name) const;
 };
 
-// One session with an SQL server over its own protocol. Errors carry the server's code in front of its words:
-// "42P01: relation ... does not exist"; `unavailable`, where trying again may help.
-class SqlSession {
- public:
-  virtual ~SqlSession() = default;
-  struct Rows {
-    std::vector<std::vector<std::optional<std::string>>> rows;  // as text; missing: null
-    std::uint64_t affected = 0;
-  };
-  // parameters: $1, $2 as text.
-  virtual Result<Rows> run(const std::string& sql,
-                           std::span<const std::optional<std::string>> parameters) = 0;
-  Result<Rows> run(const std::string& sql) { return run(sql, {}); }
-  // COPY ... FROM STDIN; next(chunk) fills the next bytes, false at the end.
-  virtual Result<std::uint64_t> copy_in(const std::string& sql,
-                                        const std::function<Result<bool>(std::string& chunk)>& next) = 0;
-};
-
 // What a destination may do while it loads.
 class Transport {
  public:
@@ -128,6 +111,10 @@ class Transport {
   virtual Result<void> write_file(const std::string& path, std::string_view bytes) = 0;
   // The same of a file of the pack, copied or linked.
   virtual Result<void> place_file(const PackFile& file, const std::string& path) = 0;
+  // A small file on the local disk, whole; missing: there is none. Errors: io.
+  virtual Result<std::optional<std::string>> read_file(const std::string& path) = 0;
+  // One that is not there is no error.
+  virtual Result<void> remove_file(const std::string& path) = 0;
 };
 
 class WarehouseDestination : public Destination {
