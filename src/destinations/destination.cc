@@ -9,6 +9,7 @@
 #include "destinations/event_destination.h"
 #include "destinations/identifiers/identifiers.h"
 #include "destinations/text.h"
+#include "destinations/warehouse_destination.h"
 #include "model/json.h"
 
 namespace tailrace::destinations {
@@ -221,6 +222,8 @@ std::string reference_markdown(const Destination& destination) {
   }
   if (const EventDestination* events = destination.as_events()) append_events(out, *events);
   append_fields(out, destination.fields());
+  // Tables go in packs, and no request of theirs holds records.
+  if (destination.as_warehouse() != nullptr) return out;
   const Limits limits = destination.limits();
   out += fmt::format(
       "\n## Limits\n\n| limit | value |\n|---|---|\n| records in a request | {} |\n| bytes in a request | {} "

@@ -17,8 +17,11 @@ inline constexpr std::string_view kServiceAccountJson = "service_account_json";
 // Problems of the credentials, without their values.
 std::vector<std::string> check(const Config& config);
 
-// Missing when the credentials cannot give a token, which `check` reports.
-std::optional<HttpRequest> encode(const Config& config, Time now);
+inline constexpr std::string_view kDataManagerScope = "https://www.googleapis.com/auth/datamanager";
+
+// Missing when the credentials cannot give a token, which `check` reports. scope: what a service account asks
+// for; a refresh token has its own.
+std::optional<HttpRequest> encode(const Config& config, Time now, std::string_view scope = kDataManagerScope);
 
 // Errors: invalid_argument when a person must authorise again; unavailable when trying again may help.
 Result<Token> decode(const HttpResponse& response, Time now);

@@ -1,0 +1,336 @@
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "destinations/checks.h"
+#include "destinations/postgres/statements.h"
+#include "destinations/text.h"
+#include "destinations/warehouse_sql/pack_order.h"
+
+namespace tailrace::destinations {
+namespace {
+
+namespace sql = postgres_statements;
+
+constexpr std::array<std::string_view, 4> kModes{"verify-full", "verify-ca", "require", "disable"};
+
+constexpr std::array<Setting, 8> kSettings{{
+    {.name = "host",
+     .required = true,
+     .example = "db.example.com",
+     .about = "The server's name, or the folder of its socket (`/var/run/postgresql`)."},
+    {.name = "port", .default_value = "5432", .about = "The server's port."},
+    {.name = "database", .required = true, .example = "analytics", .about = "The database."},
+    {.name = "user", .required = true, .example = "tailrace", .about = "Who writes: see the rights below."},
+    {.name = "schema",
+     .default_value = "tailrace",
+     .about = "Where the tables are kept; made where it is missing. One sync has it for itself."},
+    {.name = "sslmode",
+     .default_value = "verify-full",
+     .about = "`verify-full`: the server's certificate and name are verified; `verify-ca`: its certificate; "
+              "`require`: encrypted, to whomever answers; `disable`: in the clear, to this machine only."},
+    {.name = "sslrootcert",
+     .about = "A file with the certificate authorities to trust, PEM; without it the system's."},
+    {.name = "password", .secret = true, .example = "secret password", .about = "The user's password."},
+}};
+
+constexpr std::string_view kAbout =
+    R"(Keeps the tables in a schema of a PostgreSQL database (12 or newer).
+
+**Once.** All files of a pack and its row in `_tailrace_packs (sync, sequence, pack_id, tables, loaded_at)` are one
+transaction: a pack is there whole, or not at all, and one that is sent again after a crash is found by its row. That also
+makes `_tailrace_packs` the answer to "how far is the warehouse?".
+
+**How.** Rows of a table that only grows are copied straight into it (`COPY`); where that meets a key that is there, the copy is
+undone, and they go through a temporary table and `INSERT ... ON CONFLICT DO NOTHING`. Rows of a table of the latest state go
+through a temporary table and `ON CONFLICT DO UPDATE` where their version is greater.
+
+**Schema.** Schema, tables and columns are made when they are needed. Columns are only added; none is dropped or
+retyped. Columns of your own, indexes, views and grants are left alone, as long as a row without your columns may
+be inserted. A jsonb holds no U+0000 and a text none either: both come with U+FFFD instead.
+
+**Rights.** `CREATE` on the database (or the schema made beforehand, and `CREATE` and `USAGE` on it), `TEMPORARY` on the
+database; the tables belong to the user who makes them.
+
+    CREATE USER tailrace PASSWORD '...';
+    CREATE SCHEMA tailrace AUTHORIZATION tailrace;
+    GRANT TEMPORARY ON DATABASE analytics TO tailrace;
+
+**When somebody changes things.** A table that was dropped or renamed, a column whose type was changed, a missing
+row of `_tailrace_packs`, or rows of another store there stop the sync with a message that says how to mend it. A
+server that shuts down, is full, is a standby for now, or a lock that is not given within 30 s is tried again.
+
+A connection pooler must hand a whole transaction to one server session (PgBouncer: `pool_mode = session` or
+`transaction`).
+)";
+
+// The server's answer with what to do about it.
+Error advised(Error error, std::string_view where) {
+  struct Advice {
+    std::string_view code;
+    std::string_view mend;
+  };
+  static constexpr std::array<Advice, 12> kAdvice{{
+      {"42501", "grant the user the rights that the page of this destination names, then release the sync"},
+      {"28P01", "give the right password"},
+      {"28000", "let the user in (pg_hba.conf), or mend `user`"},
+      {"3D000", "create the database, or mend `database`"},
+      {"42P10", "the table has no unique index over its key any more: create it again"},
+      {"42804", "a column was altered to another type: change it back"},
+      {"42703", "a column is missing: was it renamed while the pack was loaded?"},
+      {"53100", "the server's disk is full: make room there; the sync goes on by itself"},
+      {"25006", "the server takes no writes (a standby?); the sync goes on when it does"},
+      {"55P03", "somebody holds a lock on the table; the sync goes on when it is released"},
+      {"54011", "PostgreSQL allows 1600 columns a table: send fewer properties"},
+      {"23502", "a column of your own has NOT NULL and no default: give it one"},
+  }};
+  std::string mend;
+  for (const Advice& each : kAdvice) {
+    if (error.message.starts_with(each.code)) mend = fmt::format(": {}", each.mend);
+  }
+  return {error.code, fmt::format("{}: {}{}", where, error.message, mend)};
+}
+
+// One load, in one transaction.
+class Loading {
+ public:
+  Loading(const Pack& pack, const Config& config, Transport& transport)
+      : pack_(pack),
+        transport_(transport),
+        schema_(config.setting("schema")),
+        where_(fmt::format("the schema {}", schema_)) {}
+
+  Result<void> run(SqlSession& session) {
+    session_ = &session;
+    TRY(begin());
+    const PacksThere there = TRY(packs_there());
+    if (TRY(judge_order(pack_, there, where_)) == PackOrder::done) {
+      TRY(session.run("ROLLBACK"));
+      return {};
+    }
+    TRY(bring_tables(there));
+    for (const WarehouseTable& table : pack_.tables) TRY(load_table(table));
+    const std::vector<std::optional<std::string>> row{pack_.sync, fmt::format("{}", pack_.sequence), pack_.id,
+                                                      table_names(pack_)};
+    TRY(session.run(fmt::format("INSERT INTO {}.{} (sync, sequence, pack_id, tables, loaded_at) VALUES ($1, "
+                                "$2::bigint, $3, $4, now())",
+                                sql::quoted(schema_), kPacksTable),
+                    row));
+    TRY(session.run("COMMIT"));
+    return {};
+  }
+
+  // What `run` begins with, undone: whether it may be done.
+  Result<void> probe(SqlSession& session) {
+    session_ = &session;
+    TRY(begin());
+    const WarehouseTable table{.name = "_tailrace_probe",
+                               .kind = WarehouseTable::Kind::append,
+                               .columns = {{"a", ColumnType::integer, ""}},
+                               .key = {"a"},
+                               .version = {},
+                               .about = {}};
+    TRY(session.run(sql::create_table(schema_, table)));
+    TRY(session.run(sql::create_stage(table)));
+    TRY(session.copy_in(sql::copy_into_stage(table),
+                        [](const SqlSession::Put& put) { return put("a\n1\n"); }));
+    TRY(session.run(sql::merge(schema_, table)));
+    TRY(session.run("ROLLBACK"));
+    return {};
+  }
+
+  const std::string& where() const { return where_; }
+
+ private:
+  Result<void> begin() {
+    TRY(
+        session_->run("SET lock_timeout = '30s'; SET statement_timeout = '30min'; SET TimeZone = 'UTC'; SET "
+                      "DateStyle = 'ISO, MDY'; SET standard_conforming_strings = on"));
+    TRY(session_->run("BEGIN"));
+    // One load at a time, also by another process of ours that has not noticed its end yet.
+    const std::vector<std::optional<std::string>> key{"tailrace " + schema_};
+    TRY(session_->run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key));
+    const std::vector<std::optional<std::string>> schema{schema_};
+    const auto found = TRY(session_->run("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", schema));
+    if (found.rows.empty()) TRY(session_->run(fmt::format("CREATE SCHEMA {}", sql::quoted(schema_))));
+    TRY(session_->run(sql::create_packs(schema_)));
+    return {};
+  }
+
+  Result<PacksThere> packs_there() {
+    const std::vector<std::optional<std::string>> parameters{pack_.sync, fmt::format("{}", pack_.sequence)};
+    const auto found = TRY(session_->run(
+        fmt::format("SELECT sequence, pack_id, tables, sequence = $2::bigint FROM {}.{} WHERE sync = $1 AND "
+                    "(sequence = $2::bigint OR sequence = (SELECT max(sequence) FROM {}.{} WHERE sync = $1)) "
+                    "ORDER BY sequence",
+                    sql::quoted(schema_), kPacksTable, sql::quoted(schema_), kPacksTable),
+        parameters));
+    PacksThere there;
+    for (const auto& row : found.rows) {
+      LoadedPack one;
+      for (const char digit : row.at(0).value_or(""))
+        one.sequence = one.sequence * 10 + static_cast<std::uint64_t>(digit - '0');
+      one.id = row.at(1).value_or("");
+      one.tables = row.at(2).value_or("");
+      if (row.at(3) == "t") there.id_of_same = one.id;
+      there.last = std::move(one);
+    }
+    return there;
+  }
+
+  using Columns = std::map<std::string, std::string>;  // name to type
+
+  Result<std::map<std::string, Columns>> tables_there() {
+    const std::vector<std::optional<std::string>> schema{schema_};
+    const auto found = TRY(session_->run(
+        "SELECT c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) FROM "
+        "pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN "
+        "pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+        "WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')",
+        schema));
+    std::map<std::string, Columns> tables;
+    for (const auto& row : found.rows) {
+      Columns& columns = tables[row.at(0).value_or("")];
+      if (row.at(1)) columns[*row.at(1)] = row.at(2).value_or("");
+    }
+    return tables;
+  }
+
+  Result<void> bring_tables(const PacksThere& there) {
+    const auto tables = TRY(tables_there());
+    for (const WarehouseTable& table : pack_.tables) {
+      const auto found = tables.find(table.name);
+      if (found == tables.end()) {
+        TRY(check_dropped(pack_, there, table.name, where_));
+        TRY(session_->run(sql::create_table(schema_, table)));
+        continue;
+      }
+      for (const WarehouseColumn& column : table.columns) {
+        const auto type = found->second.find(column.name);
+        if (type == found->second.end()) {
+          TRY(session_->run(sql::add_column(schema_, table.name, column)));
+        } else if (!sql::takes(type->second, column.type)) {
+          return wrong_type(table.name, column, type->second, sql::type_of(column.type));
+        }
+      }
+    }
+    return {};
+  }
+
+  Result<void> load_table(const WarehouseTable& table) {
+    std::vector<const PackFile*> files;
+    for (const PackFile& file : pack_.files) {
+      if (file.table == table.name) files.push_back(&file);
+    }
+    if (files.empty()) return {};
+    if (table.kind == WarehouseTable::Kind::append && TRY(copy_straight(table, files))) return {};
+    TRY(session_->run(sql::create_stage(table)));
+    for (const PackFile* file : files) TRY(copy(sql::copy_into_stage(table), table, *file));
+    TRY(session_->run(sql::merge(schema_, table)));
+    TRY(session_->run(sql::drop_stage(table)));
+    return {};
+  }
+
+  // False: something was there already, or a value needs mending first; nothing is done then.
+  Result<bool> copy_straight(const WarehouseTable& table, const std::vector<const PackFile*>& files) {
+    TRY(session_->run("SAVEPOINT straight"));
+    for (const PackFile* file : files) {
+      const auto copied = copy(sql::copy_into_table(schema_, table), table, *file);
+      if (copied) continue;
+      const std::string& why = copied.error().message;
+      if (!why.starts_with("23505") && !why.starts_with("22")) return std::unexpected(copied.error());
+      TRY(session_->run("ROLLBACK TO SAVEPOINT straight"));
+      return false;
+    }
+    TRY(session_->run("RELEASE SAVEPOINT straight"));
+    return true;
+  }
+
+  Result<void> copy(const std::string& statement, const WarehouseTable& table, const PackFile& file) {
+    std::vector<std::string> columns;
+    for (const WarehouseColumn& column : table.columns) columns.push_back(column.name);
+    const auto copied = session_->copy_in(statement, [&](const SqlSession::Put& put) {
+      return transport_.read_csv(file, columns, [&](std::string_view piece) { return put_text(put, piece); });
+    });
+    if (!copied) return std::unexpected(copied.error());
+    if (*copied != file.rows)
+      return fail(Error::Code::corrupt,
+                  fmt::format("{} has {} rows, and the pack says {}", file.path, *copied, file.rows));
+    return {};
+  }
+
+  // No text here holds a zero byte.
+  static Result<void> put_text(const SqlSession::Put& put, std::string_view piece) {
+    for (std::size_t zero = piece.find('\0'); zero != std::string_view::npos; zero = piece.find('\0')) {
+      TRY(put(piece.substr(0, zero)));
+      TRY(put("\xef\xbf\xbd"));
+      piece.remove_prefix(zero + 1);
+    }
+    return put(piece);
+  }
+
+  const Pack& pack_;
+  Transport& transport_;
+  std::string schema_;
+  std::string where_;
+  SqlSession* session_ = nullptr;
+};
+
+class Postgres final : public WarehouseDestination {
+ public:
+  std::string_view type() const override { return "postgres"; }
+  std::string_view platform() const override { return "postgres"; }
+  std::string_view title() const override { return "PostgreSQL"; }
+  std::string_view about() const override { return kAbout; }
+  std::span<const Setting> settings() const override { return kSettings; }
+
+  std::vector<std::string> check(const Config& config) const override {
+    Problems problems;
+    check_count(config, "port", 65'535, problems);
+    check_choice(config, "sslmode", kModes, problems);
+    for (const char* name : {"host", "database", "user", "schema", "sslrootcert"}) {
+      if (!is_plain_text(config.setting(name)))
+        problems.push_back(fmt::format("{} must be plain text", name));
+    }
+    const std::string& schema = config.setting("schema");
+    if (schema.size() > 63 || schema.starts_with("pg_") || schema == "information_schema")
+      problems.emplace_back("schema must have at most 63 bytes and be none of the server's own");
+    const std::string& host = config.setting("host");
+    const bool here = host.starts_with('/') || host == "localhost" || host == "127.0.0.1" || host == "::1";
+    if (config.setting("sslmode") == "disable" && !here)
+      problems.emplace_back("sslmode may be `disable` only where host is this machine");
+    return problems;
+  }
+
+  Result<void> load(const Pack& pack, const Config& config, Transport& transport) const override {
+    Loading loading(pack, config, transport);
+    const auto done = [&]() -> Result<void> {
+      const auto session = TRY(transport.connect_sql(sql::connection(config)));
+      return loading.run(*session);
+    }();
+    if (!done) return std::unexpected(advised(done.error(), loading.where()));
+    return {};
+  }
+
+  Result<void> probe(const Config& config, Transport& transport) const override {
+    const Pack none;
+    Loading loading(none, config, transport);
+    const auto done = [&]() -> Result<void> {
+      const auto session = TRY(transport.connect_sql(sql::connection(config)));
+      return loading.probe(*session);
+    }();
+    if (!done) return std::unexpected(advised(done.error(), loading.where()));
+    return {};
+  }
+};
+
+}  // namespace
+
+const Destination& postgres() {
+  static const Postgres kDestination;
+  return kDestination;
+}
+
+}  // namespace tailrace::destinations
