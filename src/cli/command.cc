@@ -165,6 +165,14 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   replay->add_option("--from", command.from, "events at or after this instant (default: all)")
       ->type_name("TIME");
   replay->add_option("--to", command.to, "events before this instant")->type_name("TIME");
+  auto* query =
+      on_store(app.add_subcommand("query", "SQL over a lake on this machine, brought up to date first"));
+  query->add_option("sql", command.sql, "one statement; docs/warehouse.md has the tables")
+      ->required()
+      ->type_name("SQL");
+  query->add_option("--sync", command.sync, "the warehouse sync whose lake it is (default: the first)")
+      ->type_name("NAME");
+  query->add_flag("--stale", command.stale, "as it was loaded last, without bringing it up to date");
   auto* status = on_store(app.add_subcommand("status", "syncs, lag, match rate, failures, quarantine"));
   status->add_flag("--memory", command.memory, "not of syncs: what takes the memory, by part");
   auto* backup = on_store(app.add_subcommand("backup", "a whole copy; again, only what is new"));
@@ -287,6 +295,7 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
   for (const std::string_view name : {"pause", "resume", "reset", "replay"}) {
     if (command.name == name) return run_stream(run);
   }
+  if (command.name == "query") return run_query(run);
   if (command.name == "status") return run_status(run);
   if (command.name == "backup") return run_backup(run);
   if (command.name == "verify") return run_verify(run);

@@ -39,6 +39,8 @@ struct Command {
   std::string add, remove;
   std::string destination, config, operation, platform;  // of the windows into a destination
   std::string listen;
+  std::string sql;
+  bool stale = false;  // query: what is there, without bringing it up to date
   bool apply = false;
   bool leave_members = false;  // apply: of syncs that go away, people may stay in the audience
   bool memory = false;         // status: of the process, instead of the syncs
@@ -84,6 +86,7 @@ int run_preview(const Run& run);
 int run_release(const Run& run);
 int run_reupload(const Run& run);
 int run_stream(const Run& run);  // pause, resume, reset, replay
+int run_query(const Run& run);
 int run_status(const Run& run);
 int run_backup(const Run& run);
 int run_verify(const Run& run);

@@ -130,8 +130,7 @@ class Body final : public Database {
 
   Result<void> run(const std::string& sql) override {
     Answered result;
-    if (duckdb_query(connection_, sql.c_str(), &result) != DuckDBSuccess)
-      return failed(result);
+    if (duckdb_query(connection_, sql.c_str(), &result) != DuckDBSuccess) return failed(result);
     return {};
   }
 
@@ -151,8 +150,7 @@ class Body final : public Database {
       // Where there is one statement, its text is at hand and DuckDB itself turns all types into text.
       if (is_select && count == 1) return select(sql, statement.get());
       Answered result;
-      if (duckdb_execute_prepared(statement.get(), &result) != DuckDBSuccess)
-        return failed(result);
+      if (duckdb_execute_prepared(statement.get(), &result) != DuckDBSuccess) return failed(result);
       answer = TRY(rows_of(result));
     }
     return answer;
@@ -179,8 +177,7 @@ class Body final : public Database {
     const std::string as_text = fmt::format("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({}\n)", text);
     if (duckdb_query(connection_, as_text.c_str(), &result) != DuckDBSuccess) {
       Answered itself;
-      if (duckdb_execute_prepared(statement, &itself) != DuckDBSuccess)
-        return failed(itself);
+      if (duckdb_execute_prepared(statement, &itself) != DuckDBSuccess) return failed(itself);
       return rows_of(itself);
     }
     answer.rows = TRY(rows_of(result))

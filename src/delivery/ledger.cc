@@ -21,21 +21,26 @@ namespace {
 
 using destinations::UploadIdentifier;
 using ledger_format::decode_dead_letter;
+using ledger_format::decode_delivery;
 using ledger_format::decode_membership;
 using ledger_format::decode_refusals;
 using ledger_format::decode_state;
 using ledger_format::decode_stream;
+using ledger_format::decode_warehouse;
 using ledger_format::encode_dead_letter;
+using ledger_format::encode_delivery;
 using ledger_format::encode_membership;
 using ledger_format::encode_refusals;
 using ledger_format::encode_state;
 using ledger_format::encode_stream;
+using ledger_format::encode_warehouse;
 using ledger_format::put;
 using ledger_format::put_text;
 using ledger_format::put_time;
 using ledger_format::Reader;
 
 constexpr std::string_view kVersionKey = "version";
+constexpr std::string_view kNextDeliveryKey = "n";
 constexpr std::size_t kCacheBytes = 64u << 20;
 // More batches than a sync sends between two backups.
 constexpr std::uint64_t kSkippedBatchIds = 1ull << 24;
@@ -53,6 +58,11 @@ std::string membership_key(const std::string& sync, PersonId person) {
 std::string dead_letter_key(const std::string& sync, Position position) {
   std::string key = prefix('d', sync);
   put(key, position.value);
+  return key;
+}
+std::string delivery_key(std::uint64_t id) {
+  std::string key = "o";
+  put(key, id);
   return key;
 }
 std::string refusals_key(const std::string& sync, const std::string& reason) {
@@ -137,6 +147,12 @@ class Audit {
   bool look_at(std::string_view key, std::string_view value) {
     if (key == kVersionKey) return true;
     if (key.empty()) return false;
+    if (key == kNextDeliveryKey) return value.size() == sizeof(std::uint64_t);
+    if (key.front() == 'o') {
+      Reader id(key.substr(1));
+      const auto number = id.number<std::uint64_t>();
+      return id.ok() && decode_delivery(number, value).has_value();
+    }
     Reader reader(key.substr(1));
     const std::string sync = reader.text();
     switch (key.front()) {
@@ -168,6 +184,8 @@ class Audit {
         return reader.ok() && value.empty();
       case 't':
         return reader.ok() && decode_stream(value).has_value();
+      case 'w':
+        return reader.ok() && decode_warehouse(value).has_value();
       case 'd': {
         const Position position(reader.number<std::uint64_t>());
         return reader.ok() && decode_dead_letter(position, value).has_value();
@@ -287,6 +305,7 @@ class RocksLedger final : public Ledger {
       }
       const auto [at, is_new] = earlier.try_emplace(change.person, before);
       TRY(check(batch_change(batch, sync, at->second, change)));
+      if (auto fact = ended(sync, at->second, change)) TRY(put_delivery(batch, std::move(*fact)));
       at->second = &change.membership;
     }
     TRY(check(batch.Put(prefix('s', sync), encode_state(state))));
@@ -328,7 +347,54 @@ class RocksLedger final : public Ledger {
       TRY(check(batch.Put(dead_letter_key(sync, letter.position), encode_dead_letter(letter))));
     for (const StreamRefusals& refusals : change.refusals)
       TRY(check(batch.Put(refusals_key(sync, refusals.reason), encode_refusals(refusals))));
+    for (const DeliveryFact& fact : change.settled) TRY(put_delivery(batch, fact));
     TRY(check(batch.Put(prefix('t', sync), encode_stream(state))));
+    return commit(batch);
+  }
+
+  Result<WarehouseState> warehouse_state(const std::string& sync) override {
+    TRY(mend());
+    std::string bytes;
+    const rocksdb::Status status = db_->Get({}, prefix('w', sync), &bytes);
+    if (status.IsNotFound()) return WarehouseState{};
+    if (!status.ok()) return failed(directory_, status);
+    auto state = decode_warehouse(bytes);
+    if (!state) return corrupt(directory_, "the state", sync);
+    return std::move(*state);
+  }
+  Result<void> write_warehouse(const std::string& sync, const WarehouseState& state) override {
+    TRY(mend());
+    rocksdb::WriteBatch batch;
+    TRY(check(batch.Put(prefix('w', sync), encode_warehouse(state))));
+    return commit(batch);
+  }
+
+  void keep_deliveries(bool keep) override { keeps_deliveries_ = keep; }
+  Result<std::uint64_t> deliveries_end() override {
+    TRY(mend());
+    return next_delivery();
+  }
+  Result<void> for_each_delivery(std::uint64_t from, std::uint64_t to,
+                                 const std::function<void(const DeliveryFact&)>& visit) override {
+    TRY(mend());
+    const std::string end = delivery_key(to);
+    const rocksdb::Slice bound(end);
+    rocksdb::ReadOptions options;
+    options.iterate_upper_bound = &bound;
+    const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options));
+    for (at->Seek(delivery_key(from)); at->Valid(); at->Next()) {
+      Reader id(at->key().ToStringView().substr(1));
+      const auto fact = decode_delivery(id.number<std::uint64_t>(), at->value().ToStringView());
+      if (!id.ok() || !fact)
+        return fail(Error::Code::corrupt, "delivery ledger " + directory_ + ": a delivery is damaged");
+      visit(*fact);
+    }
+    return check(at->status());
+  }
+  Result<void> drop_deliveries(std::uint64_t before) override {
+    TRY(mend());
+    rocksdb::WriteBatch batch;
+    TRY(check(batch.DeleteRange(delivery_key(0), delivery_key(before))));
     return commit(batch);
   }
 
@@ -434,6 +500,7 @@ class RocksLedger final : public Ledger {
     synced.sync = true;
     const rocksdb::Status status = db_->Write(synced, &batch);
     broken_ = !status.ok();
+    if (broken_) next_delivery_.reset();
     return check(status);
   }
 
@@ -444,6 +511,58 @@ class RocksLedger final : public Ledger {
     db_ = TRY(open_database(directory_, environment_));
     broken_ = false;
     return {};
+  }
+
+  Result<std::uint64_t> next_delivery() {
+    if (next_delivery_) return *next_delivery_;
+    std::string bytes;
+    const rocksdb::Status status = db_->Get({}, slice(kNextDeliveryKey), &bytes);
+    if (!status.ok() && !status.IsNotFound()) return failed(directory_, status);
+    Reader reader(bytes);
+    next_delivery_ = status.IsNotFound() ? 1 : reader.number<std::uint64_t>();
+    return *next_delivery_;
+  }
+  Result<void> put_delivery(rocksdb::WriteBatch& batch, const DeliveryFact& fact) {
+    if (!keeps_deliveries_) return {};
+    const std::uint64_t id = TRY(next_delivery());
+    next_delivery_ = id + 1;
+    TRY(check(batch.Put(delivery_key(id), encode_delivery(fact))));
+    std::string next;
+    put(next, id + 1);
+    return check(batch.Put(slice(kNextDeliveryKey), next));
+  }
+  // How a change of a membership ended something. Missing: it is under way, or as it was.
+  static std::optional<DeliveryFact> ended(const std::string& sync, const Membership* before,
+                                           const MembershipChange& change) {
+    using State = Membership::State;
+    const Membership& after = change.membership;
+    if (before != nullptr && before->state == after.state && before->reason == after.reason)
+      return std::nullopt;
+    DeliveryFact fact;
+    switch (after.state) {
+      case State::adding:
+      case State::removing:
+        return std::nullopt;
+      case State::member:
+        if (before != nullptr && before->state == State::member) return std::nullopt;
+        fact.operation = DeliveryFact::Operation::add;
+        break;
+      case State::left:
+        if (before == nullptr || !holds(before->state)) return std::nullopt;
+        fact.operation = DeliveryFact::Operation::remove;
+        break;
+      case State::rejected:
+        fact.outcome = DeliveryFact::Outcome::rejected;
+        break;
+    }
+    fact.sync = sync;
+    fact.person = change.person;
+    fact.changed_at = after.changed_at;
+    fact.received_at = after.received_at;
+    fact.sent_at = after.sent_at;
+    fact.acknowledged_at = after.state == State::rejected ? after.refused_at : after.acknowledged_at;
+    fact.reason = after.reason;
+    return fact;
   }
 
   // A store without a version is new; one that holds something anyway is not ours.
@@ -513,6 +632,8 @@ class RocksLedger final : public Ledger {
   rocksdb::Env* environment_;
   std::unique_ptr<rocksdb::DB> db_;  // nullptr: could not be opened again
   bool broken_ = false;
+  bool keeps_deliveries_ = false;
+  std::optional<std::uint64_t> next_delivery_;  // missing: to be read
 };
 
 // It holds hashes of personal data: for its owner alone.

@@ -22,7 +22,9 @@
 #include "delivery/drift.h"
 #include "delivery/guard.h"
 #include "delivery/stream_state.h"
+#include "delivery/warehouse_state.h"
 #include "destinations/audience_destination.h"
+#include "model/delivery_fact.h"
 
 namespace rocksdb {
 class Env;
@@ -130,6 +132,7 @@ class Ledger {
     std::vector<StreamDeadLetter> dead;    // new ones, or in the place of those at the same position
     std::vector<Position> mended;          // dead letters that are no more
     std::vector<StreamRefusals> refusals;  // in the place of those of the same reason
+    std::vector<DeliveryFact> settled;     // for warehouses; without ids
   };
   // Atomic and on disk on return.
   virtual Result<void> write_stream(const std::string& sync, const StreamState& state,
@@ -139,6 +142,18 @@ class Ledger {
       const std::string& sync, const std::function<void(const StreamDeadLetter&)>& visit) = 0;
   // In order of their reasons.
   virtual Result<std::vector<StreamRefusals>> stream_refusals(const std::string& sync) = 0;
+
+  virtual Result<WarehouseState> warehouse_state(
+      const std::string& sync) = 0;  // of an unknown one: a new state
+  virtual Result<void> write_warehouse(const std::string& sync, const WarehouseState& state) = 0;
+  // Whether write() and write_stream() also keep how each membership and event ended, for warehouses, in the
+  // same atomic batch. At first: no.
+  virtual void keep_deliveries(bool keep) = 0;
+  virtual Result<std::uint64_t> deliveries_end() = 0;  // the id of the next one
+  // Those with ids in [from, to), in order.
+  virtual Result<void> for_each_delivery(std::uint64_t from, std::uint64_t to,
+                                         const std::function<void(const DeliveryFact&)>& visit) = 0;
+  virtual Result<void> drop_deliveries(std::uint64_t before) = 0;
 
   // `entered sync`: acknowledged additions, for the engine; called for all syncs at start. In order of
   // person, then time.

@@ -286,4 +286,82 @@ std::optional<StreamRefusals> decode_refusals(std::string reason, std::string_vi
   return refusals;
 }
 
+std::string encode_delivery(const DeliveryFact& fact) {
+  std::string out;
+  put_text(out, fact.sync);
+  put(out, fact.person.value);
+  put(out, static_cast<std::uint8_t>(fact.operation));
+  put(out, static_cast<std::uint8_t>(fact.outcome));
+  put(out, fact.position.value);
+  put_text(out, fact.event);
+  for (const Time time : {fact.changed_at, fact.received_at, fact.sent_at, fact.acknowledged_at})
+    put_time(out, time);
+  put_text(out, fact.reason);
+  return out;
+}
+
+std::optional<DeliveryFact> decode_delivery(std::uint64_t id, std::string_view bytes) {
+  Reader reader(bytes);
+  DeliveryFact fact;
+  fact.id = id;
+  fact.sync = reader.text();
+  fact.person = PersonId{reader.number<std::uint32_t>()};
+  fact.operation = reader.choice(DeliveryFact::Operation::event);
+  fact.outcome = reader.choice(DeliveryFact::Outcome::unknown);
+  fact.position = Position{reader.number<std::uint64_t>()};
+  fact.event = reader.text();
+  for (Time* time : {&fact.changed_at, &fact.received_at, &fact.sent_at, &fact.acknowledged_at})
+    *time = reader.time();
+  fact.reason = reader.text();
+  if (!reader.ok()) return std::nullopt;
+  return fact;
+}
+
+std::string encode_warehouse(const WarehouseState& state) {
+  std::string out;
+  put(out, static_cast<std::uint8_t>(state.begun));
+  put(out, state.packs);
+  put(out, state.log.value);
+  put(out, state.changes.value);
+  put(out, state.deliveries);
+  const WarehouseState::Pending pending = state.pending.value_or(WarehouseState::Pending());
+  put(out, static_cast<std::uint8_t>(state.pending.has_value()));
+  put(out, pending.log_end.value);
+  put(out, pending.changes_end.value);
+  put(out, pending.deliveries_end);
+  put_time(out, pending.cut_at);
+  put_text(out, state.schema);
+  put(out, state.rows);
+  put(out, state.bytes);
+  put_time(out, state.loaded_at);
+  put(out, static_cast<std::uint8_t>(state.paused));
+  put_text(out, state.stopped_reason);
+  return out;
+}
+
+std::optional<WarehouseState> decode_warehouse(std::string_view bytes) {
+  Reader reader(bytes);
+  WarehouseState state;
+  state.begun = reader.flag();
+  state.packs = reader.number<std::uint64_t>();
+  state.log = Position{reader.number<std::uint64_t>()};
+  state.changes = Position{reader.number<std::uint64_t>()};
+  state.deliveries = reader.number<std::uint64_t>();
+  const bool is_pending = reader.flag();
+  WarehouseState::Pending pending;
+  pending.log_end = Position{reader.number<std::uint64_t>()};
+  pending.changes_end = Position{reader.number<std::uint64_t>()};
+  pending.deliveries_end = reader.number<std::uint64_t>();
+  pending.cut_at = reader.time();
+  if (is_pending) state.pending = pending;
+  state.schema = reader.text();
+  state.rows = reader.number<std::uint64_t>();
+  state.bytes = reader.number<std::uint64_t>();
+  state.loaded_at = reader.time();
+  state.paused = reader.flag();
+  state.stopped_reason = reader.text();
+  if (!reader.ok()) return std::nullopt;
+  return state;
+}
+
 }  // namespace tailrace::delivery::ledger_format

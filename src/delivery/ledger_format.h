@@ -9,6 +9,9 @@
 //              | "t" name                               value: stream; of a stream sync
 //              | "d" name position                      value: dead; an event of a stream sync
 //              | "r" name reason-text                   value: refused; those of a stream sync
+//              | "w" name                               value: warehouse; of a warehouse sync
+//              | "n"                                    value: u64; the id of the next delivery
+//              | "o" id                                 value: delivery; until all warehouses have it
 //   version    = u32, now 5
 //   position   = u64
 //   name       = text                                   the sync's name
@@ -35,6 +38,12 @@
 //   walk       = position cursor, position read, u32 count, that many of (position, u8 sent)
 //   dead       = u32 person, text event, time at, text reason, u8 ambiguous
 //   refused    = u64 count, position last, u32 person, time last
+//   id         = u64
+//   delivery   = text sync, u32 person, u8 operation, u8 outcome, position, text event, time changed,
+//                time received, time sent, time acknowledged, text reason
+//   warehouse  = u8 begun, u64 packs, position log, position changes, id deliveries, u8 is pending, pending,
+//                text schema, u64 rows, u64 bytes, time loaded, u8 paused, text stopped reason
+//   pending    = position log, position changes, id deliveries, time cut
 //
 // A value with bytes missing, left over or out of range is corrupt. A change of this grammar raises the
 // version; a version we do not know is refused before anything else is read. An older one is read as it is,
@@ -116,11 +125,15 @@ std::string encode_state(const SyncState& state);
 std::string encode_stream(const StreamState& state);
 std::string encode_dead_letter(const StreamDeadLetter& letter);  // without its position
 std::string encode_refusals(const StreamRefusals& refusals);     // without their reason
+std::string encode_delivery(const DeliveryFact& fact);           // without its id
+std::string encode_warehouse(const WarehouseState& state);
 // Whatever the bytes are. Missing: they do not keep to the grammar.
 std::optional<Membership> decode_membership(std::string_view bytes);
 std::optional<SyncState> decode_state(std::string_view bytes);
 std::optional<StreamState> decode_stream(std::string_view bytes);
 std::optional<StreamDeadLetter> decode_dead_letter(Position position, std::string_view bytes);
+std::optional<DeliveryFact> decode_delivery(std::uint64_t id, std::string_view bytes);
+std::optional<WarehouseState> decode_warehouse(std::string_view bytes);
 std::optional<StreamRefusals> decode_refusals(std::string reason, std::string_view bytes);
 
 }  // namespace tailrace::delivery::ledger_format

@@ -760,9 +760,11 @@ class Body final : public Streams {
     item.state = Item::State::settled;
     if (outcome.kind == Outcome::Kind::rejected) {
       ++run.state.rejected;
+      note_settled(run, item, DeliveryFact::Outcome::rejected, outcome.reason);
       note_dead(run, item, outcome.reason.empty() ? "the platform gave no reason" : outcome.reason, false);
       return;
     }
+    note_settled(run, item, DeliveryFact::Outcome::accepted, {});
     ++run.state.accepted;
     run.state.last_success_at = now_;
     connectors_[run.connector].rate.on_accepted(now_);
@@ -785,7 +787,25 @@ class Body final : public Streams {
 
   void settle_ambiguous(StreamRun& run, Item& item, const std::string& reason) {
     item.state = Item::State::settled;
+    note_settled(run, item, DeliveryFact::Outcome::unknown, reason);
     note_dead(run, item, fmt::format("it may have arrived: {}", reason), true);
+  }
+
+  // For warehouses.
+  void note_settled(StreamRun& run, const Item& item, DeliveryFact::Outcome outcome,
+                    const std::string& reason) {
+    run.unwritten.settled.push_back({.id = 0,
+                                     .sync = run.name(),
+                                     .person = item.person,
+                                     .operation = DeliveryFact::Operation::event,
+                                     .outcome = outcome,
+                                     .position = item.position,
+                                     .event = item.event,
+                                     .changed_at = {},
+                                     .received_at = item.received_at,
+                                     .sent_at = {},
+                                     .acknowledged_at = now_,
+                                     .reason = reason.substr(0, kReasonBytesMax)});
   }
 
   void note_dead(StreamRun& run, const Item& item, std::string reason, bool ambiguous) {

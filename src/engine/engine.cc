@@ -44,6 +44,9 @@ Value consent_of(const RecordView& record) {
   return consent == nullptr ? Value() : *consent;
 }
 
+// Attributes that no segment uses cost nothing unless somebody is told of them.
+bool carries_attributes(const workspace::Workspace& workspace) { return !workspace.warehouses.empty(); }
+
 segments::References references_of(const workspace::Workspace& workspace) {
   const auto expr_of = [](const workspace::Named* named) { return named == nullptr ? nullptr : named->expr; };
   return {.definition = [&workspace,
@@ -93,8 +96,9 @@ struct Engine::Live {
   ingest::Taxonomy taxonomy;
   Zone zone;
   std::unique_ptr<segments::Tracker> tracker;
-  std::vector<std::optional<SegmentId>> expired;        // by sync
-  std::vector<std::optional<history::EventId>> events;  // by rule of the taxonomy, once known
+  std::vector<std::optional<SegmentId>> expired;                  // by sync
+  std::vector<std::shared_ptr<const segments::Node>> attributes;  // where syncs carry them
+  std::vector<std::optional<history::EventId>> events;            // by rule of the taxonomy, once known
 
   // Missing: no event of that name was admitted yet, nor does a segment ask for it.
   std::optional<history::EventId> event_of(const ingest::Taxonomy::Named& named,
@@ -436,9 +440,44 @@ Result<std::unique_ptr<Engine::Live>> Engine::compile(workspace::Workspace works
                                     : std::nullopt);
     if (expired) TRY(add(expired));
   }
+  if (carries_attributes(live->workspace)) {
+    for (const auto& attribute : live->workspace.attributes) {
+      segments::Dependencies unused;  // their streams are kept as those of segments are
+      live->attributes.push_back(TRY(compiler.compile_value(attribute.expr, unused)));
+    }
+  }
   live->tracker = std::make_unique<segments::Tracker>(world(live->zone, live->workspace.consent_unknown),
                                                       compiler.ranks(), std::move(compiled));
   return live;
+}
+
+std::vector<Value> Engine::attributes(PersonId person) const {
+  std::vector<Value> values;
+  if (live_ == nullptr) return values;
+  for (const auto& attribute : live_->attributes) {
+    const segments::Scalar value = live_->tracker->value(*attribute, person, now_);
+    switch (value.kind) {
+      case segments::Scalar::Kind::missing:
+        values.emplace_back();
+        break;
+      case segments::Scalar::Kind::boolean:
+        values.push_back(Value::of(value.boolean));
+        break;
+      case segments::Scalar::Kind::number:
+        values.push_back(Value::of(value.number));
+        break;
+      case segments::Scalar::Kind::string:
+        values.push_back(Value::of(std::string(value.text)));
+        break;
+      case segments::Scalar::Kind::time:
+        values.push_back(Value::of(format_time(value.time)));
+        break;
+      case segments::Scalar::Kind::list:
+        values.push_back(value.list == nullptr ? Value() : *value.list);
+        break;
+    }
+  }
+  return values;
 }
 
 // Compiles and takes back what compiling added to the history.

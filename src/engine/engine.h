@@ -176,6 +176,12 @@ class Engine {
   Value properties(const RecordView& record) const;
 
   PersonProfile profile(PersonId person) const;
+  // Whom a merged person has become; others are themselves.
+  PersonId survivor(PersonId person) const { return profiles_.survivor(person); }
+  bool is_alive(PersonId person) const { return profiles_.alive(person); }
+  // The computed attributes of the live workspace, in its order, as of now(); times as texts. Empty, unless
+  // the workspace has syncs that carry them (carries_attributes).
+  std::vector<Value> attributes(PersonId person) const;
   std::size_t person_limit() const { return profiles_.person_limit(); }  // ids below this were given out
   std::string golden_id(PersonId person) const;
   std::optional<PersonId> find_person(std::string_view identifier) const;

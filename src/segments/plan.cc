@@ -1318,6 +1318,13 @@ Result<std::shared_ptr<const Condition>> Compiler::compile(const language::ExprP
   return Compilation(*this).condition(expr, dependencies, Dependencies::Bearing::same);
 }
 
+Result<std::shared_ptr<const Node>> Compiler::compile_value(const language::ExprPtr& expr,
+                                                            Dependencies& dependencies) {
+  auto compiled = TRY(Compilation(*this).node(expr));
+  dependencies.add(compiled.dependencies, Dependencies::Bearing::any);
+  return std::move(compiled.node);
+}
+
 Explanation Compiler::explain(const World& world, const language::ExprPtr& expr, PersonId person, Time t) {
   Explanation result;
   result.text = language::print(*expr);

@@ -199,6 +199,9 @@ class Compiler {
  public:
   Compiler(history::History& history, profiles::Profiles& profiles, References references);
   Result<std::shared_ptr<const Condition>> compile(const language::ExprPtr& expr, Dependencies& dependencies);
+  // Of an expression that need not be a condition: a computed attribute.
+  Result<std::shared_ptr<const Node>> compile_value(const language::ExprPtr& expr,
+                                                    Dependencies& dependencies);
   Explanation explain(const World& world, const language::ExprPtr& expr, PersonId person, Time t);
   const std::vector<RankPlan>& ranks() const { return ranks_; }
 

@@ -77,6 +77,8 @@ class Tracker final : public RankView {
   void prefetch_entries(PersonId person) const { pending_.prefetch_entries(person); }
 
   bool contains(SegmentId segment, PersonId person) const;
+  // What an expression compiled with the segments is for a person; texts and lists in it are lent.
+  Scalar value(const Node& node, PersonId person, Time t) const { return node.at(world_, person, t).value; }
   std::uint64_t size(SegmentId segment) const { return sizes_[segment.value]; }
   std::vector<PersonId> members(SegmentId segment) const;
   std::size_t segment_count() const { return segments_.size(); }

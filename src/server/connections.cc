@@ -183,9 +183,33 @@ Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& wo
   return connections;
 }
 
+Result<WarehouseConnection> connect_warehouse(const workspace::Workspace& workspace,
+                                              const workspace::WarehouseConfig& sync, const Secrets& secrets,
+                                              const std::string& folder) {
+  WarehouseConnection connection;
+  Missing missing;
+  connection.sync = sync;
+  const auto* destination = workspace.find_destination(sync.destination);
+  connection.destination =
+      destination == nullptr ? nullptr : destinations::find_warehouse_destination(destination->type);
+  if (connection.destination == nullptr) return unknown_destination(sync.name, sync.destination);
+  connection.reach = reach_of(*destination);
+  connection.config =
+      config_of(workspace, *destination, *connection.destination, sync.settings, secrets, missing);
+  TRY(missing.verdict());
+  if (const auto location = connection.config.settings.find("location");
+      location != connection.config.settings.end()) {
+    std::string& where = location->second;
+    const bool is_local = where.find("://") == std::string::npos;
+    if (is_local && !where.empty() && !where.starts_with('/')) where = folder + "/" + where;
+  }
+  return connection;
+}
+
 Result<void> check_connections(const workspace::Workspace& workspace, const Secrets& secrets) {
   TRY(connect(workspace, secrets));
   TRY(connect_streams(workspace, secrets));
+  for (const auto& sync : workspace.warehouses) TRY(connect_warehouse(workspace, sync, secrets, "."));
   return {};
 }
 

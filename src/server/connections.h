@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "delivery/delivery.h"
 #include "delivery/streams.h"
+#include "destinations/warehouse_destination.h"
 #include "workspace/workspace.h"
 
 namespace tailrace::server {
@@ -29,6 +30,19 @@ Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& wo
 // connections[i] is the workspace's i-th stream sync. Errors: as above.
 Result<std::vector<delivery::StreamConnection>> connect_streams(const workspace::Workspace& workspace,
                                                                 const Secrets& secrets);
+
+// A warehouse sync with its destination, merged settings and resolved secrets.
+struct WarehouseConnection {
+  workspace::WarehouseConfig sync;
+  const destinations::WarehouseDestination* destination = nullptr;
+  destinations::Config config;
+  HttpReach reach;
+};
+// folder: what a location on the local disk is relative to. Errors: invalid_argument (unknown, credentials
+// that are missing).
+Result<WarehouseConnection> connect_warehouse(const workspace::Workspace& workspace,
+                                              const workspace::WarehouseConfig& sync, const Secrets& secrets,
+                                              const std::string& folder);
 
 // Whether both can be had. Errors: theirs.
 Result<void> check_connections(const workspace::Workspace& workspace, const Secrets& secrets);

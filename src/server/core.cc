@@ -7,6 +7,7 @@
 #include "base/thread_name.h"
 #include "io/system_clock.h"
 #include "server/metrics.h"
+#include "server/warehouse/warehouses.h"
 
 namespace tailrace::server {
 
@@ -52,6 +53,11 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
     name_thread("core");
     raw->run();
   });
+  if (core->options_.deliver) {
+    core->warehouses_ = TRY(Warehouses::start(
+        *core, disk,
+        {.directory = core->directory() + "/warehouse", .folder = core->options_.secrets_folder}));
+  }
   return core;
 }
 
@@ -156,6 +162,10 @@ void Core::apply(const Arrival& arrival) {
 void Core::save_snapshot() {
   if (!pipeline_->can_save_snapshot()) return;
   if (snapshot_ != nullptr) return;  // the one before is being written
+  if (auto committed = pipeline_->store().commit_changes(); !committed) {
+    spdlog::error("no snapshot: {}", committed.error().message);
+    return;
+  }
   pipeline_->snapshot_begun();
   auto child = io::ChildProcess::start([store = &pipeline_->store(), applied = pipeline_->applied()] {
     return store->save_snapshot(applied).has_value();
@@ -232,7 +242,8 @@ Result<std::vector<delivery::LoggedEvent>> Core::at(std::span<const Position> po
 
 Result<void> Core::stop(Millis grace) {
   if (!thread_.joinable()) return {};
-  if (courier_) courier_->stop(grace);  // it may ask for profiles: the core thread still runs
+  if (warehouses_ != nullptr) warehouses_->stop();  // it asks the core and the courier
+  if (courier_) courier_->stop(grace);              // it may ask for profiles: the core thread still runs
   if (!failed_) {
     call([this](engine::Engine&) {
       redact();

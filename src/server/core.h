@@ -27,6 +27,8 @@
 
 namespace tailrace::server {
 
+class Warehouses;
+
 class Core final : public delivery::ProfileSource, public delivery::EventSource {
  public:
   struct Options {
@@ -85,6 +87,7 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
   };
 
   Courier* courier() { return courier_.get(); }
+  Warehouses* warehouses() { return warehouses_.get(); }  // in `serve`
   // Reads the ledger on the thread that owns it. Not from the core thread.
   template <class Work>
   auto with_ledger(Work work) {
@@ -93,12 +96,16 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
   }
   Store& store() { return pipeline_->store(); }
   Disk& disk() { return disk_; }
+  const std::string& directory() const { return options_.store.directory; }
+  const std::string& folder() const { return options_.secrets_folder; }  // the workspace's
   Time now() const { return clock_(); }
   // A new workspace that is being filled. On the core thread.
   std::optional<Pipeline::Filling> filling() const { return pipeline_->filling(); }
   // True once the engine met an error it cannot go on from (the store's disk fails); nothing is accepted any
   // more.
   bool failed() const { return failed_; }
+  // All before it. On the core thread.
+  Position applied() const { return pipeline_->applied(); }
   std::size_t queued_bytes() const { return queued_bytes_; }
 
   std::vector<PersonProfile> profiles(std::span<const PersonId> people) override;
@@ -136,6 +143,7 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
   std::unique_ptr<Pipeline> pipeline_;  // of the core thread, but for the ledger
   std::unique_ptr<log::GroupCommit> commit_;
   std::unique_ptr<Courier> courier_;
+  std::unique_ptr<Warehouses> warehouses_;
   std::unique_ptr<io::ChildProcess> snapshot_;  // being written
   int stillnesses_ = 0;                         // of the core thread
 

@@ -58,6 +58,7 @@ bool Dispatch::settle(Time now) {
 void Dispatch::take_up(Configuration configuration, Time now) {
   delivery_.reset();
   streams_.reset();
+  ledger_.keep_deliveries(configuration.keep_deliveries);
   auto created =
       delivery::Delivery::create(std::move(configuration.connections), ledger_, profiles_, random_, {});
   if (!created) {

@@ -26,6 +26,7 @@ class Outlet {
     std::vector<delivery::Connection> connections;
     std::vector<std::vector<PersonId>> desired;
     std::vector<delivery::StreamConnection> streams;
+    bool keep_deliveries = false;  // for warehouses
   };
   virtual void configure(Configuration configuration) = 0;
   virtual void change(std::vector<std::pair<SyncId, Delta>> changes, delivery::Delivery::Origin origin) = 0;

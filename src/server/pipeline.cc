@@ -31,6 +31,8 @@ Result<std::unique_ptr<Pipeline>> Pipeline::open(std::unique_ptr<Store> store,
         sync.name, [&](PersonId person, Time at) { engine.enter_sync(sync.name, person, at, unused); }));
   }
   engine.advance(now, unused);
+  if (pipeline->store_->changes() != nullptr) pipeline->store_->changes()->note(unused, engine);
+  TRY(pipeline->store_->look_at_changes());
   return pipeline;
 }
 
@@ -76,6 +78,7 @@ Result<void> Pipeline::let_time_pass(Time now) {
 Result<void> Pipeline::work(Time now) {
   if (!filling_since_) filling_since_ = now;
   TRY(engine().work());
+  TRY(store_->look_at_changes());
   if (!engine().work_pending()) filling_since_.reset();
   return {};
 }
@@ -107,8 +110,9 @@ void Pipeline::route(delivery::Delivery::Origin origin, Time now) {
     }
     if (!changes.empty()) outlet_->change(std::move(changes), origin);
     if (!output_.changed_profiles.empty() && !syncs.empty())
-      outlet_->profiles_changed(std::move(output_.changed_profiles));
+      outlet_->profiles_changed(output_.changed_profiles);
   }
+  if (store_->changes() != nullptr) store_->changes()->note(output_, engine());
   if (deletions_.empty() && !output_.deletions.empty()) redact_at_ = now + kRedactAfter;
   deletions_.insert(deletions_.end(), output_.deletions.begin(), output_.deletions.end());
   output_.clear();
@@ -136,6 +140,7 @@ void Pipeline::start_delivery() {
     return;
   }
   configuration.streams = std::move(*streams);
+  configuration.keep_deliveries = !engine().workspace()->warehouses.empty();
   outlet_->configure(std::move(configuration));
 }
 

@@ -67,12 +67,22 @@ Result<void> Store::recover() {
   const Position from = TRY(load_snapshot());
   TRY(remove_unused_snapshot_files(disk_, options_.directory));
   if (!log_->recovery().note.empty()) opened_.note = log_->recovery().note;
+  const std::string changes = options_.directory + "/changes";
+  if (disk_.exists(changes)) {
+    changes_ = TRY(ChangeLog::open(disk_, changes));
+    TRY(changes_->look(engine_));
+  }
   const auto reader = TRY(log_->read_from(from));
   engine::Output output;
   log::Frame frame;
   while (TRY(reader->next(frame))) {
     TRY(engine_.apply(frame.position, TRY(decode_record(frame.record)), output));
     deletions_.insert(deletions_.end(), output.deletions.begin(), output.deletions.end());
+    if (changes_ != nullptr) {
+      changes_->note(output, engine_);
+      while (engine_.work_pending()) TRY(engine_.work());
+      TRY(changes_->look(engine_));
+    }
     output.clear();
     ++opened_.replayed;
   }
@@ -84,9 +94,22 @@ Result<RecordView> Store::record(Position position, std::string& bytes) {
   return decode_record(TRY(log_->read(position, bytes)));
 }
 
+Result<void> Store::look_at_changes() {
+  const auto* workspace = engine_.workspace();
+  if (workspace == nullptr || workspace->warehouses.empty()) return {};
+  if (changes_ == nullptr) changes_ = TRY(ChangeLog::open(disk_, options_.directory + "/changes"));
+  return changes_->look(engine_);
+}
+
+Result<void> Store::commit_changes() {
+  if (changes_ != nullptr) TRY(changes_->commit());
+  return {};
+}
+
 Result<void> Store::drop_snapshot() { return remove_snapshot(disk_, options_.directory); }
 
 Result<SnapshotWritten> Store::save_snapshot(Position position) {
+  TRY(commit_changes());
   return write_snapshot(disk_, options_.directory, position, [this](ByteWriter& out) { engine_.save(out); });
 }
 

@@ -4,6 +4,7 @@
 //   DIR/FORMAT        "tailrace store 1"
 //   DIR/lock          held while open
 //   DIR/log/          the log: the truth of what came in
+//   DIR/changes/      while there are warehouse syncs: what the engine said of it (change_log.h)
 //   DIR/ledger/       the delivery ledger: the truth of what went out
 //   DIR/snapshot      the engine's state at a position, with the files DIR/snapshot.000001 and so on that it
 //                     names: derived, may be deleted at any time
@@ -20,6 +21,7 @@
 #include "base/result.h"
 #include "engine/engine.h"
 #include "log/log.h"
+#include "server/change_log.h"
 #include "server/snapshot/writer.h"
 
 namespace tailrace::server {
@@ -41,6 +43,10 @@ class Store final : public engine::Records {
 
   log::Log& log() { return *log_; }
   engine::Engine& engine() { return engine_; }
+  // nullptr: no warehouse sync was ever live.
+  ChangeLog* changes() { return changes_.get(); }
+  // To be called when the engine may have a new live workspace. Errors: of the log of changes, of the engine.
+  Result<void> look_at_changes();
   // Deletions found in the log whose records are still there: a finished one leaves none.
   std::vector<engine::Deletion> take_deletions() { return std::exchange(deletions_, {}); }
   const Opened& opened() const { return opened_; }
@@ -50,8 +56,10 @@ class Store final : public engine::Records {
 
   // Forgets the snapshot, on disk on return: the log alone says what is.
   Result<void> drop_snapshot();
-  // Writes the engine's state as of this position (all before it applied), atomically.
+  // Writes the engine's state as of this position (all before it applied), atomically. What the log of
+  // changes lacks on disk goes there first (commit_changes: before a copy of this process writes).
   Result<SnapshotWritten> save_snapshot(Position position);
+  Result<void> commit_changes();
 
  private:
   Store(Disk& disk, Options options);
@@ -65,6 +73,7 @@ class Store final : public engine::Records {
   std::unique_ptr<DiskLock> lock_;
   std::unique_ptr<log::Log> log_;
   engine::Engine engine_;
+  std::unique_ptr<ChangeLog> changes_;
   Opened opened_;
   std::vector<engine::Deletion> deletions_;
 };

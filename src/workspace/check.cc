@@ -74,6 +74,7 @@ class ReferenceCheck {
   void destination(const DestinationConfig& config, const DestinationSite& site);
   void sync(const SyncConfig& config, const SyncSite& site);
   void stream(const StreamConfig& config, const StreamSite& site);
+  void warehouse(const WarehouseConfig& config, const WarehouseSite& site);
 
  private:
   void stream_events(const destinations::EventDestination& type, const StreamConfig& config,
@@ -205,7 +206,9 @@ void ReferenceCheck::destination(const DestinationConfig& config, const Destinat
 void ReferenceCheck::identifiers(const Destination& type, const SyncConfig& config, const SyncSite& site) {
   const destinations::AudienceDestination* audiences = type.as_audience();
   if (audiences == nullptr) {
-    problems_.error(site.destination, fmt::format("{} keeps no audiences: it takes events", type.title()),
+    problems_.error(site.destination,
+                    fmt::format("{} keeps no audiences: it {}", type.title(),
+                                type.as_warehouse() != nullptr ? "keeps tables" : "takes events"),
                     "sync the segment to a destination that keeps audiences");
     return;
   }
@@ -406,7 +409,9 @@ void ReferenceCheck::stream(const StreamConfig& config, const StreamSite& site) 
   if (type == nullptr) return;
   const destinations::EventDestination* events = type->as_events();
   if (events == nullptr) {
-    problems_.error(site.destination, fmt::format("{} takes no events: it keeps audiences", type->title()),
+    problems_.error(site.destination,
+                    fmt::format("{} takes no events: it keeps {}", type->title(),
+                                type->as_warehouse() != nullptr ? "tables" : "audiences"),
                     "name a `segment` instead of `events`, or another destination");
     return;
   }
@@ -420,6 +425,28 @@ void ReferenceCheck::stream(const StreamConfig& config, const StreamSite& site) 
         site.whole,
         fmt::format("the sync {} sends conversions without asking for consent", in_quotes(config.name)),
         "add `consent: ads`, or the purpose your people agreed to");
+  }
+  given_settings(*type, Setting::Scope::sync, site.settings);
+  required_settings(*type, Setting::Scope::sync, config.settings, site.whole);
+  if (!site.settings.empty()) {
+    whole_configuration(*type, *workspace_.find_destination(config.destination), config.settings, config.name,
+                        site.settings, site.destination);
+  }
+}
+
+void ReferenceCheck::warehouse(const WarehouseConfig& config, const WarehouseSite& site) {
+  const std::vector<std::string>& known = warehouse_tables();
+  for (std::size_t i = 0; i < config.tables.size(); ++i) {
+    if (std::ranges::find(known, config.tables[i]) != known.end()) continue;
+    problems_.error(site.tables[i], fmt::format("there is no table {}", in_quotes(config.tables[i])),
+                    suggest(config.tables[i], known));
+  }
+  const Destination* type = type_of(config.destination, site.destination);
+  if (type == nullptr) return;
+  if (type->as_warehouse() == nullptr) {
+    problems_.error(site.destination, fmt::format("{} keeps no tables", type->title()),
+                    "name a `segment` or `events` instead of `tables`, or another destination");
+    return;
   }
   given_settings(*type, Setting::Scope::sync, site.settings);
   required_settings(*type, Setting::Scope::sync, config.settings, site.whole);
@@ -472,6 +499,8 @@ void check_references(const Draft& draft, Catalogue catalogue, Problems& problem
   for (std::size_t i = 0; i < workspace.syncs.size(); ++i) check.sync(workspace.syncs[i], draft.syncs[i]);
   for (std::size_t i = 0; i < workspace.streams.size(); ++i)
     check.stream(workspace.streams[i], draft.streams[i]);
+  for (std::size_t i = 0; i < workspace.warehouses.size(); ++i)
+    check.warehouse(workspace.warehouses[i], draft.warehouses[i]);
 }
 
 // A condition is checked as what it is in the language: the `where` of an event that was performed.

@@ -218,6 +218,17 @@ Value write(const StreamConfig& config) {
   return object.take();
 }
 
+Value write(const WarehouseConfig& config) {
+  Object object;
+  object.add("name", config.name).add("destination", config.destination);
+  if (!config.tables.empty()) object.add("tables", texts(config.tables));
+  object.add("cadence", print_cadence(config.cadence));
+  if (config.is_retired()) object.add("lifecycle", name_of(kLifecycles, config.lifecycle));
+  if (config.start != StreamConfig::Start::beginning) object.add("start", name_of(kStarts, config.start));
+  if (!config.settings.empty()) object.add("settings", write_map(config.settings));
+  return object.take();
+}
+
 // The members of a JSON object, each named in the error where it is missing or of another kind.
 class Members {
  public:
@@ -481,6 +492,20 @@ Result<StreamConfig> read_stream(const Value& value) {
   return config;
 }
 
+Result<WarehouseConfig> read_warehouse(const Value& value) {
+  const Members members = TRY(Members::of(value, "a warehouse sync"));
+  WarehouseConfig config;
+  config.name = TRY(members.text("name"));
+  config.destination = TRY(members.text("destination"));
+  if (members.has("tables")) config.tables = TRY(members.list<std::string>("tables", read_text));
+  config.cadence = TRY(parse_cadence(TRY(members.text("cadence"))));
+  if (members.has("lifecycle")) config.lifecycle = TRY(members.choice("lifecycle", kLifecycles));
+  if (config.lifecycle == Lifecycle::draft) return invalid("a sync is active or retired, never a draft");
+  if (members.has("start")) config.start = TRY(members.choice("start", kStarts));
+  if (members.has("settings")) config.settings = TRY(members.part("settings", Value::Kind::object, read_map));
+  return config;
+}
+
 // Errors only: warnings were shown when the workspace was applied.
 Result<void> check_again(Workspace& workspace) {
   std::string errors;
@@ -528,6 +553,10 @@ Value to_value(const Workspace& workspace) {
       .add("syncs", list_of(workspace.syncs, [](const SyncConfig& one) { return write(one); }));
   if (!workspace.streams.empty())
     object.add("streams", list_of(workspace.streams, [](const StreamConfig& one) { return write(one); }));
+  if (!workspace.warehouses.empty()) {
+    object.add("warehouses",
+               list_of(workspace.warehouses, [](const WarehouseConfig& one) { return write(one); }));
+  }
   return object.take();
 }
 
@@ -564,6 +593,8 @@ Result<Workspace> from_value(const Value& value) {
   workspace.destinations = TRY(members.list<DestinationConfig>("destinations", read_destination));
   workspace.syncs = TRY(members.list<SyncConfig>("syncs", read_sync));
   if (members.has("streams")) workspace.streams = TRY(members.list<StreamConfig>("streams", read_stream));
+  if (members.has("warehouses"))
+    workspace.warehouses = TRY(members.list<WarehouseConfig>("warehouses", read_warehouse));
   TRY(check_again(workspace));
   return workspace;
 }

@@ -49,6 +49,7 @@ class Reader {
  private:
   void stream(Fields& fields);
   void stream_events(Fields& fields, StreamConfig& config, StreamSite& site);
+  void warehouse(Fields& fields);
   void stream_event(const YamlNode& key, const YamlNode& value, StreamConfig& config, StreamSite& site);
   void selection(Fields& fields, destinations::Selection& selection);
   void texts(Fields& fields, std::string_view key, std::vector<std::string>& out);
@@ -667,12 +668,14 @@ void Reader::batch_age(Fields& fields, Millis& age) {
   }
 }
 
-// Audience syncs and stream syncs have names of one kind.
+// Syncs of all kinds have names of one kind.
 bool Reader::is_first_sync(const std::string& text, const Spot& spot) {
   return is_first(workspace_.syncs, text, spot, "sync",
                   [&](std::size_t i) { return draft_.syncs[i].name; }) &&
          is_first(workspace_.streams, text, spot, "sync",
-                  [&](std::size_t i) { return draft_.streams[i].name; });
+                  [&](std::size_t i) { return draft_.streams[i].name; }) &&
+         is_first(workspace_.warehouses, text, spot, "sync",
+                  [&](std::size_t i) { return draft_.warehouses[i].name; });
 }
 
 void Reader::texts(Fields& fields, std::string_view key, std::vector<std::string>& out) {
@@ -807,10 +810,50 @@ void Reader::stream(Fields& fields) {
   draft_.streams.push_back(std::move(site));
 }
 
+// `tables: all`, or a list of their names.
+void Reader::warehouse(Fields& fields) {
+  WarehouseConfig config;
+  WarehouseSite site;
+  config.name = name(fields);
+  config.destination = fields.text("destination", Need::required);
+  config.lifecycle = fields.choice("lifecycle", Lifecycle::active,
+                                   {{"active", Lifecycle::active}, {"retired", Lifecycle::retired}});
+  const YamlNode& tables = *fields.find("tables");
+  for (const YamlNode& item : one_or_many(tables)) {
+    auto text = scalar_text(item, "a table", problems_);
+    if (!text || (tables.kind == YamlNode::Kind::scalar && *text == "all")) continue;
+    config.tables.push_back(std::move(*text));
+    site.tables.push_back(item.spot);
+  }
+  if (const std::string text = fields.text("cadence"); !text.empty()) {
+    const Result<Cadence> cadence = parse_cadence(text);
+    if (!cadence) {
+      problems_.error(fields.spot_of("cadence"), cadence.error().message);
+    } else if (cadence->kind == Cadence::Kind::realtime) {
+      problems_.error(fields.spot_of("cadence"), "a warehouse is loaded in packs, a minute apart at least",
+                      "write `cadence: every 1m`, or longer");
+    } else {
+      config.cadence = *cadence;
+    }
+  }
+  config.start =
+      fields.choice("start", StreamConfig::Start::beginning,
+                    {{"now", StreamConfig::Start::now}, {"beginning", StreamConfig::Start::beginning}});
+  settings(fields, config.settings, site.settings);
+  fields.finish();
+  site.whole = fields.spot();
+  site.name = fields.spot_of("name");
+  site.destination = fields.spot_of("destination");
+  if (config.name.empty() || !is_first_sync(config.name, site.name)) return;
+  workspace_.warehouses.push_back(std::move(config));
+  draft_.warehouses.push_back(std::move(site));
+}
+
 void Reader::sync(const YamlNode& node) {
   Fields fields(node, "a sync", problems_);
   if (!fields.usable()) return;
   if (fields.find("events") != nullptr && fields.find("segment") == nullptr) return stream(fields);
+  if (fields.find("tables") != nullptr && fields.find("segment") == nullptr) return warehouse(fields);
   SyncConfig config;
   SyncSite site;
   config.name = name(fields);

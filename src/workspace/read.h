@@ -53,6 +53,14 @@ struct StreamSite {
   std::map<std::string, Spot> settings;
 };
 
+struct WarehouseSite {
+  Spot whole;
+  Spot name;
+  Spot destination;
+  std::vector<Spot> tables;
+  std::map<std::string, Spot> settings;
+};
+
 // The sites run parallel to the workspace's lists.
 struct Draft {
   Workspace workspace;
@@ -62,6 +70,7 @@ struct Draft {
   std::vector<DestinationSite> destinations;
   std::vector<SyncSite> syncs;
   std::vector<StreamSite> streams;
+  std::vector<WarehouseSite> warehouses;
 };
 
 // files: those of one folder; they must outlive the draft.

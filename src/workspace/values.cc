@@ -149,6 +149,13 @@ bool is_region(std::string_view code) {
   return false;
 }
 
+const std::vector<std::string>& warehouse_tables() {
+  static const std::vector<std::string> kTables{
+      "events",      "people",   "identifiers", "segment_memberships", "audience_deliveries", "rejections",
+      "conversions", "messages", "holdouts",    "sync_runs",           "definitions",         "discards"};
+  return kTables;
+}
+
 std::optional<IdentifierKind> parse_identifier_kind(std::string_view text) {
   for (const IdentifierKind kind : kIdentifierKinds) {
     if (text == to_string(kind)) return kind;

@@ -158,6 +158,10 @@ const Named* Workspace::find_definition(std::string_view definition) const {
   return find_named(definitions, definition);
 }
 const SyncConfig* Workspace::find_sync(std::string_view sync) const { return find_named(syncs, sync); }
+const WarehouseConfig* Workspace::find_warehouse(std::string_view sync) const {
+  return find_named(warehouses, sync);
+}
+
 const StreamConfig* Workspace::find_stream(std::string_view stream) const {
   return find_named(streams, stream);
 }

@@ -207,6 +207,20 @@ struct StreamConfig {
   bool is_retired() const { return lifecycle == Lifecycle::retired; }
 };
 
+// A warehouse sync: tables of everything (warehouse/tables.h), kept up to date at a destination that keeps
+// tables.
+struct WarehouseConfig {
+  std::string name;
+  std::string destination;
+  Lifecycle lifecycle = Lifecycle::active;  // retired: nothing is sent. Never draft.
+  std::vector<std::string> tables;          // "events" and so on; empty: all
+  Cadence cadence{.kind = Cadence::Kind::every, .every = kMinute * 15, .cron = {}};
+  StreamConfig::Start start = StreamConfig::Start::beginning;  // where it begins when it is new
+  std::map<std::string, std::string> settings;
+
+  bool is_retired() const { return lifecycle == Lifecycle::retired; }
+};
+
 struct Workspace {
   std::string name;
   IdentifierKind golden_id = IdentifierKind::external_id;
@@ -223,12 +237,14 @@ struct Workspace {
   std::vector<DestinationConfig> destinations;
   std::vector<SyncConfig> syncs;
   std::vector<StreamConfig> streams;
+  std::vector<WarehouseConfig> warehouses;
 
   const Named* find_segment(std::string_view segment) const;
   const Named* find_attribute(std::string_view attribute) const;
   const Named* find_definition(std::string_view definition) const;
   const SyncConfig* find_sync(std::string_view sync) const;
   const StreamConfig* find_stream(std::string_view stream) const;
+  const WarehouseConfig* find_warehouse(std::string_view sync) const;
   const DestinationConfig* find_destination(std::string_view destination) const;
 };
 
@@ -259,6 +275,9 @@ std::map<std::string, std::string> names_at(const Workspace& workspace,
                                             const destinations::EventDestination& destination);
 // Parses and checks an expression, or the name of a segment, in this workspace. Error: the rendered problems.
 Result<language::ExprPtr> resolve_segment(const Workspace& workspace, std::string_view name_or_expression);
+
+// The tables that a warehouse sync may name; those of single events go with "events".
+const std::vector<std::string>& warehouse_tables();
 
 // The normalised workspace, and back. from_value checks again (types of expressions are not stored).
 Value to_value(const Workspace& workspace);
