@@ -7,6 +7,7 @@
 #include "cli/filling.h"
 #include "cli/stream.h"
 #include "cli/table.h"
+#include "cli/warehouse.h"
 #include "server/metrics.h"
 
 namespace tailrace::cli {
@@ -127,6 +128,9 @@ int run_status(const Run& run) {
     return kDone;
   }
   if (!streams->empty()) run.console.out((syncs.empty() ? "" : "\n") + *streams);
+  const auto warehouses = warehouse_status(run, *workspace);
+  if (!warehouses) return run.fail(warehouses.error());
+  if (!warehouses->empty()) run.console.out("\n" + *warehouses);
 
   struct Sums {
     engine::Counts counts;

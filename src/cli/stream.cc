@@ -7,6 +7,7 @@
 
 #include "cli/deliveries.h"
 #include "cli/table.h"
+#include "cli/warehouse.h"
 #include "server/connections.h"
 
 namespace tailrace::cli {
@@ -64,6 +65,13 @@ Result<std::string> act(const Run& run) {
       workspace.find_sync(run.command.sync) != nullptr) {
     return fail(Error::Code::conflict,
                 fmt::format("the sync \"{}\" keeps an audience; `{}` is for syncs that send events",
+                            run.command.sync, run.command.name));
+  }
+  if (workspace.find_warehouse(run.command.sync) != nullptr) {
+    if (run.command.name == "pause" || run.command.name == "resume")
+      return pause_warehouse(run, workspace, run.command.name == "pause");
+    return fail(Error::Code::conflict,
+                fmt::format("the sync \"{}\" keeps tables; `{}` is for syncs that send events",
                             run.command.sync, run.command.name));
   }
   return with_streams(run.core, workspace, [&](Streams& streams) -> Result<std::string> {
