@@ -27,7 +27,8 @@ int run_check(const Command& command, server::Console& console) {
   console.out(fmt::format(
       "{} is well: {} events, {} attributes, {} segments, {} syncs to {} destinations{}\n", command.workspace,
       workspace.taxonomy.events.size(), workspace.attributes.size(), workspace.segments.size(),
-      workspace.syncs.size() + workspace.streams.size() + workspace.warehouses.size(), workspace.destinations.size(),
+      workspace.syncs.size() + workspace.streams.size() + workspace.warehouses.size(),
+      workspace.destinations.size(),
       loaded.problems.empty()
           ? ""
           : fmt::format("; {} warning{}", loaded.problems.size(), loaded.problems.size() == 1 ? "" : "s")));

@@ -32,7 +32,7 @@ Result<std::unique_ptr<Pipeline>> Pipeline::open(std::unique_ptr<Store> store,
   }
   engine.advance(now, unused);
   if (pipeline->store_->changes() != nullptr) pipeline->store_->changes()->note(unused, engine);
-  TRY(pipeline->store_->look_at_changes());
+  TRY(pipeline->look_at_changes());
   return pipeline;
 }
 
@@ -43,6 +43,7 @@ void Pipeline::deliver_to(Outlet& outlet, Secrets secrets) {
 
 Result<void> Pipeline::apply(const log::CommittedBatch& batch, Time now,
                              const std::function<void()>& changed) {
+  TRY(look_at_changes());
   std::vector<delivery::Delivery::Origin> origins;  // of the records decoded so far
   origins.reserve(batch.size());
   const auto record_at = [&](std::size_t i) -> Result<engine::Engine::Located> {
@@ -69,6 +70,7 @@ Result<void> Pipeline::apply(const log::CommittedBatch& batch, Time now,
 }
 
 Result<void> Pipeline::let_time_pass(Time now) {
+  TRY(look_at_changes());
   engine().advance(now, output_);
   TRY(engine().sound());
   route(delivery::Delivery::Origin::live, now);
@@ -78,9 +80,17 @@ Result<void> Pipeline::let_time_pass(Time now) {
 Result<void> Pipeline::work(Time now) {
   if (!filling_since_) filling_since_ = now;
   TRY(engine().work());
-  TRY(store_->look_at_changes());
+  TRY(look_at_changes());
   if (!engine().work_pending()) filling_since_.reset();
   return {};
+}
+
+// A workspace becomes live in work(), or when a question finishes that: what is applied next is of the new
+// one.
+Result<void> Pipeline::look_at_changes() {
+  if (engine().generation() == looked_generation_) return {};
+  looked_generation_ = engine().generation();
+  return store_->look_at_changes();
 }
 
 std::optional<Pipeline::Filling> Pipeline::filling() const {

@@ -76,6 +76,7 @@ class Pipeline final : public delivery::ProfileSource, public delivery::EventSou
   Pipeline(std::unique_ptr<Store> store, std::unique_ptr<delivery::Ledger> ledger)
       : store_(std::move(store)), ledger_(std::move(ledger)) {}
   void route(delivery::Delivery::Origin origin, Time now);
+  Result<void> look_at_changes();
   bool is_theirs(const RecordView& record, Position position) const;
 
   std::unique_ptr<Store> store_;
@@ -88,6 +89,7 @@ class Pipeline final : public delivery::ProfileSource, public delivery::EventSou
   Position applied_;
   std::uint64_t records_since_snapshot_ = 0;
   std::uint64_t delivered_generation_ = 0;
+  std::uint64_t looked_generation_ = 0;
   std::optional<Time> filling_since_;
 };
 

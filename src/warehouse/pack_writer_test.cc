@@ -8,6 +8,8 @@
 
 #include "columnar/columnar.h"
 #include "model/json.h"
+#include "support/golden.h"
+#include "support/source_dir.h"
 #include "warehouse/lake.h"
 #include "warehouse/tables.h"
 
@@ -297,7 +299,7 @@ TEST_F(Packs, memberships_and_deliveries_have_their_rows) {
     EXPECT_TRUE(rows->holdout({"Ads", PersonId{9}, true, *parse_time("2026-03-01T10:00:00Z")}).has_value());
     return *rows->finish();
   }();
-  EXPECT_EQ(ask({pack}, "SELECT segment, person_id, change, at FROM segment_memberships"),
+  EXPECT_EQ(ask({pack}, "SELECT segment, person_id, change, changed_at FROM segment_memberships"),
             "VIP|7|entered|2026-03-01 10:00:00.001+00");
   EXPECT_EQ(ask({pack}, "SELECT delivery_id, sync, operation, outcome FROM audience_deliveries ORDER BY 1"),
             "3|Ads|add|accepted; 4|Ads|add|rejected");
@@ -326,6 +328,11 @@ TEST(Schema, survives_being_written_down) {
   EXPECT_FALSE(
       tables_from_value(*parse_json(R"([{"name":"t","key":[],"columns":[{"name":"c","type":"odd"}]}])"))
           .has_value());
+}
+
+TEST(Schema, reference_page_is_what_the_tables_are) {
+  tailrace::testing::expect_file(tailrace::testing::source_dir() + "/docs/warehouse.md",
+                                 reference_markdown());
 }
 
 TEST(Schema, chosen_tables_alone) {

@@ -72,18 +72,18 @@ std::vector<WarehouseTable> fixed_tables() {
                        {"value", ColumnType::text, "as it came"},
                        {"since", ColumnType::time, "of the first record that said so"},
                        kVersion}));
-  all.push_back(
-      table("segment_memberships", Kind::append, {"change_id"},
-            "Every entry into a segment and every exit, at its exact instant. A segment that is new begins "
-            "with a row "
-            "`present` for each of its members.",
-            {{"change_id", ColumnType::integer, "unique, in order"},
-             {"segment", ColumnType::text, ""},
-             kPerson,
-             {"change", ColumnType::text, "entered, left, present"},
-             {"at", ColumnType::time, "the instant: of the record that decided, or the end of a window"},
-             {"caused_at", ColumnType::time,
-              "when that record was stored; the same as `at` when time alone decided"}}));
+  all.push_back(table(
+      "segment_memberships", Kind::append, {"change_id"},
+      "Every entry into a segment and every exit, at its exact instant. A segment that is new begins "
+      "with a row "
+      "`present` for each of its members.",
+      {{"change_id", ColumnType::integer, "unique, in order"},
+       {"segment", ColumnType::text, ""},
+       kPerson,
+       {"change", ColumnType::text, "entered, left, present"},
+       {"changed_at", ColumnType::time, "the instant: of the record that decided, or the end of a window"},
+       {"caused_at", ColumnType::time,
+        "when that record was stored; the same as `changed_at` when time alone decided"}}));
   all.push_back(table("audience_deliveries", Kind::append, {"delivery_id"},
                       "What a platform was asked about a person, and how it ended.",
                       {{"delivery_id", ColumnType::integer, "unique, in order"},
@@ -102,7 +102,7 @@ std::vector<WarehouseTable> fixed_tables() {
                        kPerson,
                        {"event_id", ColumnType::integer, "of a conversion"},
                        {"reason", ColumnType::text, ""},
-                       {"at", ColumnType::time, ""}}));
+                       {"rejected_at", ColumnType::time, ""}}));
   all.push_back(table("conversions", Kind::append, {"delivery_id"},
                       "Events that were sent to a platform, and how that ended.",
                       {{"delivery_id", ColumnType::integer, "unique, in order"},
@@ -162,7 +162,7 @@ std::vector<WarehouseTable> fixed_tables() {
                        {"column_name", ColumnType::text, ""},
                        {"value", ColumnType::text, "as JSON"},
                        {"reason", ColumnType::text, ""},
-                       {"at", ColumnType::time, ""}}));
+                       {"discarded_at", ColumnType::time, ""}}));
   return all;
 }
 
@@ -349,8 +349,84 @@ Result<std::vector<WarehouseTable>> tables_from_value(const Value& value) {
   return tables;
 }
 
+static constexpr std::string_view kIntroduction = R"(# Warehouse
+
+A warehouse sync keeps tables of everything up to date: in a folder of this machine or an object store (Parquet files), or in a database
+or warehouse. It is a sync with `tables`:
+
+```yaml
+# destinations/lake.yaml
+name: lake
+type: parquet_lake
+settings: {location: .tailrace/lake}    # relative to the workspace; or s3://bucket/prefix, gs://..., azure://...
+
+# syncs/lake.yaml
+name: Lake
+destination: lake
+tables: all             # or a list: [events, people, segment_memberships]
+cadence: every 15m      # or five cron fields; a minute at least
+start: beginning        # or now: only what comes in from here on
+```
+
+`tailrace query -w DIR "SQL"` answers over a lake in a folder of this machine, and brings it up to date first (`--stale`: not). It runs whether
+`tailrace serve` does or not, and needs no server, no account and no network. The SQL is DuckDB's.
+
+    tailrace query -w shop "SELECT event, count(*) FROM events GROUP BY event"
+    tailrace query -w shop --format csv "SELECT * FROM people" > people.csv
+
+In `query` a person is one person: rows of people who turned out to be the same have the `person_id` of the one they are now; `people` and the
+other tables of latest rows have one row each, and `people_history` and so on have all.
+
+## Three questions
+
+Lifetime value by the first segment somebody entered:
+
+```sql
+WITH first_segment AS (
+  SELECT person_id, arg_min(segment, changed_at) AS segment FROM segment_memberships WHERE change IN ('entered', 'present') GROUP BY person_id)
+SELECT segment, count(*) AS people, round(avg(ltv), 2) AS average_ltv, sum(ltv) AS revenue
+FROM first_segment JOIN people USING (person_id) GROUP BY segment ORDER BY revenue DESC;
+```
+
+Retention by the month of the first order:
+
+```sql
+WITH orders AS (SELECT person_id, date_trunc('month', occurred_at) AS month FROM event_order_placed GROUP BY ALL),
+     first AS (SELECT person_id, min(month) AS cohort FROM orders GROUP BY person_id)
+SELECT strftime(cohort, '%Y-%m') AS cohort, date_diff('month', cohort, month) AS months_later, count(*) AS people
+FROM orders JOIN first USING (person_id) GROUP BY ALL ORDER BY cohort, months_later;
+```
+
+Engagement by campaign, without what programs opened:
+
+```sql
+SELECT campaign_id, count(*) FILTER (metric = 'delivered') AS delivered,
+       count(DISTINCT delivery_id) FILTER (metric = 'opened' AND NOT by_machine) AS opened,
+       count(DISTINCT delivery_id) FILTER (metric = 'clicked' AND NOT by_machine) AS clicked
+FROM messages GROUP BY campaign_id ORDER BY delivered DESC;
+```
+
+## What holds
+
+- **Once.** Rows go in packs, each a range of the log; whatever crashes, a pack is loaded once (what makes it so is on each destination's page).
+- **Exact.** A number is `DECIMAL(38, 9)`; quotients keep nine digits. Times are UTC, to the millisecond.
+- **Stable.** Names come from the taxonomy: `Order Placed` is `event_order_placed`, `orderId` is `order_id`. Tables and columns are added and never
+  changed: where the taxonomy gives a property another type, a second column has it (`revenue`, then `revenue_text`).
+- **Nothing is dropped.** A value that does not fit its column is a row of `discards`; `events.properties` has all that came.
+- **As it was believed.** Entries and exits are those that happened while Tailrace ran. A late event may change what a segment's timeline says today
+  (`tailrace transitions`); rows that were written stay. A segment that is new begins with its timeline (with more than 5,000,000 events: with a
+  row `present` for each member).
+- `tailrace status` shows each sync, how far behind it is, and why it stopped, if it did; `tailrace pause` and `tailrace resume` do what they say.
+- **Deletion.** A deleted person gets a row `deleted` in `people`. Rows that are in the warehouse are not erased by Tailrace.
+
+## Tables
+
+Event tables (`event_...`) have the columns of `events` but the last three, and one for each declared property.
+
+)";
+
 std::string reference_markdown() {
-  std::string out;
+  std::string out(kIntroduction);
   for (const WarehouseTable& one : fixed_tables()) {
     out += fmt::format("### {}\n\n{}\n\n| column | type | |\n|---|---|---|\n", one.name, one.about);
     for (const WarehouseColumn& column : one.columns) {

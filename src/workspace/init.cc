@@ -164,6 +164,19 @@ credentials:
   client_secret: {env: GOOGLE_CLIENT_SECRET}
   refresh_token: {env: GOOGLE_REFRESH_TOKEN}
 )yaml"},
+    {"destinations/lake.yaml",
+     R"yaml(# Everything as tables, in Parquet files on this machine: `tailrace query -w . "SELECT event, count(*) FROM events GROUP BY event"`.
+name: lake
+type: parquet_lake
+settings:
+  location: .tailrace/lake
+)yaml"},
+    {"syncs/lake.yaml",
+     R"yaml(name: Lake
+destination: lake
+tables: all
+cadence: every 15m
+)yaml"},
     {"syncs/suppression.yaml",
      R"yaml(# effect: suppress. Being in the audience stops ads: in the ad account, the campaigns exclude it. Additions to such a
 # sync go before everything else.

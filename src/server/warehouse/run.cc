@@ -120,7 +120,7 @@ Result<void> WarehouseRun::begin(WarehouseState& state) {
   };
   const Ends ends = TRY(core_.call([&](engine::Engine&) -> Result<Ends> {
     ChangeLog* changes = core_.store().changes();
-    if (changes == nullptr) return fail(Error::Code::unavailable, "the workspace is not live yet");
+    if (changes == nullptr) return fail(Error::Code::unavailable, "the workspace went live just now");
     TRY(changes->commit());
     return Ends{core_.store().log().begin(), core_.applied(), changes->begin(), changes->end()};
   }));
@@ -141,7 +141,7 @@ Result<std::optional<WarehouseRun::Range>> WarehouseRun::next_range(const Wareho
   const Ends ends = TRY(core_.call([&](engine::Engine&) -> Result<Ends> {
     if (core_.failed()) return fail(Error::Code::unavailable, "the engine stopped; see the log");
     ChangeLog* changes = core_.store().changes();
-    if (changes == nullptr) return fail(Error::Code::unavailable, "the workspace is not live yet");
+    if (changes == nullptr) return fail(Error::Code::unavailable, "the workspace went live just now");
     TRY(changes->commit());
     return Ends{core_.applied(), changes->end()};
   }));

@@ -118,27 +118,39 @@ void Warehouses::end_workers() {
 
 // The live workspace decides which syncs there are; another one takes the place of all of them.
 void Warehouses::follow() {
-  std::optional<std::uint64_t> generation;
   Time drop_at = core_.now() + kDropEvery;
   while (true) {
+    std::uint64_t generation = 0;
     const auto live = core_.call([&](engine::Engine& engine) -> std::optional<workspace::Workspace> {
-      if (engine.workspace() == nullptr || core_.store().changes() == nullptr ||
-          engine.generation() == generation)
-        return std::nullopt;
       generation = engine.generation();
+      if (engine.workspace() == nullptr || generation == followed_) return std::nullopt;
       return *engine.workspace();
     });
     if (live) {
       end_workers();
-      take_up(*live);
+      if (!live->warehouses.empty()) take_up(*live);
     }
     if (core_.now() >= drop_at) {
       drop_deliveries();
       drop_at = core_.now() + kDropEvery;
     }
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, kLook, [&] { return stopping_; });
+    followed_ = generation;
+    changed_.notify_all();
+    changed_.wait_for(lock, kLook, [&] { return stopping_ || look_; });
+    look_ = false;
     if (stopping_) return;
+  }
+}
+
+// A workspace that went live just now has its syncs at once.
+void Warehouses::catch_up() {
+  const std::uint64_t generation = core_.call([](engine::Engine& engine) { return engine.generation(); });
+  std::unique_lock lock(mutex_);
+  while (!stopping_ && (!followed_ || *followed_ < generation)) {
+    look_ = true;
+    changed_.notify_all();
+    changed_.wait_for(lock, kLook);
   }
 }
 
@@ -222,6 +234,7 @@ void Warehouses::work(Worker& worker) {
 }
 
 Result<std::shared_ptr<Warehouses::Worker>> Warehouses::find(const std::string& sync) {
+  catch_up();
   const std::lock_guard lock(mutex_);
   const auto found = std::ranges::find(workers_, sync, [](const auto& worker) { return worker->name; });
   if (found == workers_.end())

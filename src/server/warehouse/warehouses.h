@@ -59,6 +59,7 @@ class Warehouses {
   void work(Worker& worker);
   void end_workers();
   void drop_deliveries();
+  void catch_up();
   Result<std::shared_ptr<Worker>> find(const std::string& sync);
 
   Core& core_;
@@ -68,6 +69,8 @@ class Warehouses {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;
+  bool look_ = false;                      // whether another workspace is live, now
+  std::optional<std::uint64_t> followed_;  // the generation whose syncs run
   std::vector<std::shared_ptr<Worker>> workers_;
   std::thread thread_;
 };
