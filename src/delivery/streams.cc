@@ -691,6 +691,10 @@ class Body final : public Streams {
     const auto is_culprit = [](const Outcome& outcome) { return outcome.kind == Outcome::Kind::rejected; };
     const bool named =
         reply.outcomes.size() == request.items.size() && std::ranges::any_of(reply.outcomes, is_culprit);
+    if (!named && !reply.throttled.empty() && reply.throttled.size() < request.items.size()) {
+      hold_back(run, request, reply);
+      return;
+    }
     if (!named && request.items.size() > 1) {
       bisect(run, request);
       return;
@@ -720,6 +724,28 @@ class Body final : public Streams {
     if (request.items.empty()) forget(run, request);
     for (Lane& lane : run.lanes) pop_settled(run, lane);
     keep(run, true);
+  }
+
+  // Those that the platform throttles wait in a request of their own; the others do not wait for them.
+  void hold_back(StreamRun& run, Request& request, const Reply& reply) {
+    auto held = std::make_unique<Request>();
+    held->lane = request.lane;
+    held->counted = request.counted;
+    std::vector<Item*> items;
+    std::vector<std::string> events;
+    for (std::size_t i = 0; i < request.items.size(); ++i) {
+      const bool waits = std::ranges::binary_search(reply.throttled, i);
+      (waits ? held->items : items).push_back(request.items[i]);
+      (waits ? held->events : events).push_back(std::move(request.events[i]));
+    }
+    TR_ASSERT(!items.empty());
+    request.items = std::move(items);
+    request.events = std::move(events);
+    request.next_at = kForeverAgo;
+    if (held->items.empty()) return;
+    held->failures = request.failures;
+    retry_later(*held, reply.retry_after, with_code(reply));
+    run.requests.push_back(std::move(held));
   }
 
   void retry_later(Request& request, std::optional<Millis> retry_after, std::string reason) {

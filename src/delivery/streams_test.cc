@@ -51,8 +51,19 @@ class EventTool final : public destinations::EventDestination {
     for (const std::string& event : events) body += (body.empty() ? "" : " ") + event;
     return {"POST", "https://tool.example/", {}, body};
   }
-  // "ok", or for each event "+" or "-"; 400 means one of them, 429 and 5xx later, 401 never.
+  // "ok", or for each event "+" or "-"; 400 means one of them, 420 that those with "t" are throttled, 429 and
+  // 5xx later, 401 never.
   Reply decode(std::size_t events, const HttpResponse& answer) const override {
+    if (answer.status == 420) {
+      Reply reply;
+      reply.verdict = Reply::Verdict::split;
+      reply.reason = "noisy";
+      reply.retry_after = kSecond * 30;
+      for (std::size_t i = 0; i < events; ++i) {
+        if (answer.body[i] == 't') reply.throttled.push_back(i);
+      }
+      return reply;
+    }
     if (answer.status != 200) {
       Reply reply;
       reply.verdict = answer.status == 400   ? Reply::Verdict::split
@@ -302,6 +313,21 @@ TEST_F(StreamsTest, a_poisoned_event_is_found_and_the_others_go) {
   answer("c", 200);
   EXPECT_THAT(dead(), ElementsAre("bad: bad"));
   EXPECT_EQ(status().accepted, 2u);
+  EXPECT_TRUE(streams->idle());
+}
+
+TEST_F(StreamsTest, what_alone_is_throttled_waits_and_the_others_go_at_once) {
+  start();
+  for (const char* id : {"a", "noisy", "c"}) add(id);
+  poll();
+  answer("a noisy c", 420, "+t+");
+  EXPECT_THAT(poll(), ElementsAre("a c"));
+  answer("a c", 200);
+  EXPECT_THAT(poll(kSecond * 29), IsEmpty());
+  EXPECT_THAT(poll(kSecond * 31), ElementsAre("noisy"));
+  answer("noisy", 200);
+  EXPECT_EQ(status().accepted, 3u);
+  EXPECT_THAT(dead(), IsEmpty());
   EXPECT_TRUE(streams->idle());
 }
 

@@ -88,6 +88,9 @@ struct Reply {
   Verdict verdict = Verdict::done;
   std::vector<Outcome>
       outcomes;  // with `done`, one per member; with `split`, empty or one per member (rejected = culprit)
+  // With `split` and without outcomes: these records alone are throttled. They go again by themselves, not
+  // before retry_after; the others go at once. In order, without repeats.
+  std::vector<std::size_t> throttled = {};
   std::optional<Millis> retry_after;    // what the platform asked for
   std::optional<double> usage_percent;  // of its rate budget, where it says so
   std::string reason;                   // for `status`; never holds identifiers or secrets
