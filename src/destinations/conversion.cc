@@ -69,6 +69,7 @@ constexpr std::array kUserPlaces{
     UserPlace{Field::rdt_cid, "properties.rdt_cid ?? context.rdt_cid ?? traits.rdt_cid"},
     UserPlace{Field::rdt_uuid, "properties.rdt_uuid ?? context.rdt_uuid ?? traits.rdt_uuid"},
     UserPlace{Field::twclid, "properties.twclid ?? context.twclid ?? traits.twclid"},
+    UserPlace{Field::ga_client_id, "properties.ga_client_id ?? context.ga_client_id ?? traits.ga_client_id"},
 };
 
 constexpr std::array<std::pair<std::string_view, Field>, 10> kClicks{{{"gclid", Field::gclid},

@@ -20,8 +20,9 @@ constexpr std::string_view kMask = "***";
 // What carries a token or proves knowledge of a secret, by name.
 constexpr std::array<std::string_view, 4> kMaskedHeaders{"authorization", "proxy-authorization", "cookie",
                                                          "webhook-signature"};
-constexpr std::array<std::string_view, 7> kMaskedParameters{
-    "access_token", "appsecret_proof", "client_secret", "refresh_token", "assertion", "token", "key"};
+constexpr std::array<std::string_view, 8> kMaskedParameters{
+    "access_token", "appsecret_proof", "client_secret", "refresh_token",
+    "assertion",    "token",           "key",           "api_secret"};
 
 const std::string& value_or_empty(const std::map<std::string, std::string>& values, const std::string& name) {
   static const std::string kEmpty;
@@ -119,17 +120,24 @@ void append_fields(std::string& out, std::span<const FieldRule> rules) {
 }
 
 void append_events(std::string& out, const EventDestination& destination) {
-  out +=
-      "\n## State\n\nWhat would be sent is shown by `tailrace preview --destination`; `tailrace serve` does "
-      "not "
-      "send events yet.\n";
-  out += "\n## Events\n\n| event | is sent as |\n|---|---|\n";
+  out += "\n## Events\n\n";
+  if (!destination.events().empty()) out += "| event | is sent as |\n|---|---|\n";
   for (const EventName& each : destination.events())
     out += fmt::format("| `{}` | `{}` |\n", each.event, each.name);
+  if (destination.takes_every_event()) {
+    out += fmt::format("{}{} goes by its own name. A sync sends those it names under `events`.\n",
+                       destination.events().empty() ? "" : "\n",
+                       destination.events().empty() ? "Every event" : "Every other event");
+  }
   const EventRules rules = destination.rules();
   if (rules.age_max.count > 0)
     out +=
         fmt::format("\nEvents older than `{}` are not sent, and counted.\n", format_duration(rules.age_max));
+  out += destination.counts_once() ? "\nAn event that is sent twice counts once.\n"
+                                   : "\nAn event that is sent twice counts twice: one whose answer is lost "
+                                     "is held back, or sent again, as "
+                                     "the sync's `no_answer` says.\n";
+  if (destination.keeps_order()) out += "\nA person's events are sent one after another.\n";
 }
 
 std::string limit_text(std::uint32_t limit) { return limit == 0 ? "not limited" : fmt::format("{}", limit); }

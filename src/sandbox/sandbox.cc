@@ -37,9 +37,9 @@ Platforms make_platforms(const Options& options, const Limits& limits) {
 constexpr std::size_t kRequestsKept = 1000;
 constexpr std::int64_t kRequestsShown = 100;
 constexpr std::int64_t kLimitMax = 1'000'000'000;
-constexpr std::array<std::string_view, 8> kSecretParams{"access_token",  "appsecret_proof", "client_secret",
+constexpr std::array<std::string_view, 9> kSecretParams{"access_token",  "appsecret_proof", "client_secret",
                                                         "refresh_token", "assertion",       "token",
-                                                        "key",           "secret"};
+                                                        "key",           "secret",          "api_secret"};
 constexpr std::string_view kHelp =
     "GET /sandbox/audiences, GET /sandbox/audiences/{platform}/{id}/members, POST /sandbox/audiences, "
     "GET|POST|DELETE /sandbox/faults, GET|POST /sandbox/limits, GET /sandbox/requests, POST "

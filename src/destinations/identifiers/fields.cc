@@ -29,7 +29,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(kLastField) + 1>
     "state",       "postal_code",   "country",     "idfa",        "aaid",       "idfv",      "ip_address",
     "user_agent",  "locale",        "fbc",         "fbp",         "gclid",      "gbraid",    "wbraid",
     "ttclid",      "ttp",           "sc_click_id", "sc_cookie1",  "epik",       "li_fat_id", "msclkid",
-    "rdt_cid",     "rdt_uuid",      "twclid"};
+    "rdt_cid",     "rdt_uuid",      "twclid",      "ga_client_id"};
 
 // What the platforms and their users call them.
 struct OtherName {

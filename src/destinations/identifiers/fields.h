@@ -62,8 +62,9 @@ enum class Field : unsigned char {
   rdt_cid,
   rdt_uuid,
   twclid,
+  ga_client_id,  // of Google Analytics' cookie
 };
-inline constexpr Field kLastField = Field::twclid;
+inline constexpr Field kLastField = Field::ga_client_id;
 
 std::string_view to_string(Field field);                  // "postal_code"
 std::optional<Field> field_named(std::string_view name);  // also by usual other names: "zip", "maid"

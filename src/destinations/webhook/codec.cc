@@ -5,24 +5,15 @@
 
 #include <fmt/format.h>
 
-#include "base/hash.h"
 #include "destinations/answer.h"
-#include "destinations/text.h"
+#include "destinations/standard_webhooks/signature.h"
 #include "model/json.h"
 
 namespace tailrace::destinations::webhook_codec {
 namespace {
 
-constexpr std::string_view kSecretPrefix = "whsec_";
-constexpr std::size_t kKeyBytesMin = 24;
-constexpr std::size_t kKeyBytesMax = 64;
-
 constexpr std::array kKinds{IdentifierKind::external_id, IdentifierKind::anonymous_id, IdentifierKind::email,
                             IdentifierKind::phone};
-
-std::string_view as_view(const Sha256& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
-}
 
 // The event happened when the last of the memberships changed, whenever it is sent.
 Time event_time(const Batch& batch) {
@@ -77,54 +68,16 @@ std::string body_json(const Batch& batch, const Context& context) {
   return out;
 }
 
-// The body is part of it: a store begun anew counts its batches from one again, and a receiver must not take
-// them for old ones.
-std::string message_id(const Batch& batch, std::string_view body) {
-  const Sha256 digest = sha256(fmt::format("{}\n{}", batch.id, body));
-  return "msg_" + to_hex(as_view(digest).substr(0, 16));
-}
-
-std::string signatures(const std::vector<std::string>& signing_keys, std::string_view content) {
-  std::string out;
-  for (const std::string& key : signing_keys) {
-    const Sha256 mac = hmac_sha256(key, content);
-    out += fmt::format("{}v1,{}", out.empty() ? "" : " ", to_base64(as_view(mac)));
-  }
-  return out;
-}
-
 }  // namespace
 
-Result<std::vector<std::string>> keys(std::string_view secrets) {
-  std::vector<std::string> result;
-  for (const std::string_view secret : split_at_blanks(secrets)) {
-    std::string key;
-    const bool readable =
-        secret.starts_with(kSecretPrefix) && from_base64(secret.substr(kSecretPrefix.size()), key);
-    if (!readable || key.size() < kKeyBytesMin || key.size() > kKeyBytesMax)
-      return invalid("secret must be whsec_ and the base64 of 24 to 64 bytes; several are parted by blanks");
-    result.push_back(std::move(key));
-  }
-  if (result.empty()) return invalid("secret is empty");
-  return result;
-}
-
 HttpRequest encode(const Batch& batch, const Context& context) {
-  HttpRequest request;
-  request.method = "POST";
-  request.url = context.config.setting(std::string(kUrl));
-  request.body = body_json(batch, context);
-  const std::string id = message_id(batch, request.body);
-  const std::string timestamp = fmt::format("{}", context.now.ms / kSecond.count);
-  // An unreadable secret, which `check` reports, gives no signature, and no receiver accepts that.
-  const auto signing_keys = keys(context.config.secret(std::string(kSecret)));
-  request.headers = {
-      {"Content-Type", "application/json"},
-      {"webhook-id", id},
-      {"webhook-timestamp", timestamp},
-      {"webhook-signature",
-       signing_keys ? signatures(*signing_keys, fmt::format("{}.{}.{}", id, timestamp, request.body)) : ""}};
-  return request;
+  std::string body = body_json(batch, context);
+  // The body is part of it: a store begun anew counts its batches from one again, and a receiver must not
+  // take them for old ones.
+  std::string id = standard_webhooks::message_id(fmt::format("{}\n{}", batch.id, body));
+  return standard_webhooks::signed_post(context.config.setting(std::string(kUrl)), std::move(body),
+                                        std::move(id), context.config.secret(std::string(kSecret)),
+                                        context.now);
 }
 
 Reply decode(const Batch& batch, const HttpResponse& response) {

@@ -2,6 +2,7 @@
 
 #include "destinations/checks.h"
 #include "destinations/identifiers/identifiers.h"
+#include "destinations/standard_webhooks/signature.h"
 #include "destinations/webhook/codec.h"
 
 namespace tailrace::destinations {
@@ -81,7 +82,7 @@ class Webhook final : public AudienceDestination {
     check_limits(config, {.batch_records_max = kBatchRecordsCeiling}, problems);
     const std::string& secret = config.secret(std::string(codec::kSecret));
     if (!secret.empty()) {
-      if (const auto keys = codec::keys(secret); !keys) problems.push_back(keys.error().message);
+      if (const auto keys = standard_webhooks::keys(secret); !keys) problems.push_back(keys.error().message);
     }
     return problems;
   }

@@ -73,6 +73,8 @@ std::string endpoint_of(const Call& call) {
 }  // namespace
 
 std::optional<HttpResponse> Webhook::control(const Call& call) {
+  if (call.request.method == "GET" && call.segments == std::vector<std::string>{"events"})
+    return json_response(200, events_.describe());
   if (!call.segments.empty() || call.request.method != "POST") return std::nullopt;
   const auto error = [](const char* text) {
     return json_response(400, object({{"error", Value::of(text)}}));
@@ -150,6 +152,7 @@ HttpResponse Webhook::handle(const Call& call) {
   if (change != Change::none && !people)
     return refusal(400, "data must name its audience, and in members each person.");
   const bool repeated = seen_before(std::string(*id));
+  if (!repeated) keep_events(*body, call.now);
   if (change != Change::none && !repeated) {
     const std::string audience = endpoint + ":" + body->find("data")->find("audience")->string;
     // Whoever receives webhooks knows everyone it is told of.
@@ -163,6 +166,23 @@ HttpResponse Webhook::handle(const Call& call) {
     }
   }
   return json_response(200, object({{"received", Value::of(true)}, {"repeated", Value::of(repeated)}}));
+}
+
+// "event.<name>" is one, "events" a list of them; each is told by its own id.
+void Webhook::keep_events(const Value& message, Time now) {
+  const std::string& type = message.find("type")->string;
+  const Value& data = *message.find("data");
+  if (type.starts_with("event.")) {
+    const Value* id = data.find("message_id");
+    events_.add(is_string(id) ? id->string : "", message, now);
+  }
+  const Value* list = type == "events" ? data.find("events") : nullptr;
+  if (list == nullptr) return;
+  for (const Value& each : list->list) {
+    const Value* inner = each.find("data");
+    const Value* id = inner == nullptr ? nullptr : inner->find("message_id");
+    events_.add(is_string(id) ? id->string : "", each, now);
+  }
 }
 
 HttpResponse Webhook::refuse(Refusal kind, int status, const Call&) {

@@ -9,6 +9,7 @@
 
 #include "sandbox/members.h"
 #include "sandbox/platform.h"
+#include "sandbox/received_events.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/wire.h"
 
@@ -16,12 +17,12 @@ namespace tailrace::sandbox {
 
 // The path below /webhook names the receiver's endpoint ("default" where there is none); its audiences are
 // "<endpoint>:<audience>". Members come in messages of the types audience.members_added and
-// audience.members_removed, with data {"audience": NAME, "members": [{"person": ID, ...}, ...]}; messages of
-// other types are acknowledged and change nothing.
+// audience.members_removed, with data {"audience": NAME, "members": [{"person": ID, ...}, ...]}; events in
+// those of the types event.<name> and "events"; messages of other types are acknowledged and change nothing.
 class Webhook : public Platform {
  public:
   HttpResponse handle(const Call& call) override;
-  std::optional<HttpResponse> control(const Call& call) override;  // POST {"endpoint", "secret"}
+  std::optional<HttpResponse> control(const Call& call) override;  // POST {"endpoint", "secret"}; GET events
   HttpResponse refuse(Refusal refusal, int status, const Call& call) override;
   std::vector<AudienceSummary> audiences() const override;
   Members* members(std::string_view audience) override;
@@ -35,11 +36,13 @@ class Webhook : public Platform {
  private:
   std::string key_for(const std::string& endpoint) const;
   bool seen_before(const std::string& message_id);
+  void keep_events(const Value& message, Time now);
 
   std::map<std::string, std::string> keys_;  // endpoint -> decoded secret
   std::map<std::string, Members> audiences_;
   std::set<std::string> seen_;
   std::deque<std::string> seen_order_;
+  ReceivedEvents events_{kDay * 365};
 };
 
 }  // namespace tailrace::sandbox

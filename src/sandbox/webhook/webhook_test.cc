@@ -74,6 +74,15 @@ TEST_F(WebhookTest, OtherTypesAreAcknowledgedAndChangeNothing) {
   EXPECT_EQ(client.members("webhook", "crm:vip"), "no such audience");
 }
 
+TEST_F(WebhookTest, EventsAreKeptOnceByTheirIdAloneAndInLists) {
+  post(message("event.seen", R"({"message_id":"1"})"), "m1");
+  post(message("events", R"({"events":[{"type":"event.seen","data":{"message_id":"1"}},)"
+                         R"({"type":"event.seen","data":{"message_id":"2"}}]})"),
+       "m2");
+  EXPECT_EQ(at(client.control("GET", "/webhook/events"), "count"), "2");
+  EXPECT_EQ(at(client.control("GET", "/webhook/events"), "repeated"), "1");
+}
+
 TEST_F(WebhookTest, AWrongSignatureIsRefusedOnceASecretIsSet) {
   EXPECT_EQ(post(message("ping", "{}"), "m1", "another key").status, 200);
   require_signatures();
