@@ -47,6 +47,33 @@ Value consent_of(const RecordView& record) {
 // Attributes that no segment uses cost nothing unless somebody is told of them.
 bool carries_attributes(const workspace::Workspace& workspace) { return !workspace.warehouses.empty(); }
 
+bool names_somebody(const Value& contact) {
+  const auto is_text = [&](std::string_view name) {
+    const Value* value = contact.find(name);
+    return value != nullptr && value->kind == Value::Kind::string && !value->string.empty();
+  };
+  return is_text("email") || is_text("phone");
+}
+
+// Whom a record names by an e-mail or phone: context.traits, and context.previous of who becomes that person.
+profiles::Contacts contacts_of(const RecordView& record) {
+  const bool has_id = !record.user_id.empty() || !record.anonymous_id.empty();
+  const bool merges = record.kind == RecordKind::identify || record.kind == RecordKind::alias;
+  if (record.context.empty() || (has_id && !merges)) return {};
+  static constexpr std::string_view kPrevious = "\"previous\"";
+  if (has_id &&
+      ::memmem(record.context.data(), record.context.size(), kPrevious.data(), kPrevious.size()) == nullptr)
+    return {};
+  profiles::Contacts contacts;
+  Value context = parse_payload(record.context);
+  if (context.kind != Value::Kind::object) return contacts;
+  for (auto& [name, value] : context.members) {
+    if (name == "traits") contacts.named = std::move(value);
+    if (name == "previous") contacts.previous = std::move(value);
+  }
+  return contacts;
+}
+
 segments::References references_of(const workspace::Workspace& workspace) {
   const auto expr_of = [](const workspace::Named* named) { return named == nullptr ? nullptr : named->expr; };
   return {.definition = [&workspace,
@@ -275,7 +302,7 @@ std::optional<Engine::Admitted> Engine::admitted(Position position, const Record
   const bool is_event = record.kind == RecordKind::track || record.kind == RecordKind::page ||
                         record.kind == RecordKind::screen;
   if (live_ == nullptr || !is_event) return std::nullopt;
-  const auto person = profiles_.find(record, Value());
+  const auto person = profiles_.find(record, contacts_of(record).named);
   if (!person) return std::nullopt;
   const auto stands_as = [&](std::optional<history::EventId> event) {
     return event && history_.at(history_.base(*event)).has_row(*person, record.time, position);
@@ -300,7 +327,7 @@ Value Engine::properties(const RecordView& record) const {
 
 void Engine::admit(Position position, const RecordView& record, history::EventId event,
                    const Value& properties, Output& output) {
-  const auto effect = profiles_.apply(position, record, Value(), consent_of(record));
+  const auto effect = profiles_.apply(position, record, Value(), consent_of(record), contacts_of(record));
   touched_.clear();
   history_.insert(event, effect.person, record.time, position, record.message_id, properties, *ids_,
                   &touched_);
@@ -316,7 +343,9 @@ void Engine::apply_person(Position position, const RecordView& record, Output& o
     if (traits.kind == Value::Kind::object) group.members.emplace_back("group", std::move(traits));
     traits = std::move(group);
   }
-  auto effect = profiles_.apply(position, record, traits, consent_of(record));
+  profiles::Contacts contacts = contacts_of(record);
+  if (!names_somebody(contacts.named)) contacts.named = traits;
+  auto effect = profiles_.apply(position, record, traits, consent_of(record), contacts);
   touched_.clear();
   if (effect.merged) {
     history_.move(*effect.merged, effect.person, *ids_, &touched_);
@@ -362,7 +391,8 @@ void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<con
 }
 
 void Engine::apply_deletion(Position position, const RecordView& record, Output& output) {
-  const auto found = profiles_.find(record, Value());
+  const Value contact = contacts_of(record).named;
+  const auto found = profiles_.find(record, contact);
   if (!found) {
     // Nobody is known by it (any more: a deletion that was cut short is finished at the next start), but
     // records may name it.
@@ -372,11 +402,15 @@ void Engine::apply_deletion(Position position, const RecordView& record, Output&
     };
     add(IdentifierKind::external_id, record.user_id);
     add(IdentifierKind::anonymous_id, record.anonymous_id);
+    for (const auto kind : {IdentifierKind::email, IdentifierKind::phone}) {
+      const Value* value = contact.find(to_string(kind));
+      if (value != nullptr && value->kind == Value::Kind::string) add(kind, value->string);
+    }
     output.deletions.push_back({kNoPerson, std::move(named), {}, position});
     return;
   }
   output.deletions.push_back({*found, profiles_.identifiers(*found), profiles_.created_by(*found), position});
-  profiles_.remove(record);
+  profiles_.remove(record, contact);
   history_.erase(*found, nullptr);
   for (auto& [sync, people] : sync_entries_) people.erase(found->value);
   std::vector<Delta> unseen;

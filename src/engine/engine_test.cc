@@ -333,6 +333,127 @@ TEST_F(EngineTest, people_merged_while_columns_are_filled_keep_their_values) {
   EXPECT_THAT(members(1), ElementsAre("ada"));
 }
 
+// Records without ids are of whoever has the e-mail or phone that they name in their context.
+class ContactTest : public EngineTest {
+ protected:
+  ContactTest() { apply(workspace_of({R"(performed "X")"})); }
+  static RecordView of(RecordKind kind, std::string_view payload = {}, std::string_view context = {}) {
+    RecordView record;
+    record.kind = kind;
+    record.payload = payload;
+    record.context = context;
+    return record;
+  }
+  void performed(std::string_view context) {
+    RecordView record = of(RecordKind::track, "{}", context);
+    record.event = "X";
+    apply(record);
+  }
+  static constexpr std::string_view kAda = R"({"traits":{"email":"ada@example.com"}})";
+  static constexpr std::string_view kWasAda = R"({"previous":{"email":"ada@example.com"}})";
+};
+
+TEST_F(ContactTest, an_event_is_of_whoever_has_the_email) {
+  RecordView ada = of(RecordKind::identify, R"({"email":"Ada@example.com"})");
+  ada.user_id = "ada";
+  apply(ada);
+  performed(kAda);
+  EXPECT_THAT(members(0), ElementsAre("ada"));
+}
+
+TEST_F(ContactTest, an_event_makes_somebody_known_by_their_email_alone) {
+  performed(kAda);
+  apply(of(RecordKind::identify, R"({"email":"ada@example.com","phone":"+44 20 7946 0018"})"));
+  performed(R"({"traits":{"phone":"+44 20 7946 0018"}})");
+  EXPECT_THAT(members(0), ElementsAre("ada@example.com"));
+  EXPECT_THAT(asked(R"(count("X") = 2)"), ElementsAre("ada@example.com"));
+}
+
+TEST_F(ContactTest, an_alias_joins_whom_it_names_by_email) {
+  track("ada", "X");
+  performed(kAda);
+  RecordView alias = of(RecordKind::alias, {}, kWasAda);
+  alias.user_id = "ada";
+  apply(alias);
+  EXPECT_THAT(asked(R"(count("X") = 2)"), ElementsAre("ada"));
+  // The other way round: kept is whom the context names.
+  track("lead", "X");
+  RecordView back = of(RecordKind::alias, {}, kAda);
+  back.previous_id = "lead";
+  apply(back);
+  EXPECT_THAT(asked(R"(count("X") = 3)"), ElementsAre("ada"));
+}
+
+TEST_F(ContactTest, an_alias_of_an_email_that_nobody_has_yet_holds_for_whoever_comes_with_it) {
+  RecordView alias = of(RecordKind::alias, {}, kWasAda);
+  alias.user_id = "ada";
+  apply(alias);
+  performed(kAda);
+  EXPECT_THAT(members(0), ElementsAre("ada"));
+}
+
+TEST_F(ContactTest, a_deletion_names_by_email_too) {
+  performed(kAda);
+  track("bob", "X");
+  apply(of(RecordKind::remove, {}, kAda));
+  EXPECT_THAT(members(0), ElementsAre("bob"));
+  ASSERT_FALSE(output_.deletions.empty());
+  EXPECT_THAT(output_.deletions.back().identifiers,
+              ElementsAre(::testing::Field(&Identifier::value, "ada@example.com")));
+  // Again: nobody has it, but records may name it.
+  apply(of(RecordKind::remove, {}, kAda));
+  EXPECT_THAT(output_.deletions.back().identifiers,
+              ElementsAre(::testing::Field(&Identifier::value, "ada@example.com")));
+}
+
+TEST_F(ContactTest, an_identify_takes_what_was_known_by_its_previous_id_alone) {
+  RecordView refund = of(RecordKind::track, "{}");
+  refund.event = "X";
+  refund.anonymous_id = "order-1";
+  apply(refund);
+  RecordView order = of(RecordKind::identify, R"({"email":"ada@example.com"})");
+  order.previous_id = "order-1";
+  apply(order);
+  EXPECT_THAT(members(0), ElementsAre("ada@example.com"));
+  apply(refund);
+  EXPECT_THAT(asked(R"(count("X") = 2)"), ElementsAre("ada@example.com"));
+}
+
+TEST_F(ContactTest, an_identify_takes_nobody_known_by_its_previous_id) {
+  RecordView order = of(RecordKind::identify, R"({"email":"ada@example.com"})");
+  order.previous_id = "order-1";
+  apply(order);
+  RecordView moved = of(RecordKind::identify, R"({"email":"bob@example.com"})");
+  moved.previous_id = "order-1";
+  apply(moved);
+  moved.user_id = "cat";
+  apply(moved);
+  RecordView refund = of(RecordKind::track, "{}");
+  refund.event = "X";
+  refund.anonymous_id = "order-1";
+  apply(refund);
+  EXPECT_THAT(members(0), ElementsAre("ada@example.com"));
+}
+
+TEST_F(ContactTest, an_identify_takes_whoever_has_the_previous_email_and_no_user_id) {
+  performed(kAda);
+  RecordView signed_up = of(RecordKind::identify, "{}", kWasAda);
+  signed_up.user_id = "ada";
+  apply(signed_up);
+  EXPECT_THAT(members(0), ElementsAre("ada"));
+  // It is somebody's now.
+  signed_up.user_id = "bob";
+  apply(signed_up);
+  EXPECT_THAT(members(0), ElementsAre("ada"));
+}
+
+TEST_F(ContactTest, the_context_names_whom_an_identify_gives_another_email) {
+  performed(kAda);
+  apply(of(RecordKind::identify, R"({"email":"ada@example.org"})", kAda));
+  performed(R"({"traits":{"email":"ada@example.org"}})");
+  EXPECT_THAT(asked(R"(count("X") = 2)"), ElementsAre("ada@example.com"));
+}
+
 TEST_F(EngineTest, people_deleted_while_streams_are_filled_leave_nothing) {
   apply(workspace_of({R"(performed "X")"}));
   track("ada", "X", R"({"kind": "a"})");

@@ -22,6 +22,16 @@ std::string_view trait_text(const Value& traits, std::string_view name) {
   return value != nullptr && value->kind == Value::Kind::string ? trimmed(value->string) : std::string_view();
 }
 
+// The e-mail, else the phone, by which a person is named who has no other id; empty where there is neither.
+struct Contact {
+  IdentifierKind kind = IdentifierKind::email;
+  std::string_view value;
+};
+Contact contact_in(const Value& traits) {
+  if (const auto email = trait_text(traits, "email"); !email.empty()) return {IdentifierKind::email, email};
+  return {IdentifierKind::phone, trait_text(traits, "phone")};
+}
+
 // Everything that is in a value beside itself.
 std::uint64_t bytes_in(const Value& value) {
   std::uint64_t bytes =
@@ -118,18 +128,19 @@ PurposeId Profiles::purpose(std::string_view name) {
   return id;
 }
 
-std::optional<PersonId> Profiles::find(const RecordView& record, const Value& traits) const {
+std::optional<PersonId> Profiles::find(const RecordView& record, const Value& named) const {
   if (!record.user_id.empty()) {
     if (const auto known = directory_.find(IdentifierKind::external_id, record.user_id)) return known;
     // An alias may have named it as a previous id, before anything else did.
     return directory_.find(IdentifierKind::anonymous_id, record.user_id);
   }
   if (!record.anonymous_id.empty()) return directory_.find(IdentifierKind::anonymous_id, record.anonymous_id);
-  if (const auto email = trait_text(traits, "email"); !email.empty())
-    return directory_.find(IdentifierKind::email, email);
-  if (const auto phone = trait_text(traits, "phone"); !phone.empty())
-    return directory_.find(IdentifierKind::phone, phone);
-  return std::nullopt;
+  return find_contact(named);
+}
+
+std::optional<PersonId> Profiles::find_contact(const Value& named) const {
+  const Contact contact = contact_in(named);
+  return contact.value.empty() ? std::nullopt : directory_.find(contact.kind, contact.value);
 }
 
 std::optional<PersonId> Profiles::find_by_any(std::string_view value) const {
@@ -226,6 +237,14 @@ bool Profiles::has_kind(PersonId person, IdentifierKind kind) const {
   for_each_identifier(identities_.of(person),
                       [&](const IdentifierView& known) { found |= known.kind == kind; });
   return found;
+}
+
+bool Profiles::is_wholly_anonymous(PersonId person) const {
+  bool anonymous = true;
+  for_each_identifier(identities_.of(person), [&](const IdentifierView& known) {
+    anonymous &= known.kind == IdentifierKind::anonymous_id;
+  });
+  return anonymous;
 }
 
 std::uint32_t Profiles::keep_other(const Value& value) {
@@ -325,17 +344,30 @@ PersonId Profiles::merge(PersonId a, PersonId b) {
   return survivor;
 }
 
-// The anonymous person that an identify with both ids names, unless it has a user id of its own.
-std::optional<PersonId> Profiles::find_anonymous(const RecordView& record) const {
-  if (record.user_id.empty() || record.anonymous_id.empty()) return std::nullopt;
-  const auto found = directory_.find(IdentifierKind::anonymous_id, record.anonymous_id);
+// Whom an identify finds to be this person: the anonymous one that it names beside the user id, unless that
+// has a user id of its own; that of its previous id or contact, likewise.
+std::optional<PersonId> Profiles::find_anonymous(const RecordView& record, const Value& previous) const {
+  if (!record.previous_id.empty()) {
+    const auto known = directory_.find(IdentifierKind::anonymous_id, record.previous_id);
+    return known && is_wholly_anonymous(*known) ? known : std::nullopt;
+  }
+  auto found = find_contact(previous);
+  if (!found && !record.user_id.empty() && !record.anonymous_id.empty())
+    found = directory_.find(IdentifierKind::anonymous_id, record.anonymous_id);
   return found && !has_kind(*found, IdentifierKind::external_id) ? found : std::nullopt;
 }
 
-std::optional<PersonId> Profiles::find_previous(const RecordView& record) const {
-  if (record.previous_id.empty()) return std::nullopt;
+std::optional<PersonId> Profiles::find_previous(const RecordView& record, const Value& previous) const {
+  if (record.previous_id.empty()) return find_contact(previous);
   const auto found = directory_.find(IdentifierKind::external_id, record.previous_id);
   return found ? found : directory_.find(IdentifierKind::anonymous_id, record.previous_id);
+}
+
+// Another person who is this one by what the record says.
+std::optional<PersonId> Profiles::find_other(const RecordView& record, const Value& previous) const {
+  if (record.kind == RecordKind::identify) return find_anonymous(record, previous);
+  if (record.kind == RecordKind::alias) return find_previous(record, previous);
+  return std::nullopt;
 }
 
 PersonId Profiles::survivor(PersonId person) const {
@@ -344,7 +376,7 @@ PersonId Profiles::survivor(PersonId person) const {
 }
 
 Profiles::Effect Profiles::apply(Position position, const RecordView& record, const Value& traits,
-                                 const Value& consent) {
+                                 const Value& consent, const Contacts& contacts) {
   Effect effect;
   const auto claim = [&](IdentifierKind kind, std::string_view value) {
     if (directory_.find(kind, value)) return;
@@ -352,11 +384,8 @@ Profiles::Effect Profiles::apply(Position position, const RecordView& record, co
     effect.identifiers_changed |= add_identifier(effect.person, kind, value, record.time);
   };
 
-  // Another person who is this one by what the record says.
-  const auto other = record.kind == RecordKind::identify ? find_anonymous(record)
-                     : record.kind == RecordKind::alias  ? find_previous(record)
-                                                         : std::nullopt;
-  auto found = find(record, traits);
+  const auto other = find_other(record, contacts.previous);
+  auto found = find(record, contacts.named);
   if (!found) found = other;
   effect.created = !found;
   effect.person = found ? *found : create(position);
@@ -367,6 +396,8 @@ Profiles::Effect Profiles::apply(Position position, const RecordView& record, co
       claim(IdentifierKind::external_id, record.user_id);
     } else if (!record.anonymous_id.empty()) {
       claim(IdentifierKind::anonymous_id, record.anonymous_id);
+    } else if (const Contact contact = contact_in(contacts.named); !contact.value.empty()) {
+      claim(contact.kind, contact.value);
     }
   }
   if (other && *other != effect.person) {
@@ -377,8 +408,14 @@ Profiles::Effect Profiles::apply(Position position, const RecordView& record, co
   }
   if (record.kind == RecordKind::identify && !record.anonymous_id.empty())
     claim(IdentifierKind::anonymous_id, record.anonymous_id);
-  if (record.kind == RecordKind::alias && !record.previous_id.empty() && !other)
-    claim(IdentifierKind::anonymous_id, record.previous_id);
+  if (names_somebody && !other) {
+    const Contact previous = contact_in(contacts.previous);
+    if (!record.previous_id.empty()) {
+      claim(IdentifierKind::anonymous_id, record.previous_id);
+    } else if (!previous.value.empty()) {
+      claim(previous.kind, previous.value);
+    }
+  }
 
   if (record.kind == RecordKind::identify || record.kind == RecordKind::group)
     state_traits(effect, record, traits);
@@ -436,8 +473,8 @@ void Profiles::state_one_consent(Effect& effect, const RecordView& record, std::
   effect.purposes.push_back(id);
 }
 
-std::optional<PersonId> Profiles::remove(const RecordView& record) {
-  const auto person = find(record, Value());
+std::optional<PersonId> Profiles::remove(const RecordView& record, const Value& named) {
+  const auto person = find(record, named);
   if (!person) return std::nullopt;
   for (const Identifier& identifier : identifiers(*person)) {
     if (directory_.find(identifier.kind, identifier.value) == *person)

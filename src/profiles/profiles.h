@@ -1,12 +1,16 @@
 // Who people are: identifiers, merges, dated traits and consent, deletion.
 //
 // Rules of identity (docs/concepts.md):
-//   - a record belongs to the person of its user id; without one, of its anonymous id; without both, of its
-//   e-mail or phone
+//   - a record belongs to the person of its user id; without one, of its anonymous id; without both, of the
+//   e-mail or phone by which it names them (Contacts)
 //   - identify with a user id and an anonymous id: the anonymous person, if there is one without a user id,
 //   is merged in, or becomes that person where the user id is new
 //   - alias merges the person of the previous id with the person of the user id, likewise; a previous id that
-//   nobody has yet will be that person's, whether it comes as an anonymous id or as a user id
+//   nobody has yet will be that person's, whether it comes as an anonymous id or as a user id. An e-mail or
+//   phone may name the previous person, too
+//   - identify with a previous id, such as that of an order: whoever was known by it and by nothing but
+//   anonymous ids is merged in. With a previous e-mail or phone: whoever has it and no user id. What nobody
+//   has yet will be that person's; nobody else is taken
 //   - of merged people the older PersonId survives, and keeps both histories
 //   - an e-mail or phone in traits belongs to the person; it does not merge people
 //
@@ -58,14 +62,21 @@ struct StatedConsent {
   Time until = kNever;
 };
 
+// Whom a record speaks of by an e-mail or a phone: objects with `email` or else `phone`; anything else names
+// nobody.
+struct Contacts {
+  Value named;     // whose the record is; read where it has no ids
+  Value previous;  // who becomes that person by an alias or identify; read where there is no previous id
+};
+
 class Profiles {
  public:
   TraitId trait(std::string_view name);
   PurposeId purpose(std::string_view name);
   const std::string& trait_name(TraitId trait) const { return trait_names_[trait.value]; }
 
-  // The person a record belongs to, without creating anyone.
-  std::optional<PersonId> find(const RecordView& record, const Value& traits) const;
+  // The person a record belongs to, without creating anyone. named: Contacts::named.
+  std::optional<PersonId> find(const RecordView& record, const Value& named) const;
   std::optional<PersonId> find(IdentifierKind kind, std::string_view value) const {
     return directory_.find(kind, value);
   }
@@ -82,9 +93,10 @@ class Profiles {
     std::vector<TraitId> traits;      // that got a statement
     std::vector<PurposeId> purposes;  // likewise
   };
-  // identify, alias, group, and the attribution of events. traits: parsed payload of identify, else missing;
-  // consent: the object at context.consent (categoryPreferences or plain), else missing.
-  Effect apply(Position position, const RecordView& record, const Value& traits, const Value& consent);
+  // identify, alias, group, and the attribution of events. traits: what identify and group state, else
+  // missing; consent: the object at context.consent (categoryPreferences or plain), else missing.
+  Effect apply(Position position, const RecordView& record, const Value& traits, const Value& consent,
+               const Contacts& contacts);
   // The records that made this person known.
   std::vector<Position> created_by(PersonId person) const;
   // Takes the next PersonId for nobody: in the place of a person whose records are gone.
@@ -92,8 +104,8 @@ class Profiles {
     merged_into_.push_back(kNobody);
     alive_.push_back(false);
   }
-  // Deletes; missing: there is no such person.
-  std::optional<PersonId> remove(const RecordView& record);
+  // Deletes; missing: there is no such person. named: Contacts::named.
+  std::optional<PersonId> remove(const RecordView& record, const Value& named);
 
   // Whom a merged person has become; others are themselves.
   PersonId survivor(PersonId person) const;
@@ -122,10 +134,13 @@ class Profiles {
  private:
   PersonId create(Position position);
   void add_creators(PersonId person, std::span<const Position> positions);
-  std::optional<PersonId> find_anonymous(const RecordView& record) const;
-  std::optional<PersonId> find_previous(const RecordView& record) const;
+  std::optional<PersonId> find_contact(const Value& named) const;
+  std::optional<PersonId> find_other(const RecordView& record, const Value& previous) const;
+  std::optional<PersonId> find_anonymous(const RecordView& record, const Value& previous) const;
+  std::optional<PersonId> find_previous(const RecordView& record, const Value& previous) const;
   bool add_identifier(PersonId person, IdentifierKind kind, std::string_view value, Time time);
   bool has_kind(PersonId person, IdentifierKind kind) const;
+  bool is_wholly_anonymous(PersonId person) const;
   PersonId merge(PersonId a, PersonId b);
   Stated stated(const ValueView& value, Time time, Time until) const;
   std::uint32_t keep_other(const Value& value);

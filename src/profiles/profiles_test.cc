@@ -77,7 +77,7 @@ class Scene {
     record.time = time;
     ids_[person] = profiles_
                        .apply(Position(arrivals_++), record, *parse_json(json),
-                              consent.empty() ? Value() : *parse_json(consent))
+                              consent.empty() ? Value() : *parse_json(consent), Contacts())
                        .person;
   }
   // The second becomes the first.
@@ -89,7 +89,7 @@ class Scene {
     record.kind = RecordKind::alias;
     record.user_id = user;
     record.previous_id = previous;
-    const auto effect = profiles_.apply(Position(arrivals_++), record, Value(), Value());
+    const auto effect = profiles_.apply(Position(arrivals_++), record, Value(), Value(), Contacts());
     // Of merged people the older one's statements count as arrived first.
     Plain& older = plain_[ids_[into] < ids_[gone] ? into : gone];
     Plain& younger = plain_[ids_[into] < ids_[gone] ? gone : into];
@@ -114,7 +114,7 @@ class Scene {
     RecordView record;
     record.kind = RecordKind::remove;
     record.user_id = user;
-    ASSERT_EQ(profiles_.remove(record), ids_[person]);
+    ASSERT_EQ(profiles_.remove(record, Value()), ids_[person]);
     ids_.erase(person);
     plain_.erase(person);
     ++merged_[person];
@@ -209,7 +209,8 @@ TEST(Profiles, damaged_bytes_of_a_person_are_an_error) {
   record.kind = RecordKind::identify;
   record.user_id = "u1";
   record.message_id = "m1";
-  profiles.apply(Position(1), record, *parse_json(R"({"country":"DE","tags":["a"],"age":7})"), Value());
+  profiles.apply(Position(1), record, *parse_json(R"({"country":"DE","tags":["a"],"age":7})"), Value(),
+                 Contacts());
   ByteWriter out;
   profiles.save(out);
   const std::string bytes = out.take();

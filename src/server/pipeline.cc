@@ -162,8 +162,11 @@ bool Pipeline::is_theirs(const RecordView& record, Position position) const {
           identifier.kind == IdentifierKind::external_id || identifier.kind == IdentifierKind::anonymous_id;
       const bool named = identifier.value == record.user_id || identifier.value == record.anonymous_id ||
                          identifier.value == record.previous_id;
-      const bool anonymous = record.user_id.empty() && record.anonymous_id.empty();
-      if ((by_id && named) || (anonymous && record.payload.find(identifier.value) != std::string_view::npos))
+      if (by_id && named) return true;
+      if (!record.user_id.empty() || !record.anonymous_id.empty()) continue;
+      // Who has no id is named in the payload or the context.
+      if (record.payload.find(identifier.value) != std::string_view::npos ||
+          record.context.find(identifier.value) != std::string_view::npos)
         return true;
     }
   }
