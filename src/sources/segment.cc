@@ -268,14 +268,6 @@ std::optional<RecordKind> kind_of_call(SegmentCall call) {
   return std::nullopt;
 }
 
-// At most bytes_max of valid UTF-8, cut between characters.
-std::string_view cut(std::string_view text, std::size_t bytes_max) {
-  if (text.size() <= bytes_max) return text;
-  std::size_t size = bytes_max;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
-  return text.substr(0, size);
-}
-
 // Judges and encodes the messages of one body.
 class Encoder {
  public:

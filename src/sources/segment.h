@@ -15,24 +15,13 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "model/record.h"
+#include "sources/raw_records.h"
 
 namespace tailrace::sources {
 
 struct SegmentLimits {
   std::uint32_t message_bytes_max = 512u << 10;
   std::uint32_t batch_messages_max = 2'500;
-};
-
-// Encoded records, one after another, ready for the log. received_at is left zero: the log stamps it.
-struct RawRecords {
-  std::string bytes;
-  std::vector<std::uint32_t> ends;  // end offset of each record in `bytes`
-  std::uint32_t rejected = 0;
-  std::vector<std::string> reasons;  // of the rejected ones, in order
-  std::string_view at(std::size_t index) const {
-    const std::uint32_t begin = index == 0 ? 0 : ends[index - 1];
-    return std::string_view(bytes).substr(begin, ends[index] - begin);
-  }
 };
 
 // `any`: one message that names its own type, such as a line of a JSONL import.
@@ -61,10 +50,7 @@ struct SegmentRequest {
   std::string_view default_message_id_prefix = {};
 };
 
-constexpr std::size_t kMessageIdBytesMax = 256;
-constexpr std::size_t kIdentifierBytesMax = 512;          // userId, anonymousId, previousId, groupId
 constexpr std::size_t kBatchContextBytesMax = 16 * 1024;  // it is copied into each message
-constexpr std::size_t kRejectedPayloadBytesMax = 4096;    // of a rejected record; cut between characters
 
 // What becomes a record and what is rejected:
 // - A call's type is that of its path, else its `type`; `delete` is RecordKind::remove.
