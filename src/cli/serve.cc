@@ -45,6 +45,7 @@ Result<void> serve(const Command& command, server::Console& console) {
   listen.certificate_file = beside(folder.tls.certificate);
   listen.key_file = beside(folder.tls.key);
   auto keys = TRY(server::read_write_keys(folder, command.workspace));
+  auto listed = TRY(server::read_sources(folder, command.workspace));
   // Before anything is opened: with a credential missing, nothing is applied.
   TRY(server::check_connections(folder, server::secrets_of(command.workspace)));
 
@@ -90,7 +91,8 @@ Result<void> serve(const Command& command, server::Console& console) {
         }
         return run_on_store(*remote, *core, client, request.folder);
       }));
-  const auto http = TRY(server::IngestServer::start(*core, {.listen = listen, .sources = std::move(keys)}));
+  const auto http = TRY(server::IngestServer::start(
+      *core, {.listen = listen, .sources = std::move(keys), .listed = std::move(listed)}));
   console.out(fmt::format("tailrace serves {} on {}://{}:{}\n", command.workspace,
                           listen.certificate_file.empty() ? "http" : "https", listen.address, http->port()));
   stop_signal.wait();

@@ -46,12 +46,25 @@ dedup_window: 30d
 write_keys:
   - name: web
     env: TAILRACE_WRITE_KEY
+
+# Other sources: orders from Shopify, what became of messages from Customer.io, ... (docs/sources.md). Webhooks go to
+# https://YOUR-HOST/sources/NAME. Remove the # once the secret is where `serve` runs.
+# sources:
+#   - name: shop
+#     type: shopify
+#     credentials:
+#       webhook_secret: {env: SHOPIFY_WEBHOOK_SECRET}
+#   - name: customerio
+#     type: customerio_webhooks
+#     credentials:
+#       signing_key: {env: CUSTOMERIO_SIGNING_KEY}
 )yaml"},
     {"taxonomy.yaml",
      R"yaml(# Which events there are, and what they carry. Events that do not fit wait in quarantine, with the reason.
 
-# The e-commerce events, with their properties and aliases (`Order Completed` is the same as `Order Placed`).
-use: [ecommerce]
+# The e-commerce events, with their properties and aliases (`Order Completed` is the same as `Order Placed`), and what
+# became of messages: `Email Opened`, `SMS Delivered`, `Unsubscribed`, ...
+use: [ecommerce, messages]
 
 # `admit` lets events in whose name is not listed.
 unknown_events: quarantine
@@ -66,7 +79,7 @@ events:
       revenue: number
   # An event of your own:
   Newsletter Signed Up:
-    aliases: [Subscribed]
+    aliases: [Signed Up for Newsletter]
     owner: growth team
     description: Somebody asked for the newsletter
     properties:

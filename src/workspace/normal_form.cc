@@ -132,6 +132,19 @@ Value write(const WriteKey& key) {
   return object.take();
 }
 
+Value write(const SourceEntry& entry) {
+  Value credentials = Value::with(Value::Kind::object);
+  for (const auto& [name, secret] : entry.credentials) credentials.members.emplace_back(name, write(secret));
+  Object object;
+  object.add("name", entry.name)
+      .add("type", entry.type)
+      .add("settings", write_map(entry.settings))
+      .add("credentials", std::move(credentials));
+  if (entry.requests_per_second > 0)
+    object.add("requests_per_second", std::int64_t{entry.requests_per_second});
+  return object.take();
+}
+
 Value write(const DestinationConfig& config) {
   Value credentials = Value::with(Value::Kind::object);
   for (const auto& [name, secret] : config.credentials) credentials.members.emplace_back(name, write(secret));
@@ -375,6 +388,22 @@ Result<WriteKey> read_write_key(const Value& value) {
   return key;
 }
 
+Result<SourceEntry> read_source(const Value& value) {
+  const Members members = TRY(Members::of(value, "a source"));
+  SourceEntry entry;
+  entry.name = TRY(members.text("name"));
+  entry.type = TRY(members.text("type"));
+  entry.settings = TRY(members.part("settings", Value::Kind::object, read_map));
+  for (const auto& [name, secret] : TRY(members.member("credentials", Value::Kind::object))->members) {
+    entry.credentials[name] = TRY(read_secret(secret));
+  }
+  if (members.has("requests_per_second")) {
+    entry.requests_per_second = static_cast<std::uint32_t>(
+        TRY(members.integer("requests_per_second", 1, std::numeric_limits<std::uint32_t>::max())));
+  }
+  return entry;
+}
+
 Result<DestinationConfig> read_destination(const Value& value) {
   const Members members = TRY(Members::of(value, "a destination"));
   DestinationConfig config;
@@ -551,6 +580,8 @@ Value to_value(const Workspace& workspace) {
       .add("destinations",
            list_of(workspace.destinations, [](const DestinationConfig& one) { return write(one); }))
       .add("syncs", list_of(workspace.syncs, [](const SyncConfig& one) { return write(one); }));
+  if (!workspace.sources.empty())
+    object.add("sources", list_of(workspace.sources, [](const SourceEntry& one) { return write(one); }));
   if (!workspace.streams.empty())
     object.add("streams", list_of(workspace.streams, [](const StreamConfig& one) { return write(one); }));
   if (!workspace.warehouses.empty()) {
@@ -592,6 +623,7 @@ Result<Workspace> from_value(const Value& value) {
   workspace.segments = TRY(members.list<Named>("segments", read_named));
   workspace.destinations = TRY(members.list<DestinationConfig>("destinations", read_destination));
   workspace.syncs = TRY(members.list<SyncConfig>("syncs", read_sync));
+  if (members.has("sources")) workspace.sources = TRY(members.list<SourceEntry>("sources", read_source));
   if (members.has("streams")) workspace.streams = TRY(members.list<StreamConfig>("streams", read_stream));
   if (members.has("warehouses"))
     workspace.warehouses = TRY(members.list<WarehouseConfig>("warehouses", read_warehouse));

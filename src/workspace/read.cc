@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <optional>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "base/calendar.h"
+#include "sources/source.h"
 #include "workspace/ecommerce.h"
+#include "workspace/messages.h"
 #include "workspace/values.h"
 
 namespace tailrace::workspace {
@@ -64,15 +67,21 @@ class Reader {
   std::optional<Millis> duration(Fields& fields, std::string_view key);
   std::optional<SecretReference> secret(const YamlNode& node, std::string_view what);
   void write_key(const YamlNode& node);
+  void source(const YamlNode& node);
+  void source_settings(const sources::HttpSource& type, const SourceEntry& entry,
+                       const std::map<std::string, Spot>& settings,
+                       const std::map<std::string, Spot>& credentials, const Spot& whole);
+  void check_source_name(const std::string& text, const Spot& spot);
   std::uint32_t requests_per_second(const YamlNode& node);
   void tls(const YamlNode& node);
   void event(const std::string& event_name, const YamlNode& key, const YamlNode& node);
   void properties(const YamlNode& node, EventRule& rule);
   std::optional<language::Type> type(const YamlNode& node);
-  void merge_preset();
+  void merge_presets(std::vector<EventRule> merged);
   void check_aliases();
   void settings(Fields& fields, std::map<std::string, std::string>& out, std::map<std::string, Spot>& sites);
-  void credentials(Fields& fields, DestinationConfig& config, DestinationSite& site);
+  void credentials(Fields& fields, std::map<std::string, SecretReference>& out,
+                   std::map<std::string, Spot>& sites);
   void holdout(Fields& fields, SyncConfig& config);
   void guards(Fields& fields, SyncConfig& config);
   void max_change(const YamlNode& node, Guards& guards);
@@ -177,13 +186,107 @@ void Reader::write_key(const YamlNode& node) {
   }
   key.secret = environment.empty() ? SecretReference{SecretReference::Kind::file, file}
                                    : SecretReference{SecretReference::Kind::environment, environment};
-  if (std::ranges::any_of(workspace_.write_keys,
-                          [&](const WriteKey& other) { return other.name == key.name; })) {
-    problems_.error(fields.spot_of("name"),
-                    fmt::format("there are two write keys named {}", in_quotes(key.name)),
-                    "the name becomes the source of the events; give each its own");
-  }
+  check_source_name(key.name, fields.spot_of("name"));
   workspace_.write_keys.push_back(std::move(key));
+}
+
+void Reader::check_source_name(const std::string& text, const Spot& spot) {
+  const bool is_key =
+      std::ranges::find(workspace_.write_keys, text, &WriteKey::name) != workspace_.write_keys.end();
+  const bool is_source =
+      std::ranges::find(workspace_.sources, text, &SourceEntry::name) != workspace_.sources.end();
+  if (!is_key && !is_source) return;
+  problems_.error(
+      spot, fmt::format("there are two {} named {}", is_key ? "write keys" : "sources", in_quotes(text)),
+      "the name becomes the source of the events; give each its own");
+}
+
+void Reader::source(const YamlNode& node) {
+  Fields fields(node, "a source", problems_);
+  if (!fields.usable()) return;
+  SourceEntry entry;
+  std::map<std::string, Spot> setting_sites;
+  std::map<std::string, Spot> credential_sites;
+  entry.name = name(fields);
+  entry.type = fields.text("type", Need::required);
+  settings(fields, entry.settings, setting_sites);
+  credentials(fields, entry.credentials, credential_sites);
+  if (const YamlNode* rate = fields.find("requests_per_second"))
+    entry.requests_per_second = requests_per_second(*rate);
+  fields.finish();
+  const bool fits_path = std::ranges::all_of(entry.name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+  if (!fits_path) {
+    problems_.error(fields.spot_of("name"), fmt::format("{} cannot name a source", in_quotes(entry.name)),
+                    "it stands in its path, /sources/NAME: use letters, digits, -, _ and .");
+  }
+  if (!entry.name.empty()) check_source_name(entry.name, fields.spot_of("name"));
+  if (const sources::HttpSource* type = sources::find_source(entry.type)) {
+    source_settings(*type, entry, setting_sites, credential_sites, fields.spot());
+  } else if (!entry.type.empty()) {
+    std::vector<std::string> types;
+    for (const sources::HttpSource* known : sources::registry()) types.emplace_back(known->type());
+    problems_.error(fields.spot_of("type"), fmt::format("there is no source type {}", in_quotes(entry.type)),
+                    suggest(entry.type, types));
+  }
+  workspace_.sources.push_back(std::move(entry));
+}
+
+// What is given against what the source says of itself.
+void Reader::source_settings(const sources::HttpSource& type, const SourceEntry& entry,
+                             const std::map<std::string, Spot>& settings,
+                             const std::map<std::string, Spot>& credentials, const Spot& whole) {
+  const auto check_given = [&](const std::map<std::string, Spot>& given, bool secret) {
+    for (const auto& [key, spot] : given) {
+      const auto known = std::ranges::find(type.settings(), key, &sources::Setting::name);
+      if (known == type.settings().end()) {
+        std::vector<std::string> names;
+        for (const sources::Setting& each : type.settings()) {
+          if (each.secret == secret) names.emplace_back(each.name);
+        }
+        problems_.error(
+            spot,
+            fmt::format("{} has no {} {}", type.title(), secret ? "credential" : "setting", in_quotes(key)),
+            suggest(key, names));
+      } else if (known->secret && !secret) {
+        problems_.error(spot, fmt::format("{} is a secret, and stands in the text", in_quotes(key)),
+                        fmt::format("move it: `credentials: {{{}: {{env: NAME}}}}`", key));
+      } else if (secret && !known->secret) {
+        problems_.error(spot, fmt::format("{} has no credential {}", type.title(), in_quotes(key)),
+                        "it is no secret: move it to `settings`");
+      }
+    }
+  };
+  check_given(settings, false);
+  check_given(credentials, true);
+  for (const sources::Setting& setting : type.settings()) {
+    const std::string key(setting.name);
+    const bool given = setting.secret ? entry.credentials.contains(key) : entry.settings.contains(key);
+    if (!given && setting.required) {
+      problems_.error(
+          whole,
+          fmt::format("{} needs the {} {}: {}", type.title(), setting.secret ? "credential" : "setting",
+                      in_quotes(key), setting.about),
+          setting.secret
+              ? fmt::format("add `{}: {{env: NAME}}` or `{}: {{file: path}}` to its `credentials`", key, key)
+              : fmt::format("add `{}: ...` to its `settings`", key));
+    }
+    if (!given || setting.secret) continue;
+    const std::string& value = entry.settings.at(key);
+    if (!setting.choices.empty() && std::ranges::find(setting.choices, value) == setting.choices.end()) {
+      problems_.error(
+          settings.at(key), fmt::format("`{}` cannot be {}", key, in_quotes(value)),
+          suggest(value, std::vector<std::string>(setting.choices.begin(), setting.choices.end())));
+    }
+    const bool digits = !value.empty() && value.size() <= 9 &&
+                        std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; });
+    if (setting.is_count && !digits) {
+      problems_.error(settings.at(key), fmt::format("`{}` cannot be {}", key, in_quotes(value)),
+                      "write a whole number");
+    }
+  }
 }
 
 std::uint32_t Reader::requests_per_second(const YamlNode& node) {
@@ -236,6 +339,9 @@ void Reader::tailrace_file(const YamlNode& root) {
   workspace_.dedup_window = duration(fields, "dedup_window").value_or(workspace_.dedup_window);
   if (const YamlNode* keys = fields.find("write_keys")) {
     for (const YamlNode& key : one_or_many(*keys)) write_key(key);
+  }
+  if (const YamlNode* listed = fields.find("sources")) {
+    for (const YamlNode& one : one_or_many(*listed)) source(one);
   }
   if (const YamlNode* files = fields.find("tls")) tls(*files);
   fields.finish();
@@ -331,8 +437,7 @@ void Reader::check_aliases() {
 
 // The file's own entries win: over an event of the same name they add and replace property by property, and
 // a name they use ceases to be an alias of the preset.
-void Reader::merge_preset() {
-  std::vector<EventRule> merged = ecommerce_events();
+void Reader::merge_presets(std::vector<EventRule> merged) {
   std::vector<EventRule>& own = workspace_.taxonomy.events;
   std::set<std::string> own_names;
   std::set<std::string> own_aliases;
@@ -374,15 +479,15 @@ void Reader::taxonomy_file(const YamlNode& root) {
   if (root.kind == YamlNode::Kind::null) return;
   Fields fields(root, "the taxonomy", problems_);
   if (!fields.usable()) return;
-  bool ecommerce = false;
+  std::set<std::string> used;
   if (const YamlNode* use = fields.find("use")) {
     for (const YamlNode& preset : one_or_many(*use)) {
       const std::optional<std::string> text = scalar_text(preset, "`use`", problems_);
-      if (text && *text != "ecommerce") {
+      if (text && *text != "ecommerce" && *text != "messages") {
         problems_.error(preset.spot, fmt::format("there is no built-in taxonomy {}", in_quotes(*text)),
-                        suggest(*text, {"ecommerce"}));
+                        suggest(*text, {"ecommerce", "messages"}));
       }
-      ecommerce = ecommerce || text == "ecommerce";
+      if (text) used.insert(*text);
     }
   }
   workspace_.taxonomy.unknown_events =
@@ -406,7 +511,10 @@ void Reader::taxonomy_file(const YamlNode& root) {
   }
   fields.finish();
   check_aliases();
-  if (ecommerce) merge_preset();
+  std::vector<EventRule> presets;
+  if (used.contains("ecommerce")) presets = ecommerce_events();
+  if (used.contains("messages")) std::ranges::move(message_events(), std::back_inserter(presets));
+  if (!presets.empty()) merge_presets(std::move(presets));
 }
 
 // definitions.yaml and attributes.yaml: `name: expression`, or a mapping with more about it.
@@ -485,7 +593,8 @@ void Reader::settings(Fields& fields, std::map<std::string, std::string>& out,
   }
 }
 
-void Reader::credentials(Fields& fields, DestinationConfig& config, DestinationSite& site) {
+void Reader::credentials(Fields& fields, std::map<std::string, SecretReference>& out,
+                         std::map<std::string, Spot>& sites) {
   const YamlNode* node = fields.find("credentials");
   if (node == nullptr) return;
   if (node->kind != YamlNode::Kind::mapping) {
@@ -494,9 +603,9 @@ void Reader::credentials(Fields& fields, DestinationConfig& config, DestinationS
     return;
   }
   for (const YamlNode::Entry& entry : node->entries) {
-    site.credentials[entry.key.text] = entry.key.spot;
+    sites[entry.key.text] = entry.key.spot;
     // A broken reference counts as given, so that it is not reported as missing too.
-    config.credentials[entry.key.text] =
+    out[entry.key.text] =
         secret(entry.value, fmt::format("`{}`", entry.key.text)).value_or(SecretReference{});
   }
 }
@@ -509,7 +618,7 @@ void Reader::destination(const YamlNode& node) {
   config.name = name(fields);
   config.type = fields.text("type", Need::required);
   settings(fields, config.settings, site.settings);
-  credentials(fields, config, site);
+  credentials(fields, config.credentials, site.credentials);
   if (const YamlNode* allow = fields.find("allow_private_addresses")) {
     config.allow_private_addresses =
         scalar_boolean(*allow, "`allow_private_addresses`", problems_).value_or(false);

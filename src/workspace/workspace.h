@@ -81,6 +81,15 @@ struct WriteKey {
   std::uint32_t requests_per_second = 0;  // more are answered 429; 0: no limit
 };
 
+// A source that speaks HTTP in somebody else's words (sources/source.h).
+struct SourceEntry {
+  std::string name;                             // becomes the records' source; its path is /sources/NAME
+  std::string type;                             // "shopify"
+  std::map<std::string, std::string> settings;  // plain values, checked against the source's description
+  std::map<std::string, SecretReference> credentials;  // by setting name
+  std::uint32_t requests_per_second = 0;               // more are answered 429; 0: no limit
+};
+
 // Files of PEM, for serving over TLS; relative to the folder. Both empty: plain HTTP.
 struct TlsFiles {
   std::string certificate;  // and those that lead to the authority
@@ -229,6 +238,7 @@ struct Workspace {
   bool consent_unknown = false;  // what an unknown consent counts as
   Millis dedup_window = kDay * 30;
   std::vector<WriteKey> write_keys;
+  std::vector<SourceEntry> sources;
   TlsFiles tls;
   Taxonomy taxonomy;
   std::vector<Named> definitions;

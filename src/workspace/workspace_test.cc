@@ -423,6 +423,104 @@ TEST(Load, says_what_is_wrong_with_limits_and_tls) {
   EXPECT_THAT(problems, HasSubstr("\"many\" is no number of requests"));
 }
 
+// --- sources
+
+std::string source_problems(const std::string& source) {
+  return Folder().with("tailrace.yaml", "name: x\nsources:\n  - " + source + "\n").problems();
+}
+
+TEST(Source, is_read_and_written_again) {
+  const Loaded loaded =
+      Folder()
+          .with("tailrace.yaml",
+                "name: shop\nsources:\n"
+                "  - {name: shop-1, type: shopify, settings: {order_placed: orders/paid}, "
+                "requests_per_second: 5,\n"
+                "     credentials: {webhook_secret: {env: SECRET}, previous_webhook_secret: {file: old}}}\n")
+          .load();
+  ASSERT_TRUE(loaded.ok());
+  const auto again = from_value(to_value(loaded.workspace));
+  ASSERT_TRUE(again) << again.error().message;
+  for (const Workspace* workspace : {&loaded.workspace, &*again}) {
+    ASSERT_EQ(workspace->sources.size(), 1u);
+    const SourceEntry& source = workspace->sources[0];
+    EXPECT_EQ(source.name, "shop-1");
+    EXPECT_EQ(source.type, "shopify");
+    EXPECT_EQ(source.settings.at("order_placed"), "orders/paid");
+    EXPECT_EQ(source.credentials.at("webhook_secret").name, "SECRET");
+    EXPECT_EQ(source.credentials.at("previous_webhook_secret").kind, SecretReference::Kind::file);
+    EXPECT_EQ(source.requests_per_second, 5u);
+  }
+  EXPECT_EQ(
+      to_json(to_value(Folder().with("tailrace.yaml", "name: x\n").load().workspace)).find("\"sources\""),
+      std::string::npos);
+}
+
+TEST(Source, is_checked_against_what_it_says_of_itself) {
+  EXPECT_THAT(source_problems("{name: a, type: shopfy, credentials: {}}"),
+              HasSubstr("did you mean \"shopify\"?"));
+  EXPECT_THAT(
+      source_problems("{name: a, type: shopify}"),
+      HasSubstr("tailrace.yaml:3:5: error: Shopify webhooks needs the credential \"webhook_secret\""));
+  EXPECT_THAT(source_problems("{name: a, type: customerio_track, credentials: {api_key: {env: K}}}"),
+              HasSubstr("needs the setting \"site_id\""));
+  const std::string good = "{name: a, type: shopify, credentials: {webhook_secret: {env: K}}";
+  EXPECT_EQ(source_problems(good + "}"), "");
+  EXPECT_THAT(source_problems(good + ", settings: {user: none}}"), HasSubstr("has no setting \"user\""));
+  EXPECT_THAT(source_problems(good + ", settings: {user_id: email}}"),
+              HasSubstr("`user_id` cannot be \"email\""));
+  EXPECT_THAT(source_problems(good + ", port: 1}"), HasSubstr("a source has no key \"port\""));
+  EXPECT_THAT(
+      source_problems("{name: a, type: shopify, credentials: {webhook_secret: {env: K}, token: {env: T}}}"),
+      HasSubstr("has no credential \"token\""));
+  EXPECT_THAT(source_problems("{name: a, type: customerio_webhooks, settings: {tolerance_seconds: soon}, "
+                              "credentials: {signing_key: {env: K}}}"),
+              HasSubstr("`tolerance_seconds` cannot be \"soon\""));
+  EXPECT_THAT(source_problems("{name: a b, type: shopify, credentials: {webhook_secret: {env: K}}}"),
+              HasSubstr("\"a b\" cannot name a source"));
+}
+
+TEST(Source, has_its_secret_elsewhere) {
+  const std::string in_settings =
+      source_problems("{name: a, type: shopify, settings: {webhook_secret: hunter2}}");
+  EXPECT_THAT(in_settings, HasSubstr("is a secret, and stands in the text"));
+  const std::string in_text =
+      source_problems("{name: a, type: shopify, credentials: {webhook_secret: hunter2}}");
+  EXPECT_THAT(in_text, HasSubstr("stands in the text; a secret is only named"));
+}
+
+TEST(Source, has_a_name_of_its_own) {
+  const std::string problems =
+      Folder()
+          .with("tailrace.yaml",
+                "name: x\nwrite_keys:\n  - {name: web, env: A}\nsources:\n"
+                "  - {name: web, type: shopify, credentials: {webhook_secret: {env: K}}}\n"
+                "  - {name: shop, type: shopify, credentials: {webhook_secret: {env: K}}}\n"
+                "  - {name: shop, type: shopify, credentials: {webhook_secret: {env: K}}}\n")
+          .problems();
+  EXPECT_THAT(problems, HasSubstr("named \"web\""));
+  EXPECT_THAT(problems, HasSubstr("there are two sources named \"shop\""));
+}
+
+TEST(Taxonomy, messages_are_built_in_beside_shops) {
+  const Loaded loaded =
+      Folder()
+          .with("tailrace.yaml", "name: x\n")
+          .with("taxonomy.yaml", "use: [ecommerce, messages]\nevents:\n  Email Opened: {owner: growth}\n")
+          .load();
+  ASSERT_TRUE(loaded.ok());
+  const auto names = names_of(loaded.workspace);
+  for (const char* name :
+       {"Order Placed", "Email Opened", "Email Opened by Machine", "Email Link Clicked", "SMS Bounced",
+        "In-App Message Clicked", "Unsubscribed", "Subscription Preferences Changed", "Device Deleted"})
+    EXPECT_TRUE(names.canonical_event(name)) << name;
+  EXPECT_EQ(names.canonical_event("Email Clicked"), "Email Link Clicked");
+  EXPECT_EQ(names.property_type("Email Opened", "campaign_id"), language::Type::string);
+  EXPECT_THAT(
+      Folder().with("tailrace.yaml", "name: x\n").with("taxonomy.yaml", "use: [mesages]\n").problems(),
+      HasSubstr("did you mean \"messages\"?"));
+}
+
 TEST(Destination, on_this_machine_must_say_that_this_is_meant) {
   const std::string ads =
       "type: example_audiences\nsettings: {account: 1, base_url: \"https://127.0.0.1:9/x\"}\n"
