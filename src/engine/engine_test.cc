@@ -414,9 +414,10 @@ TEST_F(ContactTest, an_identify_takes_what_was_known_by_its_previous_id_alone) {
   RecordView order = of(RecordKind::identify, R"({"email":"ada@example.com"})");
   order.previous_id = "order-1";
   apply(order);
-  EXPECT_THAT(members(0), ElementsAre("ada@example.com"));
+  EXPECT_THAT(members(0), ElementsAre("order-1"));
   apply(refund);
-  EXPECT_THAT(asked(R"(count("X") = 2)"), ElementsAre("ada@example.com"));
+  EXPECT_THAT(asked(R"(count("X") = 2)"), ElementsAre("order-1"));
+  EXPECT_EQ(engine_.find_person("ada@example.com"), engine_.find_person("order-1"));
 }
 
 TEST_F(ContactTest, an_identify_takes_nobody_known_by_its_previous_id) {
@@ -432,7 +433,9 @@ TEST_F(ContactTest, an_identify_takes_nobody_known_by_its_previous_id) {
   refund.event = "X";
   refund.anonymous_id = "order-1";
   apply(refund);
-  EXPECT_THAT(members(0), ElementsAre("ada@example.com"));
+  EXPECT_THAT(members(0), ElementsAre("order-1"));
+  EXPECT_EQ(engine_.find_person("ada@example.com"), engine_.find_person("order-1"));
+  EXPECT_NE(engine_.find_person("cat"), engine_.find_person("order-1"));
 }
 
 TEST_F(ContactTest, an_identify_takes_whoever_has_the_previous_email_and_no_user_id) {

@@ -14,7 +14,7 @@ const refused = async (call) => {
 
 const daysAgo = (days) => Math.floor(Date.now() / 1000) - days * 24 * 60 * 60;
 const visitor = "track-visitor";
-const ada = "track/ada 1"; // nothing that a path could be split at
+const ada = "track/ada+1"; // nothing that a path could be split at
 await client.trackAnonymous(visitor, { name: "Product Viewed", data: { product_id: "p-1", price: 19.99 } });
 await client.identify(ada, { email: "ada.track@example.com", country: "GB", plan: "pro", created_at: daysAgo(30), anonymous_id: visitor });
 await client.track(ada, { name: "Order Placed", id: "01HZZZ0000000000000000TEST", timestamp: daysAgo(3), data: { order_id: "o-1", revenue: 20.5, currency: "GBP" } });
