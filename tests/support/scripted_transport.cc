@@ -26,12 +26,19 @@ class ScriptedSession final : public SqlSession {
 };
 
 // As a file of the pack was written: of a null nothing, of an empty text nothing too (these rows have none).
+std::string quoted(const std::string& value) {
+  if (value.find('"') == std::string::npos) return value;
+  std::string out = "\"";
+  for (const char c : value) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return out + "\"";
+}
+
 std::string csv_of(std::string_view bytes, const std::vector<std::string>& columns) {
   std::string text = fmt::format("{}\n", fmt::join(columns, ","));
   for (const PackRow& row : read_file(bytes).rows) {
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (i > 0) text += ',';
-      if (const auto value = row.find(columns[i]); value != row.end()) text += value->second;
+      if (const auto value = row.find(columns[i]); value != row.end()) text += quoted(value->second);
     }
     text += '\n';
   }

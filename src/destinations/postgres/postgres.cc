@@ -155,7 +155,11 @@ class Loading {
     const std::vector<std::optional<std::string>> schema{schema_};
     const auto found = TRY(session_->run("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", schema));
     if (found.rows.empty()) TRY(session_->run(fmt::format("CREATE SCHEMA {}", sql::quoted(schema_))));
-    TRY(session_->run(sql::create_packs(schema_)));
+    // IF NOT EXISTS would ask for the right to create all the same.
+    const std::vector<std::optional<std::string>> packs{sql::quoted(schema_) + "." +
+                                                        std::string(kPacksTable)};
+    const auto table = TRY(session_->run("SELECT pg_catalog.to_regclass($1) IS NULL", packs));
+    if (table.rows.at(0).at(0) == "t") TRY(session_->run(sql::create_packs(schema_)));
     return {};
   }
 

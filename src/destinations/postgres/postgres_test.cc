@@ -234,6 +234,17 @@ TEST_F(PostgresLoad, revoked_rights_are_named) {
   sql("DROP OWNED BY writer; DROP ROLE writer");
 }
 
+TEST_F(PostgresLoad, whoever_may_write_the_tables_needs_no_right_to_make_any) {
+  ASSERT_EQ(error_of(make_pack(1, {kFirst}, kPeople)), "no error");
+  sql("DROP ROLE IF EXISTS filler");
+  sql("CREATE ROLE filler LOGIN");
+  sql("GRANT USAGE ON SCHEMA tailrace TO filler; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA "
+      "tailrace TO filler");
+  config_.settings["user"] = "filler";
+  EXPECT_EQ(error_of(make_pack(2, {kSecond}, kPeople)), "no error");
+  sql("DROP OWNED BY filler; DROP ROLE filler");
+}
+
 TEST_F(PostgresLoad, a_file_that_is_not_whole_loads_nothing) {
   TestPack pack = make_pack(1, {kFirst}, {});
   pack.pack.files[0].rows = 3;
