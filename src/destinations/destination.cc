@@ -120,6 +120,16 @@ void append_fields(std::string& out, std::span<const FieldRule> rules) {
 }
 
 void append_events(std::string& out, const EventDestination& destination) {
+  out += "\n## How often\n\n";
+  out += destination.counts_once()
+             ? "Exactly once: where an answer is lost, the event goes again, and the platform knows the copy "
+               "by its id.\n"
+             : "The platform is not known to tell a copy of an event, so that one without an answer becomes "
+               "a dead "
+               "letter, or goes once more where the [sync](../workspace.md#syncs-that-send-events) says "
+               "`no_answer: resend`.\n";
+  if (destination.keeps_order())
+    out += "The events of a person are sent in the order of the log, one request after the other.\n";
   out += "\n## Events\n\n";
   if (!destination.events().empty()) out += "| event | is sent as |\n|---|---|\n";
   for (const EventName& each : destination.events())
@@ -133,11 +143,6 @@ void append_events(std::string& out, const EventDestination& destination) {
   if (rules.age_max.count > 0)
     out +=
         fmt::format("\nEvents older than `{}` are not sent, and counted.\n", format_duration(rules.age_max));
-  out += destination.counts_once() ? "\nAn event that is sent twice counts once.\n"
-                                   : "\nAn event that is sent twice counts twice: one whose answer is lost "
-                                     "is held back, or sent again, as "
-                                     "the sync's `no_answer` says.\n";
-  if (destination.keeps_order()) out += "\nA person's events are sent one after another.\n";
 }
 
 std::string limit_text(std::uint32_t limit) { return limit == 0 ? "not limited" : fmt::format("{}", limit); }
