@@ -28,9 +28,9 @@ constexpr std::array<std::string_view, 6> kFull{"InsufficientStorage",
                                                 "XMinioAdminBucketQuotaExceeded"};
 constexpr std::array<std::string_view, 5> kClock{"RequestTimeTooSkewed", "RequestExpired", "ExpiredPresign",
                                                  "RequestNotReadyYet", "XRequestTimeTooSkewed"};
-constexpr std::array<std::string_view, 6> kWrongKey{"SignatureDoesNotMatch", "InvalidAccessKeyId",
-                                                    "AuthenticationFailed",  "InvalidToken",
-                                                    "InvalidSecurity",       "InvalidAuthenticationInfo"};
+constexpr std::array<std::string_view, 7> kWrongKey{
+    "SignatureDoesNotMatch", "InvalidAccessKeyId",        "AuthenticationFailed", "InvalidToken",
+    "InvalidSecurity",       "InvalidAuthenticationInfo", "XAdminUserNotFound"};
 
 }  // namespace
 
