@@ -82,10 +82,9 @@ class Transfer {
     if (!reach_.private_addresses) {
       set(CURLOPT_OPENSOCKETFUNCTION, &Transfer::open_socket);
       set(CURLOPT_OPENSOCKETDATA, this);
-      // A connection that another request left open.
-      set(CURLOPT_PREREQFUNCTION, &Transfer::before_request);
-      set(CURLOPT_PREREQDATA, this);
     }
+    set(CURLOPT_PREREQFUNCTION, &Transfer::before_request);
+    set(CURLOPT_PREREQDATA, this);
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count));
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(options.total_timeout.count));
@@ -112,6 +111,8 @@ class Transfer {
                 fmt::format("it is at {}, an address that the internet does not route; where that is meant, "
                             "set `allow_private_addresses: true` at the destination",
                             refused_));
+    } else if (would_go_twice_) {
+      fail_with(Error::Code::unavailable, "the connection ended without an answer");
     } else if (too_large_) {
       fail_with(Error::Code::unavailable,
                 fmt::format("the answer is larger than {} bytes", response_bytes_max_));
@@ -191,9 +192,17 @@ class Transfer {
     return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   }
 
+  // Where a kept connection ends without an answer, libcurl would send the request again by itself, though
+  // the server may have acted on it. And a connection that another request left open may lead to where this
+  // one may not go.
   static int before_request(void* user, char* address, char*, int, int) {
-    if (is_public(std::string_view(address))) return CURL_PREREQFUNC_OK;
-    static_cast<Transfer*>(user)->refused_ = address;
+    auto& self = *static_cast<Transfer*>(user);
+    if (std::exchange(self.was_sent_, true)) {
+      self.would_go_twice_ = true;
+      return CURL_PREREQFUNC_ABORT;
+    }
+    if (self.reach_.private_addresses || is_public(std::string_view(address))) return CURL_PREREQFUNC_OK;
+    self.refused_ = address;
     return CURL_PREREQFUNC_ABORT;
   }
 
@@ -230,6 +239,8 @@ class Transfer {
   std::uint64_t response_bytes_max_ = 0;
   std::uint64_t received_ = 0;
   bool too_large_ = false;
+  bool was_sent_ = false;
+  bool would_go_twice_ = false;
 };
 
 class CurlClient final : public HttpClient {

@@ -110,6 +110,34 @@ TEST(HttpClient, sends_each_method_with_and_without_a_body) {
   EXPECT_EQ(head->body, "");
 }
 
+// An answer, then silence: the connection that was kept ends once the second request is read whole. Whatever
+// comes on the next connection is answered.
+TEST(HttpClient, sends_a_request_once_though_a_kept_connection_ends_without_an_answer) {
+  constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+  TestListener listener;
+  std::string first_on_second_connection;
+  std::thread server([&] {
+    {
+      TestSocket socket = listener.accept();
+      socket.read_until("\r\n\r\n");
+      socket.send(std::string(kAnswer));
+      socket.read_until("\r\n\r\n");
+    }
+    TestSocket socket = listener.accept();
+    first_on_second_connection = socket.read_until("\r\n\r\n");
+    socket.send(std::string(kAnswer));
+    socket.finish_sending();
+  });
+  const auto client = client_of();
+  EXPECT_TRUE(send(*client, {"GET", url_of(listener.port(), "/first"), {}, ""}).has_value());
+  const auto second = send(*client, {"GET", url_of(listener.port(), "/second"), {}, ""});
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, Error::Code::unavailable);
+  EXPECT_TRUE(send(*client, {"GET", url_of(listener.port(), "/third"), {}, ""}).has_value());
+  server.join();
+  EXPECT_THAT(first_on_second_connection, HasSubstr("/third"));
+}
+
 TEST(HttpClient, takes_the_content_type_it_is_given) {
   HttpRequest seen;
   const auto server = serve([&](HttpRequest& request, std::unique_ptr<Responder> responder) {

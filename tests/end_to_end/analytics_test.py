@@ -141,7 +141,7 @@ class Analytics(unittest.TestCase):
         eventually(lambda: all(self.status(f"{p}_events")["accepted"] == 2 for p in keyed), lambda: self.scene.run("status").stdout)
 
     def status(self, sync):
-        rows = json.loads(self.scene.run("status", "--format", "json").stdout)
+        rows = json.loads(self.scene.run("status", "--streams", "--format", "json").stdout)
         return next(row for row in rows if row["events to"] == sync)
 
     def test_a_user_who_is_throttled_holds_nobody_up(self):

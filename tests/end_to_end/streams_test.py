@@ -269,7 +269,7 @@ class Trouble(StreamTest):
         self.assertEqual(self.order_ids(), ["m-1", "m-2", "m-3"])
         letter, = eventually(lambda: self.letters(), "it is a dead letter")
         self.assertEqual((letter["sync"], letter["what"]), ("Purchases to Meta", "Order Placed"))
-        self.assertIn("Invalid parameter", letter["reason"])
+        self.assertIn("an event is not accepted", letter["reason"])
         self.assertEqual(self.status()["dead letters"], 1)
         # It goes again by command, and is none any more once it is accepted.
         self.assertIn("1 events are sent again", self.scene.run("dlq", "retry", "--sync", "Purchases to Meta").stdout)
