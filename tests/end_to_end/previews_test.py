@@ -18,7 +18,8 @@ class Previews(unittest.TestCase):
         with open(os.path.join(support.ROOT, "docs", "previews.md")) as page:
             text = page.read()
         for folder in sorted(os.listdir(os.path.join(support.ROOT, "src", "destinations"))):
-            if folder.endswith(("_audiences", "_conversions")) or folder in ("google_data_manager", "tiktok_events"):
+            is_ads = folder.startswith(("meta_", "google_", "tiktok_", "snapchat_", "pinterest_", "linkedin_", "microsoft_", "reddit_", "x_"))
+            if is_ads and os.path.exists(os.path.join(support.ROOT, "src", "destinations", folder, f"{folder}.cc")):
                 self.assertIn(f"\n## {folder}\n", text)
 
 
