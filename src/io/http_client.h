@@ -1,5 +1,6 @@
 // An HTTP client on libcurl's multi interface: many requests at once on one thread of its own, connections
-// kept, certificates verified, nothing sent twice by itself, redirects not followed, proxies of the environment not used.
+// kept, certificates verified, nothing sent twice by itself, redirects not followed, proxies of the
+// environment not used.
 //
 // An address is judged after the name was resolved, and the connection goes to that address: a name that
 // resolves to another one the next time gains nothing.
