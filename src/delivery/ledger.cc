@@ -393,9 +393,18 @@ class RocksLedger final : public Ledger {
   }
   Result<void> drop_deliveries(std::uint64_t before) override {
     TRY(mend());
-    rocksdb::WriteBatch batch;
-    TRY(check(batch.DeleteRange(delivery_key(0), delivery_key(before))));
-    return commit(batch);
+    // One by one: RocksDB keeps the hints for inserting into its table of ranges together with those for keys
+    // (memtable_insert_with_hint_prefix_extractor), and a range among keys of its prefix breaks both.
+    constexpr std::size_t kAtOnce = 10'000;
+    std::vector<std::uint64_t> ids;
+    TRY(for_each_delivery(0, before, [&](const DeliveryFact& fact) { ids.push_back(fact.id); }));
+    for (std::size_t begin = 0; begin < ids.size(); begin += kAtOnce) {
+      rocksdb::WriteBatch batch;
+      for (std::size_t i = begin; i < std::min(begin + kAtOnce, ids.size()); ++i)
+        TRY(check(batch.Delete(delivery_key(ids[i]))));
+      TRY(commit(batch));
+    }
+    return {};
   }
 
   Result<void> for_each_stream_dead_letter(

@@ -71,6 +71,100 @@ class LedgerTest : public testing::Test {
   std::unique_ptr<Ledger> ledger;
 };
 
+TEST_F(LedgerTest, keeps_how_memberships_ended_for_warehouses_while_asked_to) {
+  put(kAda, membership(State::adding, {phone("1")}));
+  put(kAda, membership(State::member, {phone("1")}));
+  EXPECT_EQ(*ledger->deliveries_end(), 1u) << "nobody asked";
+  ledger->keep_deliveries(true);
+  put(kBob, membership(State::adding, {phone("2")}));
+  put(kBob, membership(State::member, {phone("2")}));
+  put(kBob, membership(State::removing, {phone("2")}));
+  put(kBob, membership(State::left));
+  Membership refused = membership(State::rejected);
+  refused.refused_at = Time{12};
+  put(kAda, refused);
+  DeliveryFact event{.id = 0,
+                     .sync = "t",
+                     .person = kAda,
+                     .operation = DeliveryFact::Operation::event,
+                     .outcome = DeliveryFact::Outcome::unknown,
+                     .position = Position{64},
+                     .event = "Order Placed",
+                     .changed_at = {},
+                     .received_at = Time{3},
+                     .sent_at = {},
+                     .acknowledged_at = Time{4},
+                     .reason = "silence"};
+  ASSERT_TRUE(ledger->write_stream("t", {}, {.dead = {}, .mended = {}, .refusals = {}, .settled = {event}}));
+  reopen();
+  const auto all = [&](std::uint64_t from, std::uint64_t to) {
+    std::string text;
+    EXPECT_TRUE(ledger->for_each_delivery(from, to, [&](const DeliveryFact& fact) {
+      text += fmt::format("{}:{}/{}/{}/{}@{} ", fact.id, fact.sync, fact.person.value,
+                          static_cast<int>(fact.operation), static_cast<int>(fact.outcome),
+                          fact.acknowledged_at.ms);
+      if (fact.operation == DeliveryFact::Operation::event) {
+        event.id = fact.id;
+        EXPECT_EQ(fact, event);
+      }
+    }));
+    return text;
+  };
+  EXPECT_EQ(all(0, 100), "1:s/2/0/0@9 2:s/2/1/0@9 3:s/1/0/1@12 4:t/1/2/2@4 ");
+  EXPECT_EQ(all(2, 4), "2:s/2/1/0@9 3:s/1/0/1@12 ");
+  EXPECT_EQ(*ledger->deliveries_end(), 5u);
+  EXPECT_EQ(ledger->verify()->size(), 0u);
+}
+
+// Ids are not given out again, and what is written after others were dropped is as good as before: also once
+// the store is opened anew and reads what it had not yet put into files.
+TEST_F(LedgerTest, drops_deliveries_that_all_warehouses_have) {
+  ledger->keep_deliveries(true);
+  for (std::uint32_t round = 0; round < 30; ++round) {
+    for (std::uint32_t i = 0; i < 20; ++i) {
+      put(PersonId{round * 20 + i}, membership(State::adding, {phone(std::to_string(round * 20 + i))}));
+      put(PersonId{round * 20 + i}, membership(State::member, {phone(std::to_string(round * 20 + i))}));
+    }
+    ASSERT_TRUE(ledger->drop_deliveries(round * 20 + 11));
+    if (round % 7 == 0) {
+      reopen();
+      ledger->keep_deliveries(true);
+    }
+  }
+  std::vector<std::uint64_t> left;
+  ASSERT_TRUE(
+      ledger->for_each_delivery(0, UINT64_MAX, [&](const DeliveryFact& fact) { left.push_back(fact.id); }));
+  ASSERT_EQ(left.size(), 10u);
+  EXPECT_EQ(left.front(), 591u);
+  EXPECT_EQ(left.back(), 600u);
+  ASSERT_TRUE(ledger->drop_deliveries(UINT64_MAX));
+  reopen();
+  EXPECT_EQ(*ledger->deliveries_end(), 601u);
+}
+
+TEST_F(LedgerTest, keeps_the_state_of_a_warehouse_sync) {
+  EXPECT_EQ(*ledger->warehouse_state("lake"), WarehouseState());
+  const WarehouseState state{
+      .begun = true,
+      .packs = 3,
+      .log = Position{100},
+      .changes = Position{200},
+      .deliveries = 5,
+      .pending =
+          WarehouseState::Pending{
+              .log_end = Position{300}, .changes_end = Position{400}, .deliveries_end = 6, .cut_at = Time{7}},
+      .schema = "[]",
+      .rows = 8,
+      .bytes = 9,
+      .loaded_at = Time{10},
+      .paused = true,
+      .stopped_reason = "the bucket is full"};
+  ASSERT_TRUE(ledger->write_warehouse("lake", state));
+  reopen();
+  EXPECT_EQ(*ledger->warehouse_state("lake"), state);
+  EXPECT_EQ(ledger->verify()->size(), 0u);
+}
+
 TEST_F(LedgerTest, keeps_all_fields_over_a_restart) {
   Membership m = membership(State::member, {phone("1"), phone("2")});
   m.unanswered = true;

@@ -1057,7 +1057,7 @@ TEST(Example, of_the_shop_has_no_problems) {
   const Loaded loaded = load(folder);
   EXPECT_EQ(loaded.workspace.segments.size(), 7u);
   EXPECT_EQ(loaded.workspace.attributes.size(), 5u);
-  EXPECT_EQ(loaded.workspace.destinations.size(), 3u);
+  EXPECT_EQ(loaded.workspace.destinations.size(), 4u);
 }
 
 class Init : public ::testing::Test {
