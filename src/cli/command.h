@@ -41,6 +41,7 @@ struct Command {
   std::string listen;
   bool apply = false;
   bool leave_members = false;  // apply: of syncs that go away, people may stay in the audience
+  bool unmasked = false;       // identity: values as they are
   bool memory = false;         // status: of the process, instead of the syncs
   double known_share = 0.6;
   std::uint64_t seed = 1;
@@ -79,6 +80,7 @@ int run_import(const Run& run);
 int run_members(const Run& run);
 int run_transitions(const Run& run);
 int run_explain(const Run& run);
+int run_identity(const Run& run);
 int run_backtest(const Run& run);
 int run_preview(const Run& run);
 int run_release(const Run& run);

@@ -14,7 +14,7 @@
 namespace tailrace::engine {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 9;
+constexpr std::uint32_t kSnapshotVersion = 10;
 
 // An unreadable payload counts as empty: the sources validated it before it reached the log.
 Value parse_payload(std::string_view payload) {
@@ -34,14 +34,28 @@ Value properties_of(const RecordView& record) {
   return properties;
 }
 
-Value consent_of(const RecordView& record) {
+// What a record says beside its payload.
+struct Aside {
+  Value consent;
+  std::vector<profiles::SeenClick> clicks;
+};
+Aside aside_of(const RecordView& record) {
   // memmem, as string_view::find stops at every quotation mark.
   static constexpr std::string_view kKey = "\"consent\"";
-  if (record.context.empty()) return {};  // its data may be null, which memmem must not be given
-  if (::memmem(record.context.data(), record.context.size(), kKey.data(), kKey.size()) == nullptr) return {};
+  Aside aside;
+  if (record.kind == RecordKind::page && profiles::may_hold_clicks(record.payload))
+    aside.clicks = profiles::clicks_in(parse_payload(record.payload), record.time);
+  if (record.context.empty()) return aside;  // its data may be null, which memmem must not be given
+  const bool consents =
+      ::memmem(record.context.data(), record.context.size(), kKey.data(), kKey.size()) != nullptr;
+  const bool clicks = profiles::may_hold_clicks(record.context);
+  if (!consents && !clicks) return aside;
   const Value context = parse_payload(record.context);
-  const Value* consent = context.kind == Value::Kind::object ? context.find("consent") : nullptr;
-  return consent == nullptr ? Value() : *consent;
+  if (context.kind != Value::Kind::object) return aside;
+  if (const Value* consent = context.find("consent")) aside.consent = *consent;
+  auto seen = profiles::clicks_in(context, record.time);
+  aside.clicks.insert(aside.clicks.end(), seen.begin(), seen.end());
+  return aside;
 }
 
 segments::References references_of(const workspace::Workspace& workspace) {
@@ -159,7 +173,7 @@ Result<void> Engine::apply_record(Position position, const RecordView& record, O
     case RecordKind::identify:
     case RecordKind::group:
     case RecordKind::alias:
-      if (seen_before(position, record)) return {};
+      if (held_back(position, record) || seen_before(position, record)) return {};
       apply_person(position, record, output);
       return {};
     case RecordKind::remove:
@@ -260,18 +274,36 @@ Result<void> Engine::apply_event(Position position, const RecordView& record, Ou
     quarantine_.push_back({position, std::move(reason)});
     return {};
   }
-  if (seen_before(position, record)) return {};
+  if (held_back(position, record) || seen_before(position, record)) return {};
   if (!event) event = history_.event(named.event);
   judge.taxonomy.convert(named, properties);
   admit(position, record, *event, properties, output);
   return {};
 }
 
+// Quarantines what is nobody's, and an alias that may not make two people one: by other rules it may.
+bool Engine::held_back(Position position, const RecordView& record) {
+  // Of an event only its ids name somebody, and its payload need not be read.
+  const bool names = record.kind == RecordKind::identify;
+  const bool has_id = !record.user_id.empty() || !record.anonymous_id.empty();
+  std::string reason =
+      profiles_.why_nobody(record, names && !has_id ? parse_payload(record.payload) : Value());
+  if (reason.empty() && record.kind == RecordKind::alias) {
+    RecordView copy;
+    if (const auto refusal = profiles_.why_not(profiles_.without_blocked(record, copy)))
+      reason = fmt::format("the two did not become one: {}", to_string(*refusal));
+  }
+  if (reason.empty()) return false;
+  quarantine_.push_back({position, std::move(reason)});
+  return true;
+}
+
 std::optional<Engine::Admitted> Engine::admitted(Position position, const RecordView& record) {
   const bool is_event = record.kind == RecordKind::track || record.kind == RecordKind::page ||
                         record.kind == RecordKind::screen;
   if (live_ == nullptr || !is_event) return std::nullopt;
-  const auto person = profiles_.find(record, Value());
+  RecordView copy;
+  std::optional<PersonId> person = profiles_.find(profiles_.without_blocked(record, copy), Value());
   if (!person) return std::nullopt;
   const auto stands_as = [&](std::optional<history::EventId> event) {
     return event && history_.at(history_.base(*event)).has_row(*person, record.time, position);
@@ -296,7 +328,11 @@ Value Engine::properties(const RecordView& record) const {
 
 void Engine::admit(Position position, const RecordView& record, history::EventId event,
                    const Value& properties, Output& output) {
-  const auto effect = profiles_.apply(position, record, Value(), consent_of(record));
+  RecordView copy;
+  const Aside aside = aside_of(record);
+  const auto effect =
+      profiles_.apply(position, profiles_.without_blocked(record, copy), Value(), aside.consent);
+  profiles_.see(effect.person, aside.clicks, record.time);
   touched_.clear();
   history_.insert(event, effect.person, record.time, position, record.message_id, properties, *ids_,
                   &touched_);
@@ -312,12 +348,16 @@ void Engine::apply_person(Position position, const RecordView& record, Output& o
     if (traits.kind == Value::Kind::object) group.members.emplace_back("group", std::move(traits));
     traits = std::move(group);
   }
-  auto effect = profiles_.apply(position, record, traits, consent_of(record));
+  RecordView copy;
+  const Aside aside = aside_of(record);
+  const auto effect =
+      profiles_.apply(position, profiles_.without_blocked(record, copy), traits, aside.consent);
+  profiles_.see(effect.person, aside.clicks, record.time);
   touched_.clear();
-  if (effect.merged) {
-    history_.move(*effect.merged, effect.person, *ids_, &touched_);
+  for (const PersonId gone : effect.merged) {
+    history_.move(gone, effect.person, *ids_, &touched_);
     for (auto& [sync, people] : sync_entries_) {
-      const auto moved = people.find(effect.merged->value);
+      const auto moved = people.find(gone.value);
       if (moved == people.end()) continue;
       auto times = std::move(moved->second);
       people.erase(moved);
@@ -337,19 +377,16 @@ void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<con
     auto& deltas = live == live_.get() ? output.deltas : unseen;
     const segments::Tracker::Touch touch{.person = effect.person,
                                          .created = effect.created,
-                                         .all = effect.merged.has_value(),
+                                         .all = !effect.merged.empty(),
                                          .streams = touched,
                                          .event_time = event_time,
                                          .traits = effect.traits,
                                          .purposes = effect.purposes,
                                          .sync = {}};
-    if (effect.merged) {
-      live->tracker->merge(*effect.merged, touch, now_, deltas);
-    } else {
-      live->tracker->touch(touch, now_, deltas);
-    }
+    if (effect.merged.empty()) live->tracker->touch(touch, now_, deltas);
+    for (const PersonId gone : effect.merged) live->tracker->merge(gone, touch, now_, deltas);
   }
-  if (effect.merged) output.changed_profiles.push_back(*effect.merged);
+  output.changed_profiles.insert(output.changed_profiles.end(), effect.merged.begin(), effect.merged.end());
   const bool contact = std::any_of(effect.traits.begin(), effect.traits.end(), [&](profiles::TraitId trait) {
     return profiles_.trait_name(trait) == "email" || profiles_.trait_name(trait) == "phone";
   });
@@ -358,8 +395,8 @@ void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<con
 }
 
 void Engine::apply_deletion(Position position, const RecordView& record, Output& output) {
-  const auto found = profiles_.find(record, Value());
-  if (!found) {
+  auto removal = profiles_.remove(record);
+  if (!removal) {
     // Nobody is known by it (any more: a deletion that was cut short is finished at the next start), but
     // records may name it.
     std::vector<Identifier> named;
@@ -368,17 +405,46 @@ void Engine::apply_deletion(Position position, const RecordView& record, Output&
     };
     add(IdentifierKind::external_id, record.user_id);
     add(IdentifierKind::anonymous_id, record.anonymous_id);
-    output.deletions.push_back({kNoPerson, std::move(named), {}, position});
+    output.deletions.push_back({kNoPerson, std::move(named), {}, position, {}});
     return;
   }
-  output.deletions.push_back({*found, profiles_.identifiers(*found), profiles_.created_by(*found), position});
-  profiles_.remove(record);
-  history_.erase(*found, nullptr);
-  for (auto& [sync, people] : sync_entries_) people.erase(found->value);
+  const PersonId person = removal->person;
+  output.deletions.push_back({person, std::move(removal->identifiers), std::move(removal->created_by),
+                              position, std::move(removal->pins)});
+  history_.erase(person, nullptr);
+  for (auto& [sync, people] : sync_entries_) people.erase(person.value);
   std::vector<Delta> unseen;
-  if (live_) live_->tracker->remove(*found, now_, output.deltas);
-  if (next_) next_->tracker->remove(*found, now_, unseen);
-  output.changed_profiles.push_back(*found);
+  if (live_) live_->tracker->remove(person, now_, output.deltas);
+  if (next_) next_->tracker->remove(person, now_, unseen);
+  output.changed_profiles.push_back(person);
+  output.changed_profiles.insert(output.changed_profiles.end(), removal->heirs.begin(), removal->heirs.end());
+}
+
+bool Engine::is_theirs(const Deletion& deletion, Position position, const RecordView& record) const {
+  const bool is_somebodys = record.kind != RecordKind::workspace && record.kind != RecordKind::tombstone;
+  if (!is_somebodys || position > deletion.until) return false;
+  const auto has = [&](std::string_view value, auto is_kind) {
+    return !value.empty() && std::ranges::any_of(deletion.identifiers, [&](const Identifier& identifier) {
+      return is_kind(identifier.kind) && identifier.value == value;
+    });
+  };
+  const auto is_id = [](IdentifierKind kind) {
+    return kind == IdentifierKind::external_id || kind == IdentifierKind::anonymous_id;
+  };
+  if (has(record.user_id, is_id)) return true;
+  // An alias that was held back did nothing for anybody else.
+  const auto is_held_back = [&] {
+    return std::ranges::any_of(quarantine_,
+                               [&](const Quarantined& item) { return item.position == position; });
+  };
+  if (has(record.previous_id, is_id) && is_held_back()) return true;
+  // On a device that several people used, what somebody with a user id did is theirs.
+  if (!record.user_id.empty() && profiles_.find(IdentifierKind::external_id, record.user_id)) return false;
+  if (has(record.anonymous_id, is_id)) return true;
+  if (!record.user_id.empty() || !record.anonymous_id.empty()) return false;
+  return std::ranges::any_of(deletion.identifiers, [&](const Identifier& identifier) {
+    return record.payload.find(identifier.value) != std::string_view::npos;
+  });
 }
 
 void Engine::enter_sync(const std::string& sync, PersonId person, Time at, Output& output) {
@@ -463,6 +529,7 @@ Result<void> Engine::apply_workspace(Position position, const RecordView& record
     return {};
   }
   deduplication_.set_window(workspace->dedup_window);
+  profiles_.set_rules(workspace->identity);
   history_.begin_claims();
   next_ = TRY(compile(std::move(*workspace)));
   history_.begin_backfill();
@@ -482,6 +549,12 @@ Result<void> Engine::judge_again(Output& output) {
   for (const Quarantined& item : held) {
     const RecordView again = TRY(records_.record(item.position, bytes));
     if (again.kind == RecordKind::tombstone) continue;
+    if (again.kind == RecordKind::identify || again.kind == RecordKind::group ||
+        again.kind == RecordKind::alias) {
+      if (!held_back(item.position, again) && !seen_before(item.position, again))
+        apply_person(item.position, again, output);
+      continue;
+    }
     if (again.kind != RecordKind::track && again.kind != RecordKind::page &&
         again.kind != RecordKind::screen) {
       quarantine_.push_back(item);
@@ -492,7 +565,7 @@ Result<void> Engine::judge_again(Output& output) {
     std::string reason = next_->taxonomy.judge(named, properties);
     if (!reason.empty()) {
       quarantine_.push_back({item.position, std::move(reason)});
-    } else if (!seen_before(item.position, again)) {
+    } else if (!held_back(item.position, again) && !seen_before(item.position, again)) {
       next_->taxonomy.convert(named, properties);
       admit(item.position, again, history_.event(named.event), properties, output);
     }
@@ -914,6 +987,7 @@ Result<void> Engine::restore(ByteReader& in) {
   }
   if (workspace) {
     deduplication_.set_window(workspace->dedup_window);
+    profiles_.restore_rules(workspace->identity);
     history_.begin_claims();
     live_ = TRY(compile(std::move(*workspace)));
     if (history_.backfill_pending())

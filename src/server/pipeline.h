@@ -76,7 +76,6 @@ class Pipeline final : public delivery::ProfileSource, public delivery::EventSou
   Pipeline(std::unique_ptr<Store> store, std::unique_ptr<delivery::Ledger> ledger)
       : store_(std::move(store)), ledger_(std::move(ledger)) {}
   void route(delivery::Delivery::Origin origin, Time now);
-  bool is_theirs(const RecordView& record, Position position) const;
 
   std::unique_ptr<Store> store_;
   std::unique_ptr<delivery::Ledger> ledger_;

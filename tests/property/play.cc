@@ -1,5 +1,7 @@
 #include "property/play.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "model/json.h"
@@ -51,10 +53,12 @@ void with_record(const Input& input, Time received_at, const std::function<void(
     }
     case Input::Kind::join:
       record.user_id = input.other;
+      if (input.value.kind == Value::Kind::object) payload = input.value;
       break;
     case Input::Kind::merge:
       record.kind = RecordKind::alias;
       record.previous_id = input.who;
+      record.anonymous_id = {};
       record.user_id = input.other;
       break;
     case Input::Kind::removal:
@@ -90,6 +94,7 @@ void Play::receive(const Input& input, Time received_at) {
 
 void Play::apply(const RecordView& record) {
   must(engine_->apply(records_.append(record), record, output_), "applying a record");
+  if (redacts_) redact();
 }
 
 void Play::work() { must(engine_->work(), "a slice of back-fill"); }
@@ -102,6 +107,32 @@ void Play::restart() {
   const std::string snapshot = engine_->save();
   engine_ = std::make_unique<engine::Engine>(records_, kSmallSlices);
   must(engine_->restore(snapshot), "restoring a snapshot");
+}
+
+std::unique_ptr<Play> Play::replayed() {
+  auto other = std::make_unique<Play>();
+  other->records_ = records_;
+  std::string bytes;
+  for (std::size_t i = 0; i < records_.size(); ++i) {
+    const RecordView record = must(records_.record(Position(i), bytes), "reading a record");
+    must(other->engine_->apply(Position(i), record, other->output_), "applying a record again");
+  }
+  other->work_all();
+  return other;
+}
+
+// As the server does soon after.
+void Play::redact() {
+  std::string bytes;
+  for (const engine::Deletion& deletion : std::exchange(output_.deletions, {})) {
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      const RecordView record = must(records_.record(Position(i), bytes), "reading a record");
+      const bool created = std::ranges::find(deletion.created_by, Position(i)) != deletion.created_by.end();
+      if (created || engine_->is_theirs(deletion, Position(i), record))
+        records_.make_tombstone_at(Position(i), created);
+    }
+    for (const Pin& pin : deletion.pins) records_.pin_at(pin);
+  }
 }
 
 Changes Play::take_changes() {
