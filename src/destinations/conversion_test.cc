@@ -176,7 +176,8 @@ TEST(Clicks, go_as_long_as_the_platform_looks_back) {
                                 {ClickKind::fbp, "p1", Time{0}, Time{0} + kDay * 80}};
   EXPECT_THAT(clicks_sent("{}", kept, Time{0} + kDay * 28), ElementsAre("p1", "t1"));
   EXPECT_THAT(clicks_sent("{}", kept, Time{0} + kDay * 28 + Millis{1}), ElementsAre("p1"));
-  EXPECT_THAT(clicks_sent("{}", kept, Time{0} + kDay * 170), ElementsAre("p1")) << "the browser was seen since";
+  EXPECT_THAT(clicks_sent("{}", kept, Time{0} + kDay * 170), ElementsAre("p1"))
+      << "the browser was seen since";
   EXPECT_THAT(clicks_sent("{}", kept, Time{0} + kDay * 171), ElementsAre());
 }
 

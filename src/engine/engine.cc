@@ -302,21 +302,28 @@ std::optional<Engine::Admitted> Engine::admitted(Position position, const Record
   const bool is_event = record.kind == RecordKind::track || record.kind == RecordKind::page ||
                         record.kind == RecordKind::screen;
   if (live_ == nullptr || !is_event) return std::nullopt;
-  RecordView copy;
-  std::optional<PersonId> person = profiles_.find(profiles_.without_blocked(record, copy), Value());
-  if (!person) return std::nullopt;
-  const auto stands_as = [&](std::optional<history::EventId> event) {
-    return event && history_.at(history_.base(*event)).has_row(*person, record.time, position);
-  };
   // Under the name it was admitted by: of the workspace that judges now, or one before it.
-  for (Live* live : {next_.get(), live_.get()}) {
-    if (live == nullptr) continue;
-    if (const auto event = live->event_of(live->taxonomy.name(record), history_); stands_as(event))
-      return Admitted{*person, history_.event_name(*event)};
+  const auto as_of = [&](PersonId person) -> std::optional<Admitted> {
+    const auto stands_as = [&](std::optional<history::EventId> event) {
+      return event && history_.at(history_.base(*event)).has_row(person, record.time, position);
+    };
+    for (Live* live : {next_.get(), live_.get()}) {
+      if (live == nullptr) continue;
+      if (const auto event = live->event_of(live->taxonomy.name(record), history_); stands_as(event))
+        return Admitted{person, history_.event_name(*event)};
+    }
+    if (const auto event = history_.find_event(record.event); stands_as(event))
+      return Admitted{person, history_.event_name(*event)};
+    return std::nullopt;
+  };
+  RecordView copy;
+  const RecordView& named = profiles_.without_blocked(record, copy);
+  if (const auto person = profiles_.find(named, Value())) {
+    if (const auto found = as_of(*person)) return found;
   }
-  if (const auto event = history_.find_event(record.event); stands_as(event))
-    return Admitted{*person, history_.event_name(*event)};
-  return std::nullopt;
+  // It came before what names it was blocked.
+  const auto person = &named == &record ? std::nullopt : profiles_.find(record, Value());
+  return person ? as_of(*person) : std::nullopt;
 }
 
 Value Engine::properties(const RecordView& record) const {
@@ -423,25 +430,29 @@ void Engine::apply_deletion(Position position, const RecordView& record, Output&
 bool Engine::is_theirs(const Deletion& deletion, Position position, const RecordView& record) const {
   const bool is_somebodys = record.kind != RecordKind::workspace && record.kind != RecordKind::tombstone;
   if (!is_somebodys || position > deletion.until) return false;
-  const auto has = [&](std::string_view value, auto is_kind) {
+  const auto has = [&](std::string_view value) {
     return !value.empty() && std::ranges::any_of(deletion.identifiers, [&](const Identifier& identifier) {
-      return is_kind(identifier.kind) && identifier.value == value;
+      const bool is_id =
+          identifier.kind == IdentifierKind::external_id || identifier.kind == IdentifierKind::anonymous_id;
+      return is_id && identifier.value == value;
     });
   };
-  const auto is_id = [](IdentifierKind kind) {
-    return kind == IdentifierKind::external_id || kind == IdentifierKind::anonymous_id;
-  };
-  if (has(record.user_id, is_id)) return true;
+  RecordView copy;
+  const RecordView& named = profiles_.without_blocked(record, copy);
+  if (has(named.user_id)) return true;
   // An alias that was held back did nothing for anybody else.
   const auto is_held_back = [&] {
     return std::ranges::any_of(quarantine_,
                                [&](const Quarantined& item) { return item.position == position; });
   };
-  if (has(record.previous_id, is_id) && is_held_back()) return true;
+  if (has(record.previous_id) && is_held_back()) return true;
   // On a device that several people used, what somebody with a user id did is theirs.
-  if (!record.user_id.empty() && profiles_.find(IdentifierKind::external_id, record.user_id)) return false;
-  if (has(record.anonymous_id, is_id)) return true;
-  if (!record.user_id.empty() || !record.anonymous_id.empty()) return false;
+  if (!named.user_id.empty() && profiles_.find(IdentifierKind::external_id, named.user_id)) return false;
+  if (has(named.anonymous_id)) return true;
+  if (!named.user_id.empty() || !named.anonymous_id.empty()) return false;
+  if (!record.user_id.empty() || !record.anonymous_id.empty())
+    return has(record.user_id) ||
+           has(record.anonymous_id);  // all of it is blocked: nobody's, but it names them
   return std::ranges::any_of(deletion.identifiers, [&](const Identifier& identifier) {
     return record.payload.find(identifier.value) != std::string_view::npos;
   });

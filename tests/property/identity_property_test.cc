@@ -79,9 +79,15 @@ std::optional<Finding> tried(const Scenario& scenario, void (*check)(const Scena
 }
 
 void is_what_the_redacted_log_gives(const Scenario& scenario) {
+  // Of an id that was blocked for a while the log does not say whether a record was its.
+  Scenario same_ids = scenario;
+  for (const auto kind : {IdentifierKind::external_id, IdentifierKind::anonymous_id}) {
+    if (same_ids.second)
+      same_ids.second->identity.of(kind).blocked = scenario.first.identity.of(kind).blocked;
+  }
   Play live;
   live.redact_deletions();
-  play(live, scenario);
+  play(live, same_ids);
   const auto replayed = live.replayed();
   replayed->advance(kStart + kDay * 7);
   expect_same("who is who, by a replay of the log without the deleted", graph_text(*replayed),
