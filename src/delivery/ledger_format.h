@@ -9,7 +9,8 @@
 //              | "t" name                               value: stream; of a stream sync
 //              | "d" name position                      value: dead; an event of a stream sync
 //              | "r" name reason-text                   value: refused; those of a stream sync
-//   version    = u32, now 5
+//              | "p" name time                          value: point; of the history of its match rate
+//   version    = u32, now 6
 //   position   = u64
 //   name       = text                                   the sync's name
 //   person     = u32
@@ -35,6 +36,8 @@
 //   walk       = position cursor, position read, u32 count, that many of (position, u8 sent)
 //   dead       = u32 person, text event, time at, text reason, u8 ambiguous
 //   refused    = u64 count, position last, u32 person, time last
+//   point      = u64 people, u64 usable, u64 members, u64 identifiers, u8 has size, u64 size, u8 has rate,
+//                u64 rate (bits of a double), time measured, text configuration
 //
 // A value with bytes missing, left over or out of range is corrupt. A change of this grammar raises the
 // version; a version we do not know is refused before anything else is read. An older one is read as it is,
@@ -116,11 +119,13 @@ std::string encode_state(const SyncState& state);
 std::string encode_stream(const StreamState& state);
 std::string encode_dead_letter(const StreamDeadLetter& letter);  // without its position
 std::string encode_refusals(const StreamRefusals& refusals);     // without their reason
+std::string encode_match_point(const MatchPoint& point);         // without its instant
 // Whatever the bytes are. Missing: they do not keep to the grammar.
 std::optional<Membership> decode_membership(std::string_view bytes);
 std::optional<SyncState> decode_state(std::string_view bytes);
 std::optional<StreamState> decode_stream(std::string_view bytes);
 std::optional<StreamDeadLetter> decode_dead_letter(Position position, std::string_view bytes);
 std::optional<StreamRefusals> decode_refusals(std::string reason, std::string_view bytes);
+std::optional<MatchPoint> decode_match_point(Time at, std::string_view bytes);
 
 }  // namespace tailrace::delivery::ledger_format
