@@ -1,11 +1,60 @@
 #include <filesystem>
+#include <future>
 
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "io/http_client.h"
 #include "io/system_clock.h"
+#include "server/live_check.h"
 
 namespace tailrace::cli {
+namespace {
+
+std::string_view word(server::LiveFinding::Kind kind) {
+  switch (kind) {
+    case server::LiveFinding::Kind::fine:
+      return "ok";
+    case server::LiveFinding::Kind::unasked:
+      return "not asked";
+    case server::LiveFinding::Kind::problem:
+      return "PROBLEM";
+    case server::LiveFinding::Kind::unreachable:
+      return "no answer";
+  }
+  return "?";
+}
+
+int check_platforms(const workspace::Workspace& workspace, const std::string& folder, server::Console& console) {
+  auto client = io::HttpClient::start({});
+  if (!client) {
+    console.err(client.error().message + "\n");
+    return kFailed;
+  }
+  const server::Exchange exchange = [&](HttpRequest request, HttpReach reach) {
+    if (!reach.ca_file.empty() && !reach.ca_file.starts_with('/')) reach.ca_file = folder + "/" + reach.ca_file;
+    std::promise<Result<HttpResponse>> answered;
+    (*client)->send(std::move(request), reach,
+                    [&](Result<HttpResponse> answer) { answered.set_value(std::move(answer)); });
+    return answered.get_future().get();
+  };
+  const auto findings = server::check_live(workspace, server::secrets_of(folder), exchange, io::system_now());
+  bool any_problem = false;
+  bool any_unreachable = false;
+  std::string destination;
+  for (const server::LiveFinding& finding : findings) {
+    if (finding.destination != destination) console.out("\n" + finding.destination + "\n");
+    destination = finding.destination;
+    console.out(fmt::format("  {:<9}  {}: {}{}\n", word(finding.kind), finding.asked, finding.text,
+                            finding.ends_at ? "; they end on " + format_time(*finding.ends_at).substr(0, 10) : ""));
+    if (!finding.mend.empty()) console.out(fmt::format("             {}\n", finding.mend));
+    any_problem = any_problem || finding.kind == server::LiveFinding::Kind::problem;
+    any_unreachable = any_unreachable || finding.kind == server::LiveFinding::Kind::unreachable;
+  }
+  return any_problem ? kInvalid : any_unreachable ? kUnavailable : kDone;
+}
+
+}  // namespace
 
 int run_check(const Command& command, server::Console& console) {
   if (!std::filesystem::is_directory(command.workspace)) {
@@ -31,7 +80,7 @@ int run_check(const Command& command, server::Console& console) {
       loaded.problems.empty()
           ? ""
           : fmt::format("; {} warning{}", loaded.problems.size(), loaded.problems.size() == 1 ? "" : "s")));
-  return kDone;
+  return command.live ? check_platforms(workspace, command.workspace, console) : kDone;
 }
 
 }  // namespace tailrace::cli

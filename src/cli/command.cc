@@ -55,7 +55,9 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
 
   auto* init = app.add_subcommand("init", "write a commented starter workspace");
   init->add_option("directory", command.directory, "where")->required()->type_name("DIR");
-  on_workspace(app.add_subcommand("check", "show all errors of a workspace at once"));
+  on_workspace(app.add_subcommand("check", "show all errors of a workspace at once"))
+      ->add_flag("--live", command.live,
+                 "ask the platforms whether the credentials may do what the syncs need, changing nothing");
   on_store(app.add_subcommand("plan", "what would change: members per segment and sync"));
   const auto may_leave_members = [&](CLI::App* sub) {
     sub->add_flag("--leave-members", command.leave_members,

@@ -42,6 +42,7 @@ struct Command {
   std::string timeout = "2m";                            // sync: the longest it waits for answers
   std::string listen;
   bool apply = false;
+  bool live = false;           // check: the platforms are asked, too
   bool leave_members = false;  // apply: of syncs that go away, people may stay in the audience
   bool memory = false;         // status: of the process, instead of the syncs
   double known_share = 0.6;
