@@ -66,6 +66,11 @@ def identifiers(platform, audience_id):
     return {row["value"] for row in get(f"/sandbox/audiences/{platform}/{audience_id}/members")["members"]}
 
 
+def orders_at_meta():
+    """The latest conversions that the platform was sent."""
+    return [event["custom_data"].get("order_id") for event in get("/sandbox/meta/events")["events"]]
+
+
 def platform_of(row):
     return {"Meta": "meta", "Google": "google"}[row["destination"]]
 
@@ -139,8 +144,11 @@ bought_at = time.monotonic()
 send(track("Order Completed", buyer, f"order-live-{buyer}", {"order_id": "live-1", "revenue": 42.5, "currency": "GBP", "products": []}))
 acknowledged = time.monotonic() - bought_at
 seen = {}
+told_after = None
 deadline = bought_at + PATIENCE_SECONDS
-while len(seen) < 4 and time.monotonic() < deadline:
+while (len(seen) < 4 or told_after is None) and time.monotonic() < deadline:
+    if told_after is None and "live-1" in orders_at_meta():
+        told_after = time.monotonic() - bought_at
     for kind, group in (("left the retargeting audience", RETARGETING), ("entered the purchaser suppression", SUPPRESSION)):
         for platform, audience in group:
             inside = mark in identifiers(platform, audience)
@@ -149,9 +157,13 @@ while len(seen) < 4 and time.monotonic() < deadline:
 print(f"  the purchase was on disk and acknowledged after {acknowledged * 1000:.0f} ms")
 for (kind, platform), seconds in sorted(seen.items(), key=lambda item: item[1]):
     print(f"  {platform}: the buyer {kind} after {seconds * 1000:.0f} ms")
+if told_after is None:
+    problems.append("Meta was not told of the purchase")
+else:
+    print(f"  meta: was told of the purchase, as a conversion, after {told_after * 1000:.0f} ms")
 if len(seen) < 4:
     problems.append("the purchase did not move the buyer at every platform")
-if any(seconds > 1 for seconds in seen.values()):
+if any(seconds > 1 for seconds in [*seen.values(), told_after or 0]):
     problems.append("a move took longer than a second")
 
 wait_until("everything delivered", everything_delivered)
@@ -165,6 +177,12 @@ rows = [[("-" if row[c] is None else str(row[c])) for c in columns] for row in s
 widths = [max(len(r[i]) for r in [columns, *rows]) for i in range(len(columns))]
 for row in [columns, ["-" * w for w in widths], *rows]:
     print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+events, = json.loads(tailrace("status", "--streams", "--format", "json"))
+print(f"\nConversions of \"{events['events to']}\": {events['accepted']} accepted, p50 {events['p50 ms']} ms, p99 {events['p99 ms']} ms; "
+      f"{events['never sent']} never sent, as Meta takes no event older than seven days.")
+if events["rejected"] or events["dead letters"]:
+    problems.append(f'"{events["events to"]}": {events["rejected"]} rejected, {events["dead letters"]} dead letters')
 
 print("\nOrders and cancellations are real (UCI Online Retail); e-mail addresses are derived from customer ids at")
 print("example.com, views and carts are generated, the platforms are the sandbox: its match rate is what it was set to know.")

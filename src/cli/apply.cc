@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/expiry.h"
 #include "cli/leftover.h"
+#include "cli/stream.h"
 #include "cli/table.h"
 #include "delivery/guard.h"
 #include "model/json.h"
@@ -183,6 +184,11 @@ Result<Planned> make_plan(const Run& run) {
     if (!difference.held.empty()) planned.held.push_back(difference.name);
     if (difference.leftover && difference.leftover->people > 0)
       planned.leftovers += leftover_in_words(*difference.leftover) + "\n";
+  }
+  for (const StreamDifference& difference : stream_differences(applied, planned.folder)) {
+    planned.table.add({Value::of("events"), Value::of(difference.name), Value::of(difference.change), Value(),
+                       Value(), Value(), Value(), Value(), Value()});
+    if (!difference.words.empty()) planned.stays += difference.words + "\n";
   }
   return planned;
 }

@@ -175,6 +175,7 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   query->add_flag("--stale", command.stale, "as it was loaded last, without bringing it up to date");
   auto* status = on_store(app.add_subcommand("status", "syncs, lag, match rate, failures, quarantine"));
   status->add_flag("--memory", command.memory, "not of syncs: what takes the memory, by part");
+  status->add_flag("--streams", command.streams, "of the syncs that send events alone, in any --format");
   auto* backup = on_store(app.add_subcommand("backup", "a whole copy; again, only what is new"));
   backup->add_option("target", command.directory, "the folder of the backup")
       ->required()

@@ -44,6 +44,7 @@ struct Command {
   bool apply = false;
   bool leave_members = false;  // apply: of syncs that go away, people may stay in the audience
   bool memory = false;         // status: of the process, instead of the syncs
+  bool streams = false;        // status: of the syncs that send events alone
   double known_share = 0.6;
   std::uint64_t seed = 1;
   std::string token;

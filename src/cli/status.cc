@@ -91,6 +91,12 @@ int run_status(const Run& run) {
   if (run.command.memory) return run_memory(run);
   const auto workspace = applied_workspace(run.core);
   if (!workspace) return run.fail(workspace.error());
+  const auto streams = stream_status(run, *workspace);
+  if (!streams) return run.fail(streams.error());
+  if (run.command.streams) {
+    run.console.out(*streams);
+    return kDone;
+  }
   std::vector<SyncStatus> syncs;
   if (run.core.courier() != nullptr) {
     syncs = run.core.courier()->call([](delivery::Delivery* delivery) {
@@ -119,15 +125,12 @@ int run_status(const Run& run) {
                time_or_nothing(sync.last_success_at), millis_or_nothing(sync.latency_p50),
                millis_or_nothing(sync.latency_p99), number(sync.latency_count), Value::of(sync.state)});
   }
-  const auto streams = stream_status(run, *workspace);
-  if (!streams) return run.fail(streams.error());
-  // As json or csv one table alone can be read: of audiences, where there are any.
-  if (!syncs.empty() || streams->empty()) run.console.out(table.print(run.command.format));
-  if (run.command.format != Format::text) {
-    if (syncs.empty()) run.console.out(*streams);
-    return kDone;
-  }
-  if (!streams->empty()) run.console.out((syncs.empty() ? "" : "\n") + *streams);
+  const bool has_streams = !workspace->streams.empty();
+  // As json or csv one table alone can be read; that of streams is asked for by --streams.
+  if (!syncs.empty() || !has_streams || run.command.format != Format::text)
+    run.console.out(table.print(run.command.format));
+  if (run.command.format != Format::text) return kDone;
+  if (has_streams) run.console.out((syncs.empty() ? "" : "\n") + *streams);
   const auto warehouses = warehouse_status(run, *workspace);
   if (!warehouses) return run.fail(warehouses.error());
   if (!warehouses->empty()) run.console.out("\n" + *warehouses);

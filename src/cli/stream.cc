@@ -149,7 +149,6 @@ Result<std::size_t> act_on_stream_letters(const Run& run, const workspace::Works
 }
 
 Result<std::string> stream_status(const Run& run, const workspace::Workspace& workspace) {
-  if (workspace.streams.empty()) return std::string();
   struct Seen {
     std::vector<StreamStatus> streams;
     std::vector<std::pair<std::string, StreamRefusals>> refusals;
@@ -180,6 +179,37 @@ Result<std::string> stream_status(const Run& run, const workspace::Workspace& wo
   for (const auto& [stream, refusals] : seen.refusals)
     text += fmt::format("  {:>8}  {}: {}\n", grouped(refusals.count), stream, refusals.reason);
   return text;
+}
+
+std::vector<StreamDifference> stream_differences(const workspace::Workspace& applied,
+                                                 const workspace::Workspace& folder) {
+  using Start = workspace::StreamConfig::Start;
+  std::vector<StreamDifference> all;
+  for (const auto& stream : folder.streams) {
+    const auto* before = applied.find_stream(stream.name);
+    if (before == nullptr) {
+      all.push_back(
+          {stream.name, "new",
+           fmt::format(
+               "\"{}\" is new: it sends what comes in from now on{}", stream.name,
+               stream.start == Start::beginning ? ", after what the log has had since its beginning" : "")});
+    } else if (*before == stream) {
+      all.push_back({stream.name, "same", ""});
+    } else {
+      all.push_back(
+          {stream.name, "changed",
+           fmt::format("\"{}\" changed: what it has not sent yet goes as it says now", stream.name)});
+    }
+  }
+  for (const auto& stream : applied.streams) {
+    if (folder.find_stream(stream.name) != nullptr) continue;
+    all.push_back(
+        {stream.name, "gone",
+         fmt::format("\"{}\" goes away: what it has not sent stays unsent. A sync of that name that "
+                     "comes back goes on where it ended",
+                     stream.name)});
+  }
+  return all;
 }
 
 int run_stream(const Run& run) {

@@ -45,7 +45,16 @@ Result<std::vector<Letter>> stream_letters(const Run& run, const workspace::Work
 Result<std::size_t> act_on_stream_letters(const Run& run, const workspace::Workspace& workspace,
                                           const std::vector<std::string>& streams, const Choice& choice);
 
-// For `status`: a table, and why events were never sent. Nothing where there are no stream syncs.
+// For `plan`: what becomes of each stream sync, and in words where something does.
+struct StreamDifference {
+  std::string name;
+  std::string change;  // "new", "changed", "gone", "same"
+  std::string words;   // empty: same
+};
+std::vector<StreamDifference> stream_differences(const workspace::Workspace& applied,
+                                                 const workspace::Workspace& folder);
+
+// For `status`: a table, and why events were never sent.
 Result<std::string> stream_status(const Run& run, const workspace::Workspace& workspace);
 
 }  // namespace tailrace::cli

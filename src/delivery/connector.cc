@@ -14,7 +14,8 @@ constexpr Millis kTokenRefreshEarly{5 * 60 * 1000};
 std::string with_code(const destinations::Reply& reply) {
   std::string text = reply.reason.empty() ? "the platform gave no reason" : reply.reason;
   text.resize(std::min(text.size(), kReasonBytesMax));
-  return reply.code.empty() ? text : fmt::format("{} ({})", text, reply.code);
+  const std::string code = fmt::format(" ({})", reply.code);
+  return reply.code.empty() || text.ends_with(code) ? text : text + code;
 }
 
 bool is_silence(const Result<HttpResponse>& response) { return !response || response->status >= 500; }

@@ -39,6 +39,7 @@ class Connector {
 
   RateLimit rate;
   Breaker breaker;
+  std::uint32_t changes_since_renewal = 0;  // requests of the syncs that keep audiences
 
   // When the next request may go: within the rate, and with somebody there to answer.
   Time may_speak_at() const { return std::max(breaker.next_at(), rate.next_at()); }

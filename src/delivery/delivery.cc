@@ -27,6 +27,11 @@ constexpr std::size_t kPeoplePerBuild = 20'000;  // looked at for one batch, wha
 constexpr Millis kTooSmallAgain{6 * 60 * 60 * 1000};
 constexpr std::string_view kTooSmall = "the audience would become too small: ";
 constexpr Millis kReuploadAgain = kDay * 7;  // for drift; until then the platform may still be counting
+// Renewals go when nothing else does. Those that have waited so long behind changes get one request for so
+// many of changes: they are not to wait until the stay has ended.
+constexpr Millis kRenewalPatience = kHour;
+constexpr std::uint32_t kChangesPerRenewal = 9;
+constexpr Millis kMeasureCap = kHour;  // between two attempts, where the platform fails
 
 struct Attempt {
   enum class Kind : unsigned char { batch, token, find, create, measure, update };
@@ -141,6 +146,9 @@ class Body final : public Delivery {
     for (auto& run : runs_) hold_back(*run);
     for (auto& run : runs_) prepare(*run);
     open_protective_windows();
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+      if (owes_renewal(*runs_[i])) send_renewals(i, out);
+    }
     for (int rank = 0; rank < 4; ++rank) {
       for (std::size_t i = 0; i < runs_.size(); ++i) {
         for (const Direction direction : {Direction::add, Direction::remove}) {
@@ -567,18 +575,39 @@ class Body final : public Delivery {
     return {};
   }
 
-  // After everything else, and one request at a time at each destination: what has months is never in the way
-  // of a change.
+  // Its renewals have waited long enough behind changes, and there were enough of these.
+  bool owes_renewal(SyncRun& run) {
+    if (run.plan.to_renew() == 0) {
+      run.renewing_since.reset();
+      return false;
+    }
+    if (!run.renewing_since) run.renewing_since = now_;
+    return *run.renewing_since + kRenewalPatience <= now_ &&
+           connector_of(run).changes_since_renewal >= kChangesPerRenewal;
+  }
+
+  // After everything else, and one request at a time at each destination: what has months is hardly ever in
+  // the way of a change.
   void send_renewals(std::size_t sync, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
     if (!run.desired_known || !run.blocked.empty() || run.state.frozen || run.plan.ready_to_renew() == 0)
       return;
-    const bool others_go_first = std::ranges::any_of(runs_, [&](const auto& other) {
-      if (other->connector != run.connector || other->stopped()) return false;
-      const auto renews = [](const auto& batch) { return batch->renews; };
-      return std::ranges::any_of(other->active, renews) || (other->window > 0 && other->ready() > 0);
+    const auto waits_for = [&](auto is_ahead) {
+      return std::ranges::any_of(runs_, [&](const auto& other) {
+        return other->connector == run.connector && !other->stopped() && is_ahead(*other);
+      });
+    };
+    const bool one_is_out = waits_for([](const SyncRun& other) {
+      return std::ranges::any_of(other.active, [](const auto& batch) { return batch->renews; });
     });
-    if (others_go_first || !run.active.empty() || !may_send(sync, out)) return;
+    if (one_is_out) return;
+    if (owes_renewal(run)) {
+      if (!has_place(run, Direction::add)) return;
+    } else if (!run.active.empty() ||
+               waits_for([](const SyncRun& other) { return other.window > 0 && other.ready() > 0; })) {
+      return;
+    }
+    if (!may_send(sync, out)) return;
     const std::size_t people_max = std::min<std::size_t>(run.limits.batch_records_max, kPeoplePerBuild);
     auto built = builder_.build_renewals(run, people_max, now_);
     if (!built) return ledger_failed(run, built.error());
@@ -720,6 +749,7 @@ class Body final : public Delivery {
     ++run.in_flight;
     Connector& connector = connector_of(run);
     connector.rate.on_send(now_);
+    connector.changes_since_renewal = sending->renews ? 0 : connector.changes_since_renewal + 1;
     push({.kind = Attempt::Kind::batch,
           .sync = sync,
           .connector = run.connector,
@@ -1141,9 +1171,14 @@ class Body final : public Delivery {
     SyncRun& run = *runs_[attempt.sync];
     run.measuring = false;
     run.inspect_at = now_ + options_.inspect_every;
-    if (!response) return;
-    auto measured = run.connection.destination->decode_measure(*response);
-    if (!measured) return;
+    auto measured = response ? run.connection.destination->decode_measure(*response)
+                             : Result<destinations::Measurement>(std::unexpected(response.error()));
+    if (!measured) {
+      const Backoff backoff{options_.measure_every, std::max(kMeasureCap, options_.measure_every)};
+      run.measure_at = std::max(run.measure_at, now_ + backoff.ceiling(++run.measure_failures));
+      return;
+    }
+    run.measure_failures = 0;
     run.stays_days = measured->retention_days;
     look_for_drift(run, *measured);
     run.measure_wanted = false;

@@ -548,6 +548,21 @@ TEST_F(DeliveryTest, the_audience_is_measured_until_the_answer_stays) {
   EXPECT_THAT(poll(kHour), IsEmpty());
 }
 
+TEST_F(DeliveryTest, while_its_platform_fails_an_audience_is_measured_less_and_less_often) {
+  destination.measures = true;
+  start();
+  enter(kAda);
+  poll();
+  poll_aged();
+  reply(200);
+  EXPECT_THAT(poll(), ElementsAre("measure aud"));
+  for (const Millis wait : {kMinute, kMinute * 2, kMinute * 4}) {
+    reply(fail(Error::Code::unavailable, "timed out"));
+    EXPECT_THAT(poll(wait - Millis{1}), IsEmpty());
+    EXPECT_THAT(poll(Millis{1}), ElementsAre("measure aud"));
+  }
+}
+
 TEST_F(DeliveryTest, latency_counts_live_changes_alone) {
   start();
   delivery->on_change(kFirst, {now, now, {}, kBob, Change::entered}, Delivery::Origin::backfill);

@@ -86,6 +86,30 @@ TEST_F(RenewalTest, changes_go_before_renewals_at_the_same_destination) {
   EXPECT_THAT(bodies.front(), StartsWith("add 2 to aud\ncy "));
 }
 
+TEST_F(RenewalTest, they_get_a_request_in_ten_where_changes_never_end) {
+  destination.limits_ = {.batch_records_max = 1, .requests_per_minute = 6};
+  start({kAda});
+  run();
+  now = now + kDay * 31;
+  // There is always another change, and more of them than the rate lets through.
+  std::vector<std::string> bodies;
+  std::optional<std::size_t> renewed;
+  for (std::uint32_t i = 0; i < 3'000 && !renewed; ++i) {
+    const PersonId stranger{100 + i};
+    person(stranger, fmt::format("p{}", i), {{IdentifierKind::email, fmt::format("e{}", i), {}}});
+    enter(stranger);
+    for (std::string& body : poll()) {
+      if (body.contains("ada ")) renewed = bodies.size();
+      bodies.push_back(std::move(body));
+    }
+    while (!sends.empty()) reply(platform.handle(sends.front().request));
+    now = now + Millis{5'000};
+  }
+  ASSERT_TRUE(renewed) << bodies.size() << " requests";
+  EXPECT_GT(*renewed, 300u);  // an hour of patience, at six a minute
+  EXPECT_LT(*renewed, 400u);
+}
+
 TEST_F(RenewalTest, one_renewal_at_a_time_leaves_a_place_for_what_protects) {
   add_sync("t", workspace::Effect::suppress);
   start({kAda, kBob});

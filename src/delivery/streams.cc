@@ -20,6 +20,8 @@ namespace {
 using destinations::Outcome;
 using destinations::Reply;
 
+constexpr std::size_t kWindowLeast = 256;
+
 // An event of the window: read, and not passed by the cursor yet.
 struct Item {
   enum class State : unsigned char { ready, out, settled };
@@ -68,6 +70,7 @@ struct StreamRun {
   std::size_t connector = 0;
   destinations::Limits limits;
   std::uint32_t in_flight_max = 1;
+  std::size_t window_events = 0;  // of a walk, at most
   EventSource::Question question;
   StreamState state;
   std::vector<Lane> lanes;  // live, retry, replay
@@ -149,12 +152,26 @@ class Body final : public Streams {
     now_ = now;
     next_poll_at_ = kNever;
     std::vector<Send> out;
-    for (std::size_t i = 0; i < runs_.size(); ++i) {
+    // Many syncs take turns in reading, so that what else this thread does, removals from audiences say,
+    // waits for a few pages and not for all of them.
+    std::size_t pages = 0;
+    const std::size_t begin = reads_first_;
+    for (std::size_t k = 0; k < runs_.size(); ++k) {
+      const std::size_t i = (begin + k) % runs_.size();
       StreamRun& run = *runs_[i];
       if (run.dirty && has_come(run.held_back_until)) keep(run, true);
       if (!has_come(run.held_back_until)) continue;
       if (!run.is_off()) {
-        for (Lane& lane : run.lanes) read(run, lane);
+        for (Lane& lane : run.lanes) {
+          if (!wants_to_read(run, lane)) continue;
+          if (pages == options_.pages_per_poll) {
+            if (reads_first_ == begin) reads_first_ = i;
+            wake_at(kForeverAgo);
+            break;
+          }
+          ++pages;
+          read(run, lane);
+        }
         send(i, out);
       }
       note_walk(run);
@@ -222,6 +239,8 @@ class Body final : public Streams {
     StreamRun& run = *TRY(find(sync));
     run.state.paused = false;
     run.state.stopped_reason.clear();
+    run.probe_at = kForeverAgo;
+    for (auto& request : run.requests) request->next_at = std::min(request->next_at, now_);
     return write_now(run);
   }
 
@@ -347,8 +366,11 @@ class Body final : public Streams {
         TRY(limit_setting(connection, "batch_bytes_max", run.limits.batch_bytes_max));
     run.limits.requests_per_minute =
         TRY(limit_setting(connection, "requests_per_minute", run.limits.requests_per_minute));
-    run.in_flight_max =
-        std::max(1u, TRY(limit_setting(connection, "requests_in_flight", options_.in_flight_per_sync)));
+    run.in_flight_max = std::max(1u, connection.stream.requests_in_flight);
+    // Of a platform that cannot tell a copy, the whole window is written down with every request.
+    const std::size_t few = std::size_t{4} * run.in_flight_max * run.limits.batch_records_max;
+    run.window_events = options_.window_events;
+    if (!run.is_keyed()) run.window_events = std::min(run.window_events, std::max(few, kWindowLeast));
     run.question = {.wants = connection.wants, .people = connection.stream.people};
     for (const Lane::Kind kind : {Lane::Kind::live, Lane::Kind::retry, Lane::Kind::replay})
       run.lanes.emplace_back().kind = kind;
@@ -364,7 +386,7 @@ class Body final : public Streams {
         run.name(), [&](const StreamDeadLetter& letter) { run.dead.insert(letter.position.value); }));
     if (!run.state.begun) {
       const bool from_now = connection.stream.start == workspace::StreamConfig::Start::now;
-      const Position start = from_now ? source_.end() : source_.begin();
+      const Position start = from_now ? connection.became_live.value_or(source_.end()) : source_.begin();
       run.state.begun = true;
       run.state.live = {start, start, {}};
       TRY(ledger_.write_stream(run.name(), run.state, {}));
@@ -416,17 +438,16 @@ class Body final : public Streams {
 
   bool wants_to_read(const StreamRun& run, const Lane& lane) const {
     // Of a sync that stopped: what one request needs to try again.
-    const bool has_room = run.state.stopped_reason.empty() ? lane.window.size() < options_.window_events &&
-                                                                 lane.bytes < options_.window_bytes
-                                                           : lane.window.empty();
+    const bool has_room = run.state.stopped_reason.empty()
+                              ? lane.window.size() < run.window_events && lane.bytes < options_.window_bytes
+                              : lane.window.empty();
     return lane.more && lane.kind != Lane::Kind::retry && has_room;
   }
 
   void read(StreamRun& run, Lane& lane) {
-    if (!wants_to_read(run, lane)) return;
     const bool is_replay = lane.kind == Lane::Kind::replay;
     auto page = source_.read(lane.read, is_replay ? lane.until : Position(UINT64_MAX),
-                             options_.records_per_poll, run.question);
+                             std::min(options_.records_per_poll, run.window_events), run.question);
     if (!page) return hold_back(run, page.error().message);
     for (LoggedEvent& event : page->events) {
       const StreamReplay* const replay = is_replay ? &*run.state.replay : nullptr;
@@ -1011,6 +1032,7 @@ class Body final : public Streams {
   std::unordered_map<std::uint64_t, Attempt> attempts_;
   std::vector<Delivery::Alert> alerts_;
   std::uint64_t last_send_id_ = 0;
+  std::size_t reads_first_ = 0;  // whose turn it is to read
   Time now_ = kForeverAgo;
   Time next_poll_at_ = kForeverAgo;
 };

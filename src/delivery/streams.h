@@ -88,6 +88,7 @@ struct StreamConnection {
   std::function<bool(std::string_view event)> wants;      // by canonical name
   std::function<bool(const LoggedEvent& event)> accepts;  // by the event's condition
   bool consent_unknown = false;                           // what an unknown consent counts as
+  std::optional<Position> became_live;                    // where "now" is for a new sync; missing: end()
 };
 
 struct StreamStatus {
@@ -116,12 +117,11 @@ class Streams {
   struct Options {
     Millis retry_base{500};
     Millis retry_cap{5 * 60 * 1000};
-    std::uint32_t in_flight_per_sync =
-        4;  // requests at a time; the setting `requests_in_flight` overrides it
     Millis stopped_retry_every{5 * 60 * 1000};
     std::size_t window_events = 20'000;    // of a walk, at most, that are read and not settled
     std::size_t window_bytes = 32u << 20;  // the same, encoded
-    std::size_t records_per_poll = 2'000;  // of the log, for each walk
+    std::size_t records_per_poll = 1'000;  // of the log, a page
+    std::size_t pages_per_poll = 4;        // of all walks
     Millis walk_written_every{10'000};     // where nothing is sent, how far it came is kept so often
   };
   // The ledger, the source and random are lent for as long as it lives. Errors: invalid_argument (a limit

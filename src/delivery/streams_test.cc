@@ -133,6 +133,7 @@ class StreamsTest : public ::testing::Test {
   StreamsTest() {
     stream.name = "s";
     stream.destination = "tool";
+    stream.requests_in_flight = 2;
   }
   void start() {
     streams.reset();
@@ -146,6 +147,7 @@ class StreamsTest : public ::testing::Test {
     connection.mapping = *destinations::Mapping::create(tool, {}, {}, "");
     connection.wants = [](std::string_view event) { return event != "Unwanted"; };
     connection.accepts = [](const LoggedEvent& event) { return event.message.message_id != "filtered"; };
+    connection.became_live = became_live;
     std::vector<StreamConnection> connections;
     connections.push_back(std::move(connection));
     auto created = Streams::create(std::move(connections), *ledger, source, random, options, now);
@@ -212,7 +214,8 @@ class StreamsTest : public ::testing::Test {
   EventList source;
   workspace::StreamConfig stream;
   Random random{7};
-  Streams::Options options{.in_flight_per_sync = 2};
+  Streams::Options options;
+  std::optional<Position> became_live;
   Time now = kStart;
   std::unique_ptr<Ledger> ledger;
   std::unique_ptr<Streams> streams;
@@ -235,6 +238,33 @@ TEST_F(StreamsTest, or_with_the_beginning_of_the_log_where_it_says_so) {
   stream.start = workspace::StreamConfig::Start::beginning;
   start();
   EXPECT_THAT(poll_all(), ElementsAre("old"));
+}
+
+TEST_F(StreamsTest, now_is_when_its_workspace_became_live) {
+  add("old");
+  became_live = source.end();
+  add("while answers to the workspace before were awaited");
+  start();
+  EXPECT_THAT(poll_all(), ElementsAre("while answers to the workspace before were awaited"));
+}
+
+TEST_F(StreamsTest, a_sync_that_is_resumed_asks_at_once_again) {
+  start();
+  add("a");
+  poll_all();
+  answer("a", 401);
+  EXPECT_THAT(poll_all(), IsEmpty());
+  ASSERT_TRUE(streams->resume("s"));
+  EXPECT_THAT(poll_all(), ElementsAre("a"));
+}
+
+TEST_F(StreamsTest, what_is_written_down_with_every_request_is_small) {
+  tool.keyed = false;
+  start();
+  for (int i = 0; i < 2'000; ++i) add(std::to_string(i));
+  for (int i = 0; i < 20; ++i) poll(Millis{1});
+  EXPECT_LE(status().unsettled, 512u);
+  EXPECT_LE(ledger->stream_state("s")->live.unsettled.size(), 512u);
 }
 
 TEST_F(StreamsTest, events_wait_a_little_for_company_and_full_requests_do_not) {

@@ -137,10 +137,12 @@ struct SyncRun {
   std::optional<Millis> declared_life;     // of a membership, as the destination says
   std::optional<std::int64_t> stays_days;  // as the platform said last
   Renewals renewals;                       // of members, where their stays end
+  std::optional<Time> renewing_since;      // somebody is to be added again
 
   bool measure_wanted = false;
   bool measuring = false;
   Time measure_at = kForeverAgo;
+  std::uint32_t measure_failures = 0;  // in a row
 
   const std::string& name() const { return connection.sync.name; }
   bool stopped() const { return !blocked.empty() || !state.stopped_reason.empty(); }

@@ -119,10 +119,16 @@ void append_fields(std::string& out, std::span<const FieldRule> rules) {
 }
 
 void append_events(std::string& out, const EventDestination& destination) {
-  out +=
-      "\n## State\n\nWhat would be sent is shown by `tailrace preview --destination`; `tailrace serve` does "
-      "not "
-      "send events yet.\n";
+  out += "\n## How often\n\n";
+  out += destination.counts_once()
+             ? "Exactly once: where an answer is lost, the event goes again, and the platform knows the copy "
+               "by its id.\n"
+             : "The platform is not known to tell a copy of an event, so that one without an answer becomes "
+               "a dead "
+               "letter, or goes once more where the [sync](../workspace.md#syncs-that-send-events) says "
+               "`no_answer: resend`.\n";
+  if (destination.keeps_order())
+    out += "The events of a person are sent in the order of the log, one request after the other.\n";
   out += "\n## Events\n\n| event | is sent as |\n|---|---|\n";
   for (const EventName& each : destination.events())
     out += fmt::format("| `{}` | `{}` |\n", each.event, each.name);

@@ -5,7 +5,7 @@
 namespace tailrace::sandbox {
 namespace {
 
-constexpr std::size_t kEventsKept = 1000;
+constexpr std::size_t kEventsKept = 10'000;
 constexpr std::size_t kKeysKept = 100'000;
 
 }  // namespace

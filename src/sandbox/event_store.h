@@ -19,6 +19,7 @@ class EventStore {
   void add(const std::string& key, Value event, Time now, Millis window);
   // {"count","duplicates","events":[newest first]}: the answer of GET /sandbox/<platform>/events.
   HttpResponse list() const;
+  std::int64_t duplicates() const { return duplicates_; }
 
  private:
   std::deque<Value> latest_;

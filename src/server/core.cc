@@ -35,6 +35,7 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
                                            {
                                              const std::lock_guard lock(raw->mutex_);
                                              raw->batches_.push_back({std::move(batch), committed});
+                                             ++raw->arrived_batches_;
                                              raw->committing_ = false;
                                            }
                                            raw->arrived_.notify_one();
@@ -85,9 +86,35 @@ void Core::pin_clock(std::optional<Time> instant) { pinned_ = instant.value_or(k
 void Core::post(std::function<void(engine::Engine&)> work) {
   {
     const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(work));
+    tasks_.push_back({std::move(work), arrived_batches_});
   }
   arrived_.notify_one();
+}
+
+void Core::post_soon(std::function<void(engine::Engine&)> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    urgent_.push_back(std::move(work));
+  }
+  arrived_.notify_one();
+}
+
+void Core::do_urgent() {
+  std::deque<std::function<void(engine::Engine&)>> urgent;
+  {
+    const std::lock_guard lock(mutex_);
+    urgent.swap(urgent_);
+  }
+  for (const auto& task : urgent) task(pipeline_->engine());
+}
+
+// Where batches come without a pause there is no moment at which all has been applied.
+std::function<void(engine::Engine&)> Core::take_task_in_flood() {
+  const std::lock_guard lock(mutex_);
+  if (batches_.empty() || tasks_.empty() || tasks_.front().after > applied_batches_) return nullptr;
+  auto work = std::move(tasks_.front().work);
+  tasks_.pop_front();
+  return work;
 }
 
 Result<void> Core::wait_until_live(const std::function<bool()>& gone) {
@@ -110,25 +137,30 @@ void Core::run() {
     {
       std::unique_lock lock(mutex_);
       const bool busy = pipeline_->engine().work_pending() && !failed_;
-      if (!busy && batches_.empty() && tasks_.empty() && !stopping_) {
+      if (!busy && batches_.empty() && tasks_.empty() && urgent_.empty() && !stopping_) {
         const Millis wait =
             std::max(Millis{0}, std::min(pipeline_->engine().next_change() - clock_(), kSecond));
-        arrived_.wait_for(lock, std::chrono::milliseconds(wait.count),
-                          [&] { return !batches_.empty() || !tasks_.empty() || stopping_; });
+        arrived_.wait_for(lock, std::chrono::milliseconds(wait.count), [&] {
+          return !batches_.empty() || !tasks_.empty() || !urgent_.empty() || stopping_;
+        });
       }
       batches = std::move(batches_);
       batches_.clear();
       // A task sees what was committed before it was posted: it waits while there are batches.
       if (batches.empty() && !tasks_.empty()) {
-        task = std::move(tasks_.front());
+        task = std::move(tasks_.front().work);
         tasks_.pop_front();
       }
-      if (stopping_ && batches.empty() && !task) return;
+      if (stopping_ && batches.empty() && !task && urgent_.empty()) return;
     }
+    do_urgent();
     for (const auto& arrival : batches) {
       if (!failed_) apply(arrival);
       queued_bytes_ -= arrival.batch.bytes.size();
+      ++applied_batches_;
+      do_urgent();
     }
+    if (!task) task = take_task_in_flood();
     if (failed_) {
       if (task) task(pipeline_->engine());
       continue;
@@ -219,11 +251,11 @@ void Core::fail(const Error& error) {
 
 std::vector<PersonProfile> Core::profiles(std::span<const PersonId> people) {
   const std::vector<PersonId> wanted(people.begin(), people.end());
-  return call([this, wanted](engine::Engine&) { return pipeline_->profiles(wanted); });
+  return call_soon([this, wanted](engine::Engine&) { return pipeline_->profiles(wanted); });
 }
 
 Result<delivery::EventSource::Page> Core::judged(LoggedRecords records, const Question& question) {
-  return call([&](engine::Engine& engine) -> Result<Page> {
+  return call_soon([&](engine::Engine& engine) -> Result<Page> {
     if (failed_) return tailrace::fail(Error::Code::unavailable, "the engine stopped; see the log");
     return judge(engine, pipeline_->applied(), std::move(records), question);
   });

@@ -64,6 +64,16 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
     return answer.get();
   }
   void post(std::function<void(engine::Engine&)> work);
+  // As call(), between any two batches: what was committed may not be applied yet. For those who must not
+  // wait until a flood of records is over, as delivery.
+  template <class Work>
+  auto call_soon(Work work) {
+    using Answer = decltype(work(std::declval<engine::Engine&>()));
+    auto task = std::make_shared<std::packaged_task<Answer(engine::Engine&)>>(std::move(work));
+    auto answer = task->get_future();
+    post_soon([task](engine::Engine& engine) { (*task)(engine); });
+    return answer.get();
+  }
   // Held by an import: two at once would both count from what the log holds of a file, and write its lines
   // twice.
   std::mutex& one_import() { return one_import_; }
@@ -131,6 +141,10 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
     std::int64_t committed_ns;  // io::stopwatch_nanoseconds() when it was on disk
   };
   void apply(const Arrival& arrival);
+  void post_soon(std::function<void(engine::Engine&)> work);
+  void do_urgent();
+  // The next task, where all it is to see was applied. Null: there is none.
+  std::function<void(engine::Engine&)> take_task_in_flood();
   Result<Page> judged(LoggedRecords records, const Question& question);
   void redact();
   void save_snapshot();
@@ -157,7 +171,14 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<Arrival> batches_;
-  std::deque<std::function<void(engine::Engine&)>> tasks_;
+  std::uint64_t arrived_batches_ = 0;
+  std::uint64_t applied_batches_ = 0;  // of the core thread
+  struct Task {
+    std::function<void(engine::Engine&)> work;
+    std::uint64_t after;  // so many batches have been applied
+  };
+  std::deque<Task> tasks_;
+  std::deque<std::function<void(engine::Engine&)>> urgent_;
   bool stopping_ = false;
   std::thread thread_;
 };

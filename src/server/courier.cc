@@ -20,7 +20,10 @@ Result<std::unique_ptr<Courier>> Courier::start(delivery::Ledger& ledger, delive
                                                 Clock clock, OnEntries on_entries) {
   std::unique_ptr<Courier> courier(
       new Courier(ledger, profiles, events, std::move(folder), std::move(clock), std::move(on_entries)));
-  courier->client_ = TRY(io::HttpClient::start({}));
+  // As many as a sync of events may have requests at a time: one that waits for a connection may time out,
+  // and would count as sent.
+  courier->client_ =
+      TRY(io::HttpClient::start({.connections_per_host_max = workspace::StreamConfig::kRequestsInFlightMax}));
   courier->thread_ = std::thread([raw = courier.get()] {
     name_thread("courier");
     raw->run();

@@ -46,10 +46,12 @@ class Courier final : public Outlet {
     return answer.get();
   }
 
-  // The same of stream syncs: nullptr before the first workspace.
+  // Of stream syncs; nullptr before the first workspace. On the courier's thread.
+  delivery::Streams* streams() { return dispatch_.streams(); }
+  // As call(), of these.
   template <class Work>
   auto call_streams(Work work) {
-    return call([this, work](delivery::Delivery*) { return work(dispatch_.streams()); });
+    return call([this, work](delivery::Delivery*) { return work(streams()); });
   }
 
   // Sends nothing new; waits for what is in flight (at most `grace`); ends the thread. What is pending stays

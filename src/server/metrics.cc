@@ -89,14 +89,62 @@ void write_engine(Text& text, const engine::Engine& engine) {
   write_expiries(text, engine);
 }
 
+// A metric that each sync has.
+template <class Status, class NumberOf>
+void of_each(Text& text, const std::vector<Status>& syncs, std::string_view name, std::string_view type,
+             std::string_view help, const NumberOf& number) {
+  text.kind(name, type, help);
+  for (const Status& sync : syncs) {
+    text.value(fmt::format("{}{{sync=\"{}\",destination=\"{}\"}}", name, escaped(sync.sync),
+                           escaped(sync.destination)),
+               number(sync));
+  }
+}
+
+std::uint64_t millis_or_zero(std::optional<Millis> millis) {
+  return static_cast<std::uint64_t>(std::max(millis.value_or(Millis{0}).count, std::int64_t{0}));
+}
+
+void write_streams(Text& text, const std::vector<delivery::StreamStatus>& streams, Time now) {
+  if (streams.empty()) return;
+  const auto each = [&](std::string_view name, std::string_view type, std::string_view help, auto number) {
+    of_each(text, streams, name, type, help, number);
+  };
+  using Status = delivery::StreamStatus;
+  each("tailrace_stream_sent_total", "counter", "Events put into requests, resends counted once.",
+       [](const Status& s) { return s.sent; });
+  each("tailrace_stream_accepted_total", "counter", "Events the platform acknowledged.",
+       [](const Status& s) { return s.accepted; });
+  each("tailrace_stream_rejected_total", "counter", "Events the platform refused.",
+       [](const Status& s) { return s.rejected; });
+  each("tailrace_stream_never_sent_total", "counter",
+       "Events that were not sent for a reason, such as their age; `tailrace status` has the reasons.",
+       [](const Status& s) { return s.refused; });
+  each("tailrace_stream_waiting", "gauge", "Events read, and neither acknowledged nor refused.",
+       [](const Status& s) { return s.unsettled; });
+  each("tailrace_stream_behind_bytes", "gauge", "Of the log, from the oldest of these to its end.",
+       [](const Status& s) { return s.behind_bytes; });
+  each("tailrace_stream_oldest_milliseconds", "gauge", "Age of the oldest of these, since it was received.",
+       [now](const Status& s) { return millis_or_zero(now - s.oldest.value_or(now)); });
+  each("tailrace_stream_dead_letters", "gauge", "Events refused or never answered; see `tailrace dlq`.",
+       [](const Status& s) { return s.dead_letters; });
+  each("tailrace_stream_stopped", "gauge", "1 while it cannot go on until somebody mends the cause.",
+       [](const Status& s) { return s.stopped ? 1u : 0u; });
+  each("tailrace_stream_latency_p50_milliseconds", "gauge", "Live event received to acknowledged, median.",
+       [](const Status& s) { return millis_or_zero(s.latency_p50); });
+  each("tailrace_stream_latency_p95_milliseconds", "gauge",
+       "Live event received to acknowledged, 95th percentile.",
+       [](const Status& s) { return millis_or_zero(s.latency_p95); });
+  each("tailrace_stream_latency_p99_milliseconds", "gauge",
+       "Live event received to acknowledged, 99th percentile.",
+       [](const Status& s) { return millis_or_zero(s.latency_p99); });
+  each("tailrace_stream_live_events", "gauge", "Live events whose latency is known.",
+       [](const Status& s) { return s.latency_count; });
+}
+
 void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs, Time now) {
   const auto each = [&](std::string_view name, std::string_view type, std::string_view help, auto number) {
-    text.kind(name, type, help);
-    for (const auto& sync : syncs) {
-      text.value(fmt::format("{}{{sync=\"{}\",destination=\"{}\"}}", name, escaped(sync.sync),
-                             escaped(sync.destination)),
-                 number(sync));
-    }
+    of_each(text, syncs, name, type, help, number);
   };
   using Status = delivery::SyncStatus;
   each("tailrace_sync_desired", "gauge", "People who should be in the audience.",
@@ -117,13 +165,13 @@ void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs, 
   each("tailrace_sync_rejected_total", "counter", "Records rejected.",
        [](const Status& s) { return s.rejected; });
   each("tailrace_sync_latency_p50_milliseconds", "gauge", "Live event received to acknowledged, median.",
-       [](const Status& s) { return static_cast<std::uint64_t>(s.latency_p50.value_or(Millis{0}).count); });
+       [](const Status& s) { return millis_or_zero(s.latency_p50); });
   each("tailrace_sync_latency_p99_milliseconds", "gauge",
        "Live event received to acknowledged, 99th percentile.",
-       [](const Status& s) { return static_cast<std::uint64_t>(s.latency_p99.value_or(Millis{0}).count); });
+       [](const Status& s) { return millis_or_zero(s.latency_p99); });
   each("tailrace_sync_latency_p95_milliseconds", "gauge",
        "Live event received to acknowledged, 95th percentile.",
-       [](const Status& s) { return static_cast<std::uint64_t>(s.latency_p95.value_or(Millis{0}).count); });
+       [](const Status& s) { return millis_or_zero(s.latency_p95); });
   each("tailrace_sync_objective_milliseconds", "gauge", "What the sync promises of that latency.",
        [](const Status& s) { return static_cast<std::uint64_t>(s.objective.count); });
   each("tailrace_sync_live_changes", "gauge", "Live changes whose latency is known.",
@@ -139,10 +187,7 @@ void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs, 
        "People whom ads may still reach: protective changes not yet acknowledged.",
        [](const Status& s) { return s.unprotected.people; });
   each("tailrace_sync_unprotected_oldest_milliseconds", "gauge", "Age of the oldest of these changes.",
-       [now](const Status& s) {
-         const Millis age = now - s.unprotected.since.value_or(now);
-         return static_cast<std::uint64_t>(std::max(age.count, std::int64_t{0}));
-       });
+       [now](const Status& s) { return millis_or_zero(now - s.unprotected.since.value_or(now)); });
 }
 
 }  // namespace
@@ -189,8 +234,9 @@ void write_metrics(Core& core, std::unique_ptr<io::Responder> responder) {
         metrics().apply_lag);
     write_engine(*text, engine);
     if (courier == nullptr) return respond();
-    courier->post([text, respond, now](delivery::Delivery* delivery) {
+    courier->post([text, respond, now, courier](delivery::Delivery* delivery) {
       if (delivery != nullptr) write_delivery(*text, delivery->status(), now);
+      if (courier->streams() != nullptr) write_streams(*text, courier->streams()->status(), now);
       respond();
     });
   });

@@ -151,6 +151,8 @@ void Pipeline::start_delivery() {
   }
   configuration.streams = std::move(*streams);
   configuration.keep_deliveries = !engine().workspace()->warehouses.empty();
+  // It may be a while until answers to the workspace before have come, and this one is taken up.
+  for (delivery::StreamConnection& stream : configuration.streams) stream.became_live = applied_;
   outlet_->configure(std::move(configuration));
 }
 

@@ -214,6 +214,8 @@ Value write(const StreamConfig& config) {
   }
   if (config.start != StreamConfig::Start::now) object.add("start", name_of(kStarts, config.start));
   if (config.ambiguity != Ambiguity::hold) object.add("no_answer", name_of(kAmbiguities, config.ambiguity));
+  if (config.requests_in_flight != StreamConfig().requests_in_flight)
+    object.add("requests_in_flight", std::int64_t{config.requests_in_flight});
   if (!config.settings.empty()) object.add("settings", write_map(config.settings));
   return object.take();
 }
@@ -488,6 +490,10 @@ Result<StreamConfig> read_stream(const Value& value) {
     config.properties = TRY(members.part("properties", Value::Kind::object, read_selection));
   if (members.has("start")) config.start = TRY(members.choice("start", kStarts));
   if (members.has("no_answer")) config.ambiguity = TRY(members.choice("no_answer", kAmbiguities));
+  if (members.has("requests_in_flight")) {
+    config.requests_in_flight = static_cast<std::uint32_t>(
+        TRY(members.integer("requests_in_flight", 1, StreamConfig::kRequestsInFlightMax)));
+  }
   if (members.has("settings")) config.settings = TRY(members.part("settings", Value::Kind::object, read_map));
   return config;
 }

@@ -48,6 +48,7 @@ class Reader {
 
  private:
   void stream(Fields& fields);
+  void requests_in_flight(Fields& fields, StreamConfig& config);
   void stream_events(Fields& fields, StreamConfig& config, StreamSite& site);
   void warehouse(Fields& fields);
   void stream_event(const YamlNode& key, const YamlNode& value, StreamConfig& config, StreamSite& site);
@@ -779,6 +780,22 @@ void Reader::stream_events(Fields& fields, StreamConfig& config, StreamSite& sit
                     "write `events: all`, or the events that are to be sent");
 }
 
+void Reader::requests_in_flight(Fields& fields, StreamConfig& config) {
+  const YamlNode* node = fields.find("requests_in_flight");
+  if (node == nullptr) return;
+  const std::string text = scalar_text(*node, "`requests_in_flight`", problems_).value_or("1");
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool fits = error == std::errc{} && end == text.data() + text.size() && number >= 1 &&
+                    number <= StreamConfig::kRequestsInFlightMax;
+  if (fits) {
+    config.requests_in_flight = number;
+  } else {
+    problems_.error(node->spot, fmt::format("`requests_in_flight` is a whole number from 1 to {}",
+                                            StreamConfig::kRequestsInFlightMax));
+  }
+}
+
 void Reader::stream(Fields& fields) {
   StreamConfig config;
   StreamSite site;
@@ -798,6 +815,7 @@ void Reader::stream(Fields& fields) {
   config.ambiguity =
       fields.choice("no_answer", Ambiguity::hold, {{"hold", Ambiguity::hold}, {"resend", Ambiguity::resend}});
   batch_age(fields, config.batch_age_max);
+  requests_in_flight(fields, config);
   settings(fields, config.settings, site.settings);
   fields.finish();
   site.whole = fields.spot();

@@ -202,9 +202,12 @@ struct StreamConfig {
   Start start = Start::now;  // where it begins when it is new
   Ambiguity ambiguity = Ambiguity::hold;
   Millis batch_age_max{250};  // the longest an event waits for company
+  static constexpr std::uint32_t kRequestsInFlightMax = 64;
+  std::uint32_t requests_in_flight = 4;  // at a time
   std::map<std::string, std::string> settings;
 
   bool is_retired() const { return lifecycle == Lifecycle::retired; }
+  bool operator==(const StreamConfig&) const = default;
 };
 
 // A warehouse sync: tables of everything (warehouse/tables.h), kept up to date at a destination that keeps

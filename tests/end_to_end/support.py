@@ -27,7 +27,7 @@ def eventually(condition, what, seconds=30, pause=0.05):
         if value:
             return value
         time.sleep(pause)
-    raise AssertionError(f"not within {seconds} s: {what}")
+    raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
 
 
 class Program:

@@ -20,6 +20,7 @@ constexpr std::int64_t kListedMax = 1000;
 constexpr std::int64_t kMembershipDaysMax = 540;
 constexpr std::int64_t kSecondsPerDay = 86'400;
 constexpr std::int64_t kEligibleMembersMin = 100;
+constexpr Millis kSameEvent = kDay * 90;  // how long Google knows one is not documented
 constexpr std::string_view kScope = "https://www.googleapis.com/auth/datamanager";
 
 std::string_view status_name(int status) {
@@ -411,16 +412,19 @@ HttpResponse Google::answer(const Call& call) {
     if (method == "POST" && path[1] == "audienceMembers:ingest") return ingest(call, MembersCall::ingest);
     if (method == "POST" && path[1] == "audienceMembers:remove") return ingest(call, MembersCall::remove);
     if (method == "POST" && path[1] == "audienceMembers:removeAll") return remove_all(call);
+    if (method == "POST" && path[1] == "events:ingest") return ingest_events(call);
     if (method == "GET" && path[1] == "requestStatus:retrieve") return retrieve_status(call);
   }
   if ((path.size() == 6 || path.size() == 7) && path[0] == "v1" && path[1] == "accountTypes" &&
       path[3] == "accounts" && path[5] == "userLists") {
     return answer_lists(call);
   }
-  return error(404, "",
-               fmt::format("The sandbox serves no {} /{}. It has the token endpoint, user lists, "
-                           "audienceMembers:ingest, :remove and :removeAll, and requestStatus:retrieve.",
-                           printable(method), printable(fmt::format("{}", fmt::join(path, "/")))));
+  return error(
+      404, "",
+      fmt::format(
+          "The sandbox serves no {} /{}. It has the token endpoint, user lists, "
+          "audienceMembers:ingest, :remove and :removeAll, events:ingest, and requestStatus:retrieve.",
+          printable(method), printable(fmt::format("{}", fmt::join(path, "/")))));
 }
 
 HttpResponse Google::answer_lists(const Call& call) {
@@ -688,6 +692,58 @@ Google::DestinationStatus Google::apply(UserList& list, const GoogleDestination&
           .progress = progress_of(request.kind, kind, records, identifiers, matched)};
 }
 
+// --- Events
+// --------------------------------------------------------------------------------------------------
+
+HttpResponse Google::ingest_events(const Call& call) {
+  if (auto full = over_quota(Bucket::ingestion_mutate, call.now); full.status != 0) return full;
+  const auto body = parse_json(call.request.body);
+  if (!body) return rejected({{"", "", "Invalid JSON payload received: " + printable(body.error().message)}});
+  Violations violations;
+  const EventsRequest request = read_events_request(*body, call.now, violations);
+  if (!violations.empty()) return rejected(violations);
+  std::vector<DestinationStatus> statuses;
+  for (const GoogleDestination& destination : request.destinations) {
+    if (!request.validate_only) statuses.push_back(count_events(destination, request, call.now));
+  }
+  return accepted(call.now, std::move(statuses), request.validate_only);
+}
+
+// What was counted already shows in the request's status alone, as consent that was denied does.
+Google::DestinationStatus Google::count_events(const GoogleDestination& destination,
+                                               const EventsRequest& request, Time now) {
+  std::int64_t records = 0;
+  std::int64_t denied = 0;
+  const std::int64_t duplicates_before = events_.duplicates();
+  for (const GoogleEvent& event : request.events) {
+    const bool is_for_it =
+        event.references.empty() || std::find(event.references.begin(), event.references.end(),
+                                              destination.reference) != event.references.end();
+    if (!is_for_it) continue;
+    ++records;
+    if (event.consent_denied) {
+      ++denied;
+      continue;
+    }
+    std::string key;
+    if (!event.transaction.empty()) {
+      key = destination.list + "/" + event.transaction;
+    } else if (!event.gclid.empty()) {
+      key = fmt::format("{}/{}/{}", destination.list, event.gclid, event.time);
+    }
+    events_.add(key, event.json, now, kSameEvent);
+  }
+  const std::int64_t duplicates = events_.duplicates() - duplicates_before;
+  std::string status = "SUCCESS";
+  if (denied + duplicates > 0) status = denied + duplicates == records ? "FAILED" : "PARTIAL_SUCCESS";
+  return {.destination = destination.json,
+          .status = status,
+          .denied = denied,
+          .duplicates = duplicates,
+          .progress_name = "eventsIngestionStatus",
+          .progress = object({{"recordCount", Value::of(std::to_string(records))}})};
+}
+
 HttpResponse Google::remove_all(const Call& call) {
   if (auto full = over_quota(Bucket::ingestion_mutate, call.now); full.status != 0) return full;
   const auto body = parse_json(call.request.body);
@@ -734,13 +790,16 @@ HttpResponse Google::retrieve_status(const Call& call) {
   for (const DestinationStatus& status : found->second.destinations) {
     Value entry = object({{"destination", status.destination},
                           {"requestStatus", Value::of(processed ? status.status : "PROCESSING")}});
-    if (processed && status.denied > 0) {
-      entry.members.emplace_back(
-          "errorInfo",
-          object({{"errorCounts",
-                   list_of({object({{"reason", Value::of("PROCESSING_ERROR_REASON_DENIED_CONSENT")},
-                                    {"recordCount", Value::of(std::to_string(status.denied))}})})}}));
-    }
+    Value errors = Value::with(Value::Kind::list);
+    const auto add = [&](const char* reason, std::int64_t count) {
+      if (count > 0)
+        errors.list.push_back(
+            object({{"reason", Value::of(reason)}, {"recordCount", Value::of(std::to_string(count))}}));
+    };
+    add("PROCESSING_ERROR_REASON_DENIED_CONSENT", status.denied);
+    add("PROCESSING_ERROR_REASON_DUPLICATE_TRANSACTION_ID", status.duplicates);
+    if (processed && !errors.list.empty())
+      entry.members.emplace_back("errorInfo", object({{"errorCounts", std::move(errors)}}));
     if (processed) entry.members.emplace_back(status.progress_name, status.progress);
     per_destination.list.push_back(std::move(entry));
   }
@@ -749,6 +808,12 @@ HttpResponse Google::retrieve_status(const Call& call) {
 
 // --- Controls
 // ------------------------------------------------------------------------------------------------
+
+std::optional<HttpResponse> Google::control(const Call& call) {
+  const bool asked =
+      call.request.method == "GET" && call.segments.size() == 1 && call.segments[0] == "events";
+  return asked ? std::optional(events_.list()) : std::nullopt;
+}
 
 std::vector<AudienceSummary> Google::audiences() const {
   std::vector<AudienceSummary> all;

@@ -1,12 +1,15 @@
-// Google's Data Manager API as far as audiences go, with the token endpoint in front of it.
+// Google's Data Manager API as far as audiences and events of Google Ads go, with the token endpoint in front
+// of it.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "sandbox/event_store.h"
 #include "sandbox/google/google_members.h"
 #include "sandbox/members.h"
 #include "sandbox/platform.h"
@@ -22,6 +25,7 @@ class Google : public Platform {
   HttpResponse handle(const Call& call) override;
   HttpResponse refuse(Refusal refusal, int status, const Call& call) override;
   bool is_token_call(const Call& call) const override;
+  std::optional<HttpResponse> control(const Call& call) override;
   std::vector<AudienceSummary> audiences() const override;
   Members* members(std::string_view audience) override;
   bool plant(const std::string& id, const std::string& name, const std::string& account) override;
@@ -43,7 +47,8 @@ class Google : public Platform {
   struct DestinationStatus {
     Value destination;
     std::string status;
-    std::int64_t denied = 0;  // members without consent
+    std::int64_t denied = 0;      // members or events without consent
+    std::int64_t duplicates = 0;  // events that were there already
     std::string progress_name;
     Value progress;
   };
@@ -66,6 +71,7 @@ class Google : public Platform {
   HttpResponse list_lists(const Call& call, const std::string& type, const std::string& account);
   HttpResponse patch_list(const Call& call, std::int64_t id);
   HttpResponse ingest(const Call& call, MembersCall kind);
+  HttpResponse ingest_events(const Call& call);
   HttpResponse remove_all(const Call& call);
   HttpResponse retrieve_status(const Call& call);
 
@@ -77,6 +83,8 @@ class Google : public Platform {
   std::vector<UserList*> find_lists(const std::vector<GoogleDestination>& destinations);
   // A violation per list that cannot take this kind of data.
   Violations check_key_types(const std::vector<UserList*>& lists, DataKind kind) const;
+  DestinationStatus count_events(const GoogleDestination& destination, const EventsRequest& request,
+                                 Time now);
   DestinationStatus apply(UserList& list, const GoogleDestination& destination, const MembersRequest& request,
                           MembersCall kind, Time now);
   HttpResponse accepted(Time now, std::vector<DestinationStatus> destinations, bool validate_only);
@@ -94,6 +102,7 @@ class Google : public Platform {
   const Limits& limits_;
   KnownPeople known_;
   std::map<std::int64_t, UserList> lists_;
+  EventStore events_;
   std::map<std::string, Time> tokens_;  // issued, with their ends
   std::map<Bucket, Quota> quotas_;
   std::map<std::string, RequestStatus> requests_;

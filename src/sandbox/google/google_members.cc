@@ -15,6 +15,8 @@ constexpr std::size_t kMembersMax = 10'000;
 constexpr std::size_t kIdentifiersMax = 10;
 constexpr std::size_t kMobileIdsMax = 10;
 constexpr std::size_t kDestinationsMax = 10;
+constexpr std::size_t kEventsMax = 2'000;
+constexpr Millis kAhead = kMinute * 5;  // a clock that is a little fast
 
 constexpr std::array<std::string_view, 7> kAccountTypes{
     "GOOGLE_ADS",       "DISPLAY_VIDEO_PARTNER",     "DISPLAY_VIDEO_ADVERTISER",
@@ -40,6 +42,7 @@ class Reader {
   Reader(MembersCall call, Violations& violations) : call_(call), violations_(violations) {}
 
   MembersRequest read(const Value& body);
+  EventsRequest read_events(const Value& body, Time now);
   std::vector<GoogleDestination> read_destinations(const Value& body);
 
  private:
@@ -52,8 +55,11 @@ class Reader {
   // True when the consent says no to advertising; missing when it says nothing of it.
   std::optional<bool> read_consent(const Value& holder, const std::string& field);
   GoogleMember read_member(const Value& value, const std::string& field, const MembersRequest& request);
-  void read_references(const Value& value, const std::string& field, const MembersRequest& request,
-                       GoogleMember& member);
+  // Of a member or an event: the names of destinations it is for, which must be among those given.
+  std::vector<std::string> read_references(const Value& value, const std::string& field,
+                                           const std::vector<GoogleDestination>& destinations);
+  GoogleEvent read_event(const Value& value, const std::string& field, const EventsRequest& request,
+                         Time now);
   DataKind read_data(const Value& value, const std::string& field, GoogleMember& member);
   void read_user_data(const Value& data, const std::string& field, GoogleMember& member);
   void read_user_identifier(const Value& identifier, const std::string& field, GoogleMember& member);
@@ -387,26 +393,28 @@ DataKind Reader::read_data(const Value& value, const std::string& field, GoogleM
   return DataKind::none;
 }
 
-void Reader::read_references(const Value& value, const std::string& field, const MembersRequest& request,
-                             GoogleMember& member) {
+std::vector<std::string> Reader::read_references(const Value& value, const std::string& field,
+                                                 const std::vector<GoogleDestination>& destinations) {
+  std::vector<std::string> read;
   const Value* references = value.find("destinationReferences");
-  if (references == nullptr) return;
+  if (references == nullptr) return read;
   const std::string at = field + ".destination_references";
   if (references->kind != Value::Kind::list) {
     wrong_type(violations_, at, "a list");
-    return;
+    return read;
   }
   for (std::size_t i = 0; i < references->list.size(); ++i) {
     const std::string& name = references->list[i].string;
-    const bool known = !name.empty() && std::any_of(request.destinations.begin(), request.destinations.end(),
+    const bool known = !name.empty() && std::any_of(destinations.begin(), destinations.end(),
                                                     [&](const auto& d) { return d.reference == name; });
     if (known) {
-      member.references.push_back(name);
+      read.push_back(name);
     } else {
       violations_.push_back({fmt::format("{}[{}]", at, i), "INVALID_DESTINATION",
                              "No destination of the request has this reference."});
     }
   }
+  return read;
 }
 
 GoogleMember Reader::read_member(const Value& value, const std::string& field,
@@ -418,7 +426,7 @@ GoogleMember Reader::read_member(const Value& value, const std::string& field,
   // Consent is given or withheld by who is added; whoever asks to be removed needs to give none.
   if (call_ == MembersCall::ingest) allowed.push_back("consent");
   if (!check_fields(value, field, allowed, violations_)) return member;
-  read_references(value, field, request, member);
+  member.references = read_references(value, field, request.destinations);
   if (call_ == MembersCall::ingest) {
     member.consent_denied = read_consent(value, field + ".consent").value_or(consent_denied_);
   }
@@ -464,6 +472,101 @@ MembersRequest Reader::read(const Value& body) {
   return request;
 }
 
+// A click id as it came: a hash of one matches no click.
+bool is_click_id(const Value& value) {
+  return is_string(&value) && !value.string.empty() && !is_lower_hex_digest(value.string);
+}
+
+GoogleEvent Reader::read_event(const Value& value, const std::string& field, const EventsRequest& request,
+                               Time now) {
+  GoogleEvent event;
+  event.json = value;
+  const bool is_object =
+      check_fields(value, field,
+                   {"destinationReferences", "transactionId", "eventTimestamp", "lastUpdatedTimestamp",
+                    "userData", "consent", "adIdentifiers", "currency", "conversionValue", "eventSource",
+                    "eventDeviceInfo", "cartData", "customVariables", "experimentalFields", "userProperties"},
+                   violations_);
+  if (!is_object) return event;
+  event.references = read_references(value, field, request.destinations);
+  event.consent_denied = read_consent(value, field + ".consent").value_or(consent_denied_);
+  if (const Value* id = value.find("transactionId"); id != nullptr) {
+    if (!is_string(id)) wrong_type(violations_, field + ".transaction_id", "a string");
+    event.transaction = id->string;
+  }
+  const Value* at = value.find("eventTimestamp");
+  if (at == nullptr) {
+    missing(violations_, field + ".event_timestamp");
+  } else {
+    event.time = at->string;
+    const auto time =
+        is_string(at) && at->string.find('T') != std::string::npos ? parse_time(at->string) : invalid("");
+    if (!time || *time > now + kAhead)
+      violations_.push_back(
+          {field + ".event_timestamp", "EVENT_TIME_INVALID", "Not a time of RFC 3339 in the past."});
+  }
+  check_enum(value.find("eventSource"), field + ".event_source",
+             {"WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER"}, violations_);
+  GoogleMember person;
+  if (const Value* user = value.find("userData")) read_user_data(*user, field + ".user_data", person);
+  const Value* clicks = value.find("adIdentifiers");
+  if (clicks != nullptr && check_fields(*clicks, field + ".ad_identifiers",
+                                        {"gclid", "gbraid", "wbraid", "sessionAttributes",
+                                         "landingPageDeviceInfo", "mobileDeviceId"},
+                                        violations_)) {
+    for (const auto& [name, id] : clicks->members) {
+      const bool is_click = name == "gclid" || name == "gbraid" || name == "wbraid";
+      if (is_click && !is_click_id(id))
+        violations_.push_back({field + ".ad_identifiers." + name, "INVALID_FORMAT", "Not a click id."});
+    }
+    if (const Value* gclid = clicks->find("gclid"); is_string(gclid)) event.gclid = gclid->string;
+  }
+  const bool has_clicks = clicks != nullptr && !clicks->members.empty();
+  if (value.find("userData") == nullptr && !has_clicks)
+    violations_.push_back({field, "NO_IDENTIFIERS_PROVIDED", "Neither user data nor ad identifiers."});
+  const Value* amount = value.find("conversionValue");
+  if (amount != nullptr && (amount->kind != Value::Kind::number))
+    wrong_type(violations_, field + ".conversion_value", "a number");
+  const Value* currency = value.find("currency");
+  const bool is_code = is_string(currency) && currency->string.size() == 3 &&
+                       std::ranges::all_of(currency->string, [](char c) { return c >= 'A' && c <= 'Z'; });
+  if (currency != nullptr && !is_code)
+    violations_.push_back({field + ".currency", "INVALID_CURRENCY_CODE", "Three capitals of ISO 4217."});
+  return event;
+}
+
+EventsRequest Reader::read_events(const Value& body, Time now) {
+  EventsRequest request;
+  const bool is_object = check_fields(
+      body, "", {"destinations", "events", "consent", "encoding", "encryptionInfo", "validateOnly"},
+      violations_);
+  if (!is_object) return request;
+  if (body.find("encryptionInfo") != nullptr)
+    violations_.push_back({"encryption_info", "INVALID_FORMAT", "The sandbox has no keys to decrypt with."});
+  request.validate_only = read_flag(body, "validateOnly", "validate_only", violations_);
+  request.destinations = read_destinations(body);
+  read_encoding(body);
+  consent_denied_ = read_consent(body, "consent").value_or(false);
+  const Value* events = body.find("events");
+  if (events == nullptr || events->kind != Value::Kind::list || events->list.empty()) {
+    missing(violations_, "events");
+    return request;
+  }
+  if (events->list.size() > kEventsMax) {
+    violations_.push_back(
+        {"events", "TOO_MANY_EVENTS", fmt::format("At most {} events in a request.", kEventsMax)});
+    return request;
+  }
+  bool has_user_data = false;
+  for (const Value& value : events->list) {
+    has_user_data = has_user_data || value.find("userData") != nullptr;
+    request.events.push_back(
+        read_event(value, fmt::format("events.events[{}]", request.events.size()), request, now));
+  }
+  if (has_user_data && encoding_ == Encoding::none) missing(violations_, "encoding");
+  return request;
+}
+
 }  // namespace
 
 bool check_fields(const Value& value, const std::string& field, const std::vector<std::string_view>& allowed,
@@ -505,6 +608,10 @@ bool is_account_type(std::string_view text) {
 
 MembersRequest read_members_request(const Value& body, MembersCall call, Violations& violations) {
   return Reader(call, violations).read(body);
+}
+
+EventsRequest read_events_request(const Value& body, Time now, Violations& violations) {
+  return Reader(MembersCall::ingest, violations).read_events(body, now);
 }
 
 RemoveAllRequest read_remove_all_request(const Value& body, Time now, Violations& violations) {

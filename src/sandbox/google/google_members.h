@@ -1,4 +1,4 @@
-// Reading and judging the bodies of audienceMembers:ingest, :remove and :removeAll.
+// Reading and judging the bodies of audienceMembers:ingest, :remove and :removeAll, and of events:ingest.
 #pragma once
 
 #include <optional>
@@ -20,7 +20,7 @@ struct Violation {
 };
 using Violations = std::vector<Violation>;
 
-enum class MembersCall { ingest, remove };
+enum class MembersCall { ingest, remove };  // events:ingest is one too
 enum class DataKind { none, user_data, mobile_data, user_id_data };
 
 struct GoogleDestination {
@@ -44,6 +44,21 @@ struct MembersRequest {
   bool validate_only = false;
 };
 
+struct GoogleEvent {
+  std::vector<std::string> references;  // empty: all destinations
+  std::string transaction;
+  std::string gclid;
+  std::string time;  // as it was written
+  bool consent_denied = false;
+  Value json;
+};
+
+struct EventsRequest {
+  std::vector<GoogleDestination> destinations;  // `list` is the conversion action
+  std::vector<GoogleEvent> events;
+  bool validate_only = false;
+};
+
 struct RemoveAllRequest {
   std::vector<GoogleDestination> destinations;
   Time as_of;
@@ -53,6 +68,7 @@ struct RemoveAllRequest {
 // Every violation of the body is added, as the platform names them all and processes nothing. What is
 // returned is of use only when none was.
 MembersRequest read_members_request(const Value& body, MembersCall call, Violations& violations);
+EventsRequest read_events_request(const Value& body, Time now, Violations& violations);
 RemoveAllRequest read_remove_all_request(const Value& body, Time now, Violations& violations);
 
 // Adds a violation per member of `value` that is not in `allowed`, and one if it is not an object. False: it

@@ -533,9 +533,74 @@ TEST_F(GoogleTest, TheDayHasAQuotaToo) {
 }
 
 TEST_F(GoogleTest, AnUnknownPathIsNotFound) {
-  const HttpResponse response = client.send("POST", "/google/v1/events:ingest", "{}");
+  const HttpResponse response = client.send("POST", "/google/v1/events:retract", "{}");
   EXPECT_EQ(response.status, 404);
   EXPECT_THAT(at(response, "error.message"), HasSubstr("audienceMembers:ingest"));
+}
+
+// --- Events
+
+class GoogleEventsTest : public GoogleTest {
+ protected:
+  std::string event(const std::string& transaction, const std::string& more = "") {
+    return R"({"transactionId":")" + transaction + R"(","eventTimestamp":")" + format_time(client.now) +
+           R"(","eventSource":"WEB","userData":{"userIdentifiers":[)" + email(kAda) +
+           R"(]},"currency":"EUR","conversionValue":30.5)" + more + "}";
+  }
+  HttpResponse post(const std::string& events, const std::string& more = R"(,"encoding":"HEX")") {
+    return client.send(
+        "POST", "/google/v1/events:ingest",
+        R"({"destinations":[)" + destination("5550001") + R"(],"events":[)" + events + "]" + more + "}");
+  }
+  // "taken repeated"
+  std::string counts() {
+    const HttpResponse kept = client.control("GET", "/google/events");
+    return at(kept, "count") + " " + at(kept, "duplicates");
+  }
+  std::string errors(const HttpResponse& accepted) {
+    return at(status(accepted), "requestStatusPerDestination.0.errorInfo.errorCounts");
+  }
+};
+
+TEST_F(GoogleEventsTest, ATransactionCountsOnceForAnActionAndTheStatusSaysSo) {
+  const HttpResponse first = post(event("o-1") + "," + event("o-2"));
+  EXPECT_EQ(at(status(first), "requestStatusPerDestination.0.eventsIngestionStatus.recordCount"), "2");
+  EXPECT_EQ(errors(first), "-");
+  const HttpResponse second = post(event("o-2"));
+  EXPECT_EQ(second.status, 200);
+  EXPECT_EQ(errors(second),
+            R"([{"reason":"PROCESSING_ERROR_REASON_DUPLICATE_TRANSACTION_ID","recordCount":"1"}])");
+  EXPECT_EQ(counts(), "2 1");
+}
+
+TEST_F(GoogleEventsTest, OneBadEventFailsTheRequestAndIsNamed) {
+  const auto wrong = [&](const std::string& bad) { return violation(post(event("o-1") + "," + bad)); };
+  EXPECT_EQ(wrong(R"({"userData":{"userIdentifiers":[)" + email(kAda) + "]}}"),
+            "events.events[1].event_timestamp REQUIRED_FIELD_MISSING");
+  const std::string at = R"("eventTimestamp":"2027-01-01T00:00:00Z")";
+  EXPECT_EQ(wrong("{" + at + "}"), "events.events[1] NO_IDENTIFIERS_PROVIDED");
+  EXPECT_EQ(wrong(R"({"eventTimestamp":"2027-02-01T00:00:00Z","adIdentifiers":{"gclid":"g"}})"),
+            "events.events[1].event_timestamp EVENT_TIME_INVALID");
+  EXPECT_EQ(wrong("{" + at + R"(,"adIdentifiers":{"gclid":")" + kAda + "\"}}"),
+            "events.events[1].ad_identifiers.gclid INVALID_FORMAT");
+  EXPECT_EQ(wrong("{" + at + R"(,"userData":{"userIdentifiers":[)" + email("ada@example.com") + "]}}"),
+            "events.events[1].user_data.user_identifiers[0].email_address INVALID_HEX_ENCODING");
+  EXPECT_EQ(wrong("{" + at + R"(,"adIdentifiers":{"gclid":"g"},"currency":"euro"})"),
+            "events.events[1].currency INVALID_CURRENCY_CODE");
+  EXPECT_EQ(violation(post(event("o-1"), "")), "encoding REQUIRED_FIELD_MISSING");
+  EXPECT_EQ(counts(), "0 0");
+}
+
+TEST_F(GoogleEventsTest, WithoutConsentNothingIsCounted) {
+  const HttpResponse reply = post(event("o-1", R"(,"consent":{"adUserData":"CONSENT_DENIED"})"));
+  EXPECT_EQ(errors(reply), R"([{"reason":"PROCESSING_ERROR_REASON_DENIED_CONSENT","recordCount":"1"}])");
+  EXPECT_EQ(counts(), "0 0");
+}
+
+TEST_F(GoogleEventsTest, TwoThousandAtMostAndValidationStoresNothing) {
+  EXPECT_EQ(post(text_repeated(event("o-1"), 2000), R"(,"encoding":"HEX","validateOnly":true)").status, 200);
+  EXPECT_EQ(counts(), "0 0");
+  EXPECT_EQ(violation(post(text_repeated(event("o-1"), 2001))), "events TOO_MANY_EVENTS");
 }
 
 }  // namespace

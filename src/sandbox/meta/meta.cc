@@ -75,6 +75,11 @@ std::vector<std::string> path_of(const Call& call) {
   return path;
 }
 
+bool is_events_call(const Call& call) {
+  const std::vector<std::string> path = path_of(call);
+  return call.request.method == "POST" && path.size() == 2 && is_digits(path[0]) && path[1] == "events";
+}
+
 // Numbers are exact to 18 digits and a session id may have 19: such a one is kept as the text of its digits.
 // A quoted key followed by a colon cannot stand inside a JSON string, where quotes are escaped.
 void keep_exact_session_id(Value& params, std::string_view text) {
@@ -198,6 +203,11 @@ HttpResponse Meta::handle(const Call& call) {
   HttpResponse response;
   if (!is_authorised(call, params ? *params : Value::with(Value::Kind::object))) {
     response = refuse(Refusal::auth, 0, call);
+  } else if (is_events_call(call)) {
+    // No budget of calls is documented for it.
+    const auto answered = params ? events_.receive(path_of(call)[0], *params, call.now)
+                                 : MetaResult<Value>(std::unexpected(params.error()));
+    return answered ? json_response(200, *answered) : error_response(answered.error());
   } else if (calls_[account].count(call.now) >= calls_per_hour(account)) {
     response = error_response(throttled(account));
   } else {
@@ -264,6 +274,10 @@ HttpResponse Meta::refuse(Refusal refusal, int status, const Call& call) {
       return error_response(
           {.code = 190, .message = "Invalid OAuth access token - Cannot parse access token"});
     case Refusal::throttle:
+      if (is_events_call(call))
+        return error_response({.code = 80004,
+                               .message = "(#80004) There have been too many calls to this ad-account.",
+                               .is_transient = true});
       return with_usage(error_response(throttled(account)), account, 100, 1);
     case Refusal::fail:
       break;
@@ -274,7 +288,11 @@ HttpResponse Meta::refuse(Refusal refusal, int status, const Call& call) {
                            .status = status,
                            .is_transient = true});
   }
-  return error_response({.code = 100, .message = "(#100) Invalid parameter", .status = status});
+  // Of an event that is not right the subcode tells.
+  return error_response({.code = 100,
+                         .subcode = is_events_call(call) ? MetaEvents::kParameter : 0,
+                         .message = "(#100) Invalid parameter",
+                         .status = status});
 }
 
 // --- Routes

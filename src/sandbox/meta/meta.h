@@ -1,31 +1,19 @@
-// Meta's Graph API as far as customer-file custom audiences go.
+// Meta's Graph API as far as customer-file custom audiences and the Conversions API go.
 #pragma once
 
-#include <expected>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "sandbox/members.h"
+#include "sandbox/meta/meta_error.h"
+#include "sandbox/meta/meta_events.h"
 #include "sandbox/platform.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/wire.h"
 
 namespace tailrace::sandbox {
-
-// What the Graph API says no with. The envelope is the same for all.
-struct MetaError {
-  int code = 100;
-  int subcode = 0;  // 0: none
-  std::string message;
-  std::string type = "OAuthException";
-  int status = 400;
-  bool is_transient = false;
-};
-
-template <class T>
-using MetaResult = std::expected<T, MetaError>;
 
 // The rows of one users or usersreplace call, judged.
 struct MetaUpload {
@@ -45,6 +33,7 @@ class Meta : public Platform {
 
   HttpResponse handle(const Call& call) override;
   HttpResponse refuse(Refusal refusal, int status, const Call& call) override;
+  std::optional<HttpResponse> control(const Call& call) override { return events_.control(call); }
   std::vector<AudienceSummary> audiences() const override;
   Members* members(std::string_view audience) override;
   bool plant(const std::string& id, const std::string& name, const std::string& account) override;
@@ -116,6 +105,7 @@ class Meta : public Platform {
   const Limits& limits_;
   KnownPeople known_;
   std::map<std::int64_t, Audience> audiences_;
+  MetaEvents events_;
   std::map<std::string, RollingHour> calls_;  // by account
   std::int64_t next_audience_ = 120'210'000'000'000'001;
   // For uploads without a session; far from the numbers that clients choose.

@@ -441,5 +441,68 @@ TEST_F(MetaTest, TheStandardTierAllows5000CallsAnd40PerAudience) {
   EXPECT_EQ(at(client.send("GET", audience), "error.code"), "80003");
 }
 
+// --- Conversions
+
+class MetaEventsTest : public MetaTest {
+ protected:
+  // An event of a website that is right, but for what `more` says: of equal names the last counts.
+  std::string event(const std::string& event_id, const std::string& more = "") {
+    return R"({"event_name":"Purchase","event_id":")" + event_id + R"(","event_time":)" +
+           std::to_string(client.now.ms / 1000) +
+           R"(,"action_source":"website","event_source_url":"https://shop.example.com/","user_data":{"em":[")" +
+           kAda + R"("],"client_user_agent":"x"},"custom_data":{"value":30.5,"currency":"EUR"},)" + more +
+           R"("test":true})";
+  }
+  HttpResponse post(const std::string& events, const std::string& more = "") {
+    return client.send("POST", "/meta/v26.0/77/events", R"({"data":[)" + events + "]" + more + "}");
+  }
+  std::string subcode(const std::string& events) { return at(post(events), "error.error_subcode"); }
+  // "taken repeated"
+  std::string counts(const std::string& control = "events") {
+    const HttpResponse kept = client.control("GET", "/meta/" + control);
+    return at(kept, "count") + " " + at(kept, "duplicates");
+  }
+};
+
+TEST_F(MetaEventsTest, EventsAreTakenAndCountedOnceForTwoDays) {
+  EXPECT_EQ(at(post(event("1") + "," + event("2")), "events_received"), "2");
+  EXPECT_EQ(at(post(event("2")), "events_received"), "1");
+  EXPECT_EQ(counts(), "2 1");
+  EXPECT_EQ(at(client.control("GET", "/meta/events"), "events.0.event_id"), "2");
+  client.now = client.now + kHour * 48;
+  post(event("2"));
+  EXPECT_EQ(counts(), "3 1");
+}
+
+TEST_F(MetaEventsTest, OneEventThatIsTooOldOrWrongFailsTheWholeRequest) {
+  const auto dated = [&](Millis ago) {
+    return R"("event_time":)" + std::to_string((client.now - ago).ms / 1000) + ",";
+  };
+  EXPECT_EQ(subcode(event("1") + "," + event("2", dated(kDay * 7 + kSecond))), "2804003");
+  EXPECT_EQ(subcode(event("2", dated(kMinute * -2))), "2804003");
+  EXPECT_EQ(post(event("2", dated(kDay * 8) + R"("action_source":"physical_store",)")).status, 200);
+  for (const char* wrong :
+       {R"("event_name":"",)", R"("action_source":"somewhere",)", R"("event_source_url":"",)",
+        R"("user_data":{},)", R"("user_data":{"em":["ada@example.com"]},)",
+        R"("user_data":{"country":"gb"},)", R"("custom_data":{},)", R"("user_data":{"colour":"blue"},)"})
+    EXPECT_EQ(subcode(event("3", wrong)), "2804019") << wrong;
+  EXPECT_EQ(counts(), "1 0");
+}
+
+TEST_F(MetaEventsTest, EventsOfATestAreKeptApart) {
+  post(event("1"), R"(,"test_event_code":"TEST1")");
+  EXPECT_EQ(counts(), "0 0");
+  EXPECT_EQ(counts("test_events"), "1 0");
+}
+
+TEST_F(MetaEventsTest, AThousandEventsAtMostAndNoBudgetOfCalls) {
+  client.control("POST", "/limits", R"({"meta_calls_per_hour":1})");
+  EXPECT_EQ(post(text_repeated(event("1"), 1000)).status, 200);
+  EXPECT_EQ(at(post(text_repeated(event("1"), 1001)), "error.code"), "100");
+  EXPECT_EQ(at(post(""), "error.code"), "100");
+  client.headers = {};
+  EXPECT_EQ(at(post(event("1")), "error.code"), "190");
+}
+
 }  // namespace
 }  // namespace tailrace::sandbox
