@@ -113,4 +113,21 @@ std::set<std::string> Network::audience(const std::string& platform, const std::
   return all;
 }
 
+Network::Told Network::told(const std::string& platform, Time now) {
+  const auto answer = platforms_.handle({"GET", "/sandbox/" + platform + "/events", {}, ""}, now);
+  const auto body = parse_json(answer.response.body);
+  TR_ASSERT(body && body->find("events") != nullptr);
+  Told told;
+  for (const Value& event : body->find("events")->list) {
+    for (const char* place : {"event_id", "transactionId", "metadata.conversion_id"}) {
+      if (const Value* id = event.find_path(place)) told.events.insert(id->string);
+    }
+  }
+  for (const char* name : {"duplicates", "repeated"}) {
+    if (const Value* again = body->find(name))
+      told.again = static_cast<std::int64_t>(again->number.to_double());
+  }
+  return told;
+}
+
 }  // namespace tailrace::testing

@@ -44,6 +44,12 @@ class Network {
 
   // The identifiers in an audience: "email:3f5c...".
   std::set<std::string> audience(const std::string& platform, const std::string& id, Time now);
+  // The events a platform was told of, by their ids, and how often it was told of one again.
+  struct Told {
+    std::set<std::string> events;
+    std::int64_t again = 0;
+  };
+  Told told(const std::string& platform, Time now);
   // Members change at the platform by itself: so many identifiers vanish from each audience, and as many
   // strangers appear.
   void drift(const std::string& platform, std::uint64_t count, Time now);
