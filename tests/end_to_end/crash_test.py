@@ -152,7 +152,8 @@ class Crashes(unittest.TestCase):
         self.addCleanup(self.scene.close)
         # Much happens in little time: small requests, sent at once.
         self.scene.replace("identifiers: [email]", "identifiers: [email]\n  batch_age_max: 5ms")
-        self.scene.replace("settings:\n", "settings:\n  batch_records_max: 300\n")
+        for token in ("ad_account_id", "operating_account_id"):
+            self.scene.replace(f"  {token}:", f"  batch_records_max: 300\n  {token}:")
         self.scene.control("/sandbox/limits", {"meta_calls_per_hour": 1_000_000, "google_requests_per_minute": 1_000_000,
                                                "google_requests_per_day": 100_000_000})
         self.unanswered = None

@@ -85,8 +85,8 @@ class StreamTest(unittest.TestCase):
         found = re.findall(r"^ +([\d,]+)  (.+?): (.+)$", self.scene.run("status").stdout, re.M)
         return {(sync, reason): int(count.replace(",", "")) for count, sync, reason in found}
 
-    def wait_for(self, count, platform="meta"):
-        eventually(lambda: self.arrived(platform)[0] >= count, lambda: f"{count} at {platform}: {self.scene.run('status').stdout}")
+    def wait_for(self, count, platform="meta", seconds=30):
+        eventually(lambda: self.arrived(platform)[0] >= count, lambda: f"{count} at {platform}: {self.scene.run('status').stdout}", seconds)
         return self.arrived(platform)
 
     def fault(self, kind, platform="meta", **more):
@@ -311,7 +311,8 @@ class NoAnswer(StreamTest):
         self.fault("fail", "reddit", status=503, count=1)
         self.fault("throttle", "reddit", count=1)
         self.scene.send(purchase("u1", "m-1"))
-        self.assertEqual(self.wait_for(1, "reddit"), (1, 0))
+        # Reddit's refusal does not say for how long: two delays of at most half a minute, drawn at random.
+        self.assertEqual(self.wait_for(1, "reddit", seconds=120), (1, 0))
         self.assertEqual(self.letters(), [])
         self.fault("fail", "reddit", status=500, count=1)
         self.scene.send(purchase("u1", "m-2"))
