@@ -236,9 +236,7 @@ int run_apply(const Run& run) {
   const auto checked = run.core.call([&](engine::Engine& engine) { return engine.check(planned->folder); });
   if (!checked) return run.fail(checked.error());
   if (run.core.courier() != nullptr) {
-    if (auto connected =
-            server::check_connections(planned->folder, server::secrets_of(run.path(run.command.workspace)));
-        !connected)
+    if (auto connected = server::check_connections(planned->folder, run.core.secrets()); !connected)
       return run.fail(connected.error());
   }
   const Time now = run.core.now();

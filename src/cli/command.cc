@@ -147,6 +147,24 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
       ->add_option("sync", command.sync, "the sync")
       ->required()
       ->type_name("SYNC");
+  auto* once = on_store(app.add_subcommand("sync", "one bounded pass of a sync, waiting for the answers"));
+  once->add_option("sync", command.sync, "the sync, of an audience or of events")
+      ->required()
+      ->type_name("SYNC");
+  once->add_flag("--once", "one pass (the only way; `serve` runs them all)")->required();
+  once->add_option("--limit", command.limit, "so many people or events at most (default: all that wait)")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{UINT32_MAX}))
+      ->type_name("COUNT");
+  once->add_option("--timeout", command.timeout, "the longest it waits for answers (default: 2m)")
+      ->check([](const std::string& text) {
+        return parse_duration(text) ? "" : "is no length of time such as 2m";
+      })
+      ->type_name("DURATION");
+  on_store(
+      app.add_subcommand("match", "how many people of an audience its platform can know, and why not more"))
+      ->add_option("sync", command.sync, "a sync that keeps an audience")
+      ->required()
+      ->type_name("SYNC");
   const auto on_stream = [&](CLI::App* sub) {
     on_store(sub)
         ->add_option("sync", command.sync, "a sync that sends events")
@@ -293,6 +311,8 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
   if (command.name == "preview") return run_preview(run);
   if (command.name == "release") return run_release(run);
   if (command.name == "reupload") return run_reupload(run);
+  if (command.name == "sync") return run_sync(run);
+  if (command.name == "match") return run_match(run);
   for (const std::string_view name : {"pause", "resume", "reset", "replay"}) {
     if (command.name == name) return run_stream(run);
   }

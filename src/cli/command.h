@@ -38,6 +38,8 @@ struct Command {
   std::string mapping, now, shift_to;
   std::string add, remove;
   std::string destination, config, operation, platform;  // of the windows into a destination
+  std::uint64_t limit = 0;                               // sync: people or events, at most; 0: all
+  std::string timeout = "2m";                            // sync: the longest it waits for answers
   std::string listen;
   std::string sql;
   bool stale = false;  // query: what is there, without bringing it up to date
@@ -86,6 +88,8 @@ int run_backtest(const Run& run);
 int run_preview(const Run& run);
 int run_release(const Run& run);
 int run_reupload(const Run& run);
+int run_sync(const Run& run);
+int run_match(const Run& run);
 int run_stream(const Run& run);  // pause, resume, reset, replay
 int run_query(const Run& run);
 int run_status(const Run& run);

@@ -44,7 +44,8 @@ int run_here(const Command& command, server::Console& console, const std::string
   const auto disk = io::posix_disk();
   auto core = server::Core::start(*disk,
                                   {.store = {.directory = data, .log = log_options(command)},
-                                   .deliver = false,
+                                   .deliver = command.name == "sync",
+                                   .running = {.pass_of = command.sync},
                                    .secrets_folder = command.workspace},
                                   io::system_now);
   if (!core) {

@@ -8,6 +8,7 @@
 #include "cli/stream.h"
 #include "cli/table.h"
 #include "cli/warehouse.h"
+#include "delivery/connector.h"
 #include "server/metrics.h"
 
 namespace tailrace::cli {
@@ -27,6 +28,7 @@ Result<std::vector<SyncStatus>> resting_status(server::Core& core, const workspa
     status.segment = sync.segment;
     status.destination = sync.destination;
     status.effect = sync.effect;
+    status.mode = sync.mode;
     status.audience_id = state.audience_id;
     status.sent = state.sent;
     status.accepted = state.accepted;
@@ -36,6 +38,7 @@ Result<std::vector<SyncStatus>> resting_status(server::Core& core, const workspa
     status.last_success_at = state.last_success_at;
     status.state = state.stopped_reason.empty() ? "not running: start `tailrace serve`"
                                                 : "stopped: " + state.stopped_reason;
+    if (sync.mode == workspace::Mode::dry_run) status.state = "dry run: nothing is sent";
     std::map<std::uint32_t, bool> standing;  // person -> acknowledged member
     TRY(core.with_ledger([&](delivery::Ledger& ledger) {
       return ledger.for_each(sync.name, [&](PersonId person, const delivery::Membership& membership) {
@@ -85,6 +88,20 @@ int run_memory(const Run& run) {
   return kDone;
 }
 
+// Credentials that have ended or will within two weeks, a line each.
+std::string endings_in_words(const workspace::Workspace& workspace, Time now) {
+  std::string text;
+  for (const auto& destination : workspace.destinations) {
+    for (const auto& [name, reference] : destination.credentials) {
+      if (!reference.ends_at || *reference.ends_at - now > delivery::kCredentialsWarning) continue;
+      const std::string day = format_time(*reference.ends_at).substr(0, 10);
+      text += fmt::format("  `{}` of \"{}\" {} {}\n", name, destination.name,
+                          *reference.ends_at <= now ? "ended on" : "ends on", day);
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 int run_status(const Run& run) {
@@ -109,9 +126,9 @@ int run_status(const Run& run) {
     syncs = std::move(*resting);
   }
 
-  Table table({"audience", "segment", "effect", "destination", "members", "sent", "accepted", "rejected",
-               "pending", "no identifier", "size", "match rate", "last sync", "p50 ms", "p99 ms", "live",
-               "state"});
+  Table table({"audience", "segment", "effect", "mode", "destination", "members", "sent", "accepted",
+               "rejected", "pending", "no identifier", "size", "match rate", "last sync", "p50 ms", "p99 ms",
+               "live", "state"});
   for (const SyncStatus& sync : syncs) {
     Value size;
     Value match;
@@ -120,8 +137,9 @@ int run_status(const Run& run) {
       match = Value::of(fmt::format("{:.0f} %", *sync.measured->match_rate * 100));
     table.add({Value::of(sync.sync), Value::of(sync.segment),
                Value::of(sync.effect == workspace::Effect::suppress ? "suppress" : "target"),
-               Value::of(sync.destination), number(sync.desired), number(sync.sent), number(sync.accepted),
-               number(sync.rejected), number(sync.pending), number(sync.without_identifier), size, match,
+               Value::of(std::string(to_string(sync.mode))), Value::of(sync.destination),
+               number(sync.desired), number(sync.sent), number(sync.accepted), number(sync.rejected),
+               number(sync.pending), number(sync.without_identifier), size, match,
                time_or_nothing(sync.last_success_at), millis_or_nothing(sync.latency_p50),
                millis_or_nothing(sync.latency_p99), number(sync.latency_count), Value::of(sync.state)});
   }
@@ -134,6 +152,9 @@ int run_status(const Run& run) {
   const auto warehouses = warehouse_status(run, *workspace);
   if (!warehouses) return run.fail(warehouses.error());
   if (!warehouses->empty()) run.console.out("\n" + *warehouses);
+
+  if (const std::string ends = endings_in_words(*workspace, run.core.now()); !ends.empty())
+    run.console.out("\nCredentials:\n" + ends);
 
   struct Sums {
     engine::Counts counts;

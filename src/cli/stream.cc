@@ -161,14 +161,16 @@ Result<std::string> stream_status(const Run& run, const workspace::Workspace& wo
     }
     return all;
   }));
-  Table table({"events to", "destination", "sent", "accepted", "rejected", "never sent", "dead letters",
-               "waiting", "behind bytes", "oldest", "last sync", "p50 ms", "p99 ms", "state"});
+  Table table({"events to", "mode", "destination", "sent", "accepted", "rejected", "never sent",
+               "dead letters", "waiting", "behind bytes", "oldest", "last sync", "p50 ms", "p99 ms",
+               "state"});
   for (const StreamStatus& each : seen.streams) {
     const bool rests = run.core.courier() == nullptr && !each.stopped && each.state != "paused";
     std::string state = rests ? std::string(kNotRunning) : each.state;
     if (each.replayed) state += fmt::format(" (replay: {:.0f} %)", *each.replayed * 100);
-    table.add({Value::of(each.sync), Value::of(each.destination), number(each.sent), number(each.accepted),
-               number(each.rejected), number(each.refused), number(each.dead_letters), number(each.unsettled),
+    table.add({Value::of(each.sync), Value::of(std::string(to_string(each.mode))),
+               Value::of(each.destination), number(each.sent), number(each.accepted), number(each.rejected),
+               number(each.refused), number(each.dead_letters), number(each.unsettled),
                number(each.behind_bytes), time_or_nothing(each.oldest), time_or_nothing(each.last_success_at),
                millis_or_nothing(each.latency_p50), millis_or_nothing(each.latency_p99),
                Value::of(std::move(state))});

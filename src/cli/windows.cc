@@ -43,10 +43,11 @@ std::map<std::string, std::string> texts_of(const YamlNode& node) {
   return texts;
 }
 
-// {env: NAME}, {file: path}, or the secret itself: what this prints is masked.
+// {env: NAME}, {file: path}, or the secret itself: what this prints is masked. No program is run for it.
 Result<std::string> secret_of(const YamlNode& node, const std::string& folder) {
   if (node.kind == YamlNode::Kind::scalar) return node.text;
   for (const auto& entry : node.entries) {
+    if (entry.key.text == "command") return "UNKNOWN_SECRET";
     const bool environment = entry.key.text == "env";
     if (!environment && entry.key.text != "file") continue;
     auto value = server::resolve_secret({.kind = environment ? workspace::SecretReference::Kind::environment
@@ -56,7 +57,7 @@ Result<std::string> secret_of(const YamlNode& node, const std::string& folder) {
     // Somebody who looks at requests need not have the platform's secrets.
     return value ? *std::move(value) : "UNKNOWN_SECRET";
   }
-  return invalid("a credential is {env: NAME} or {file: path}");
+  return invalid("a credential is {env: NAME}, {file: path} or {command: [program, argument]}");
 }
 
 // A destination's file of a workspace; its keys may also stand at the top, beside those of a sync.

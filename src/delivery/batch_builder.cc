@@ -16,7 +16,8 @@ struct BatchBuilder::Draft {
 
   std::unique_ptr<ActiveBatch> batch;
   Time begun_at;
-  std::uint64_t sent = 0;  // new records, resends not counted
+  std::uint64_t sent = 0;   // new records, resends not counted
+  std::uint64_t stood = 0;  // identifiers of those in `changes`, before
   std::vector<MembershipChange> changes;
   std::vector<PersonId> without_identifier;
   std::vector<PersonId> withdrawn;
@@ -262,6 +263,7 @@ Result<void> BatchBuilder::draft_changes(SyncRun& run, std::span<const PersonId>
         continue;
       }
       item.repeats = item.membership.unanswered || run.plan.is_renewing(person);
+      draft.stood += standing_identifiers(item.membership);
       item.membership.uploaded = plus(item.membership.uploaded, difference.fresh);
       item.membership.unanswered = true;
       draft.changes.push_back({person, item.membership});
@@ -295,6 +297,7 @@ Result<void> BatchBuilder::draft_removal(SyncRun& run, Item item, std::vector<Up
         return {};
     }
   }
+  draft.stood += standing_identifiers(item.membership);
   const std::vector<UploadIdentifier> kept = minus(item.membership.uploaded, gone);
   draft.decided[person] = kept;
   const bool was_removing = item.membership.state == Membership::State::removing;
@@ -334,6 +337,9 @@ Result<BatchBuilder::Built> BatchBuilder::commit(SyncRun& run, Draft& draft) {
                      draft.begun_at);
   if (!draft.changes.empty()) TRY(ledger_.write(run.name(), draft.changes, state));
   run.state = std::move(state);
+  for (const MembershipChange& change : draft.changes)
+    run.identifiers += standing_identifiers(change.membership);
+  run.identifiers -= draft.stood;
 
   Plan& plan = run.plan;
   for (const PersonId person : draft.without_identifier) plan.reject_without_identifier(person);
@@ -355,6 +361,13 @@ Result<BatchBuilder::Built> BatchBuilder::commit(SyncRun& run, Draft& draft) {
   }
   if (batch.direction == Direction::remove) {
     for (const auto& member : batch.members) run.removing.lock(member);
+  }
+  if (run.is_in_pass()) {
+    for (const MembershipChange& change : draft.changes) {
+      if (change.membership.state == Membership::State::rejected)
+        run.pass->note(change.person, "add", Pass::Outcome::refused, change.membership.reason);
+    }
+    for (const Item& item : draft.left) run.pass->note(item.person, "remove", Pass::Outcome::settled);
   }
   for (const MembershipChange& change : draft.changes) run.causes.erase(change.person);
   for (const Item& item : draft.left) run.record_latency(item, item.membership.acknowledged_at);

@@ -18,6 +18,10 @@ std::string with_code(const destinations::Reply& reply) {
   return reply.code.empty() || text.ends_with(code) ? text : text + code;
 }
 
+std::string ending(Time at) {
+  return fmt::format("its credentials end on {}: give it new ones before", format_time(at).substr(0, 10));
+}
+
 bool is_silence(const Result<HttpResponse>& response) { return !response || response->status >= 500; }
 
 Connector::Access Connector::access(Time now) {

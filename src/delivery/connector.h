@@ -30,6 +30,11 @@ inline bool passes_by_itself(const Error& error) {
   return error.code == Error::Code::unavailable || error.code == Error::Code::not_found;
 }
 
+// So long before credentials end their owner is told.
+constexpr Millis kCredentialsWarning{14 * 24 * 60 * 60 * 1000};
+// "its credentials end on 2027-03-01".
+std::string ending(Time at);
+
 class Connector {
  public:
   // Both are lent.
@@ -62,6 +67,14 @@ class Connector {
     if (token_generation_ == generation) token_ = {};
   }
   bool needs_token() const { return needs_token_; }  // true until its destination says otherwise
+  // The credentials are others from now on: what was refused may be taken.
+  void renew() {
+    token_ = {};
+    token_refused_ = false;
+    token_problem_.clear();
+    token_failures_ = 0;
+    token_at_ = kForeverAgo;
+  }
   const std::string& token_problem() const { return token_problem_; }
   bool is_token_refused() const { return token_refused_; }  // and that does not pass by itself
   Time token_at() const { return token_at_; }               // not asked for before

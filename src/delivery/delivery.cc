@@ -66,6 +66,18 @@ Result<destinations::Limits> limits_of(const Connection& connection) {
   return limits;
 }
 
+// What decides how many people a platform can match, in words.
+std::string what_matches(const Connection& connection) {
+  std::string text = "segment " + connection.sync.segment + "; identifiers";
+  for (const IdentifierKind kind : connection.sync.identifiers)
+    text += (text.ends_with("identifiers") ? " " : ", ") + std::string(to_string(kind));
+  if (!connection.config.default_region.empty()) text += "; region " + connection.config.default_region;
+  if (!connection.sync.consent_purpose.empty()) text += "; consent " + connection.sync.consent_purpose;
+  for (const std::string& excluded : connection.sync.exclusions) text += "; without " + excluded;
+  if (connection.sync.mode == workspace::Mode::test) text += "; test " + connection.sync.test_segment;
+  return text;
+}
+
 // Lower goes first. Additions that protect go before removals that protect, and additions that do not before
 // removals that do not: someone who changes sides is for a moment on both, never on neither.
 int rank_of(const SyncRun& run, Direction direction) {
@@ -143,6 +155,7 @@ class Body final : public Delivery {
     now_ = now;
     next_poll_at_ = kNever;
     std::vector<Send> out;
+    for (auto& run : runs_) warn_of_end(*run);
     for (auto& run : runs_) hold_back(*run);
     for (auto& run : runs_) prepare(*run);
     open_protective_windows();
@@ -159,8 +172,10 @@ class Body final : public Delivery {
     for (std::size_t i = 0; i < runs_.size(); ++i) send_renewals(i, out);
     for (std::size_t i = 0; i < runs_.size(); ++i) {
       close_window(*runs_[i]);
+      close_pass(*runs_[i]);
       update(i, out);
       measure(i, out);
+      note_match(*runs_[i]);
     }
     return out;
   }
@@ -177,6 +192,7 @@ class Body final : public Delivery {
     switch (attempt.kind) {
       case Attempt::Kind::token:
         connectors_[attempt.connector].on_token(reply, now_, backoff_, options_.stopped_retry_every, random_);
+        if (connectors_[attempt.connector].is_token_refused()) note_refused(*runs_[attempt.sync]);
         break;
       case Attempt::Kind::find:
         on_found(attempt, reply);
@@ -202,9 +218,34 @@ class Body final : public Delivery {
     wake_at(kForeverAgo);
   }
 
+  Result<void> begin_pass(SyncId sync, std::uint64_t people_max, Time now) override {
+    SyncRun& run = run_of(sync);
+    if (run.is_in_pass())
+      return fail(Error::Code::conflict, fmt::format("a pass of \"{}\" is under way", run.name()));
+    if (!run.blocked.empty()) return fail(Error::Code::conflict, "stopped: " + run.blocked);
+    now_ = now;
+    run.pass = Pass{.left = people_max, .done = false, .records = {}, .counts = {}};
+    run.rehearsal.clear();
+    if (run.is_dry()) {
+      for (const Direction direction : {Direction::add, Direction::remove}) {
+        const std::uint64_t room = people_max - run.rehearsal.size();
+        for (const PersonId person : run.plan.next(direction, room))
+          run.rehearsal.emplace_back(direction, person);
+      }
+    }
+    run.state.stopped_reason.clear();  // it is tried again; on disk it stays until somebody answers
+    run.probe_at = kForeverAgo;
+    wake_at(kForeverAgo);
+    return {};
+  }
+
+  std::optional<Pass> pass(SyncId sync) const override { return run_of(sync).pass; }
+
   bool idle() const override {
     return std::all_of(runs_.begin(), runs_.end(), [&](const auto& run) {
       if (run->in_flight > 0 || run->creating || run->measuring || run->updating) return false;
+      if (run->is_in_pass()) return false;
+      if (!run->runs() && run->blocked.empty() && run->desired_known) return true;
       if (run->stopped() || connectors_[run->connector].is_token_refused()) return true;
       if (run->plan.has_unexamined() && holds_on(*run).removals) return false;
       if (!run->state.frozen && run->plan.to_renew() > 0) return false;
@@ -260,6 +301,21 @@ class Body final : public Delivery {
 
   std::vector<Entry> take_entries() override { return std::exchange(entries_, {}); }
   std::vector<Alert> take_alerts() override { return std::exchange(alerts_, {}); }
+  std::vector<std::string> take_refused_credentials() override { return std::exchange(refused_, {}); }
+
+  void renew_credentials(const std::string& destination, const std::map<std::string, std::string>& secrets,
+                         Time now) override {
+    now_ = now;
+    for (auto& run : runs_) {
+      if (run->connection.sync.destination != destination) continue;
+      run->connection.config.secrets = secrets;
+      connector_of(*run).renew();
+      run->probe_at = kForeverAgo;
+      run->create_at = std::min(run->create_at, now_);
+      for (auto& batch : run->active) batch->next_at = std::min(batch->next_at, now_);
+    }
+    wake_at(kForeverAgo);
+  }
 
   Result<std::uint64_t> release(SyncId sync, Time now) override {
     SyncRun& run = run_of(sync);
@@ -317,12 +373,16 @@ class Body final : public Delivery {
         if (run.declared_life) run.renewals.note(person, membership.stays_since());
         if (membership.stays_since() < run.state.reupload_asked_at) run.plan.renew(person);
       }
+      run.identifiers += standing_identifiers(membership);
       if (membership.reason.starts_with(kTooSmall)) run.too_small.add(person.value);
       const bool is_over =
           membership.state == Membership::State::member || membership.state == Membership::State::left;
       if (is_over && membership.live) run.note_latency(membership.acknowledged_at - membership.received_at);
       may_stand = may_stand || !membership.uploaded.empty();
     }));
+    run.configuration = what_matches(run.connection);
+    if (auto points = TRY(ledger_.match_points(run.name(), 1)); !points.empty())
+      run.noted = std::move(points.back());
     const std::string& destination = run.connection.sync.destination;
     if (!run.state.destination.empty() && run.state.destination != destination) {
       if (may_stand) {
@@ -353,7 +413,8 @@ class Body final : public Delivery {
     for (auto& run : runs_) {
       const auto twin = std::ranges::find_if(
           runs_, [&](const auto& other) { return other->name() == run->connection.sync.twin; });
-      if (twin == runs_.end()) continue;
+      // What is not sent protects nobody, and nobody waits for it.
+      if (twin == runs_.end() || run->is_dry() || (*twin)->is_dry()) continue;
       run->twins.push_back(twin->get());
       (*twin)->twins.push_back(run.get());
       for (const std::uint32_t person : run->too_small) (*twin)->plan.keep(PersonId{person});
@@ -419,7 +480,7 @@ class Body final : public Delivery {
   }
 
   void hold_back(SyncRun& run) {
-    if (!run.desired_known || !run.blocked.empty()) return;
+    if (!run.runs()) return;
     const Plan::Holds before = holds_on(run);  // of rules that may be gone
     if (run.guard.any() || before.additions || before.removals || !run.held.empty()) judge_guards(run);
     if (run.plan.has_unexamined() && holds_on(run).removals) find_departed(run);
@@ -447,6 +508,16 @@ class Body final : public Delivery {
     if (run.plan.has_unexamined()) wake_at(kForeverAgo);
   }
 
+  // Once, two weeks before.
+  void warn_of_end(SyncRun& run) {
+    const auto end = run.connection.credentials_end_at;
+    if (!end || run.end_told || !has_come(*end - kCredentialsWarning)) return;
+    run.end_told = true;
+    alert(run, ending(*end));
+  }
+
+  void note_refused(const SyncRun& run) { refused_.push_back(run.connection.sync.destination); }
+
   void alert(const SyncRun& run, std::string text, bool mended = false) {
     alerts_.push_back({run.name(), std::move(text), mended});
   }
@@ -454,12 +525,17 @@ class Body final : public Delivery {
   // --- cadence
 
   void prepare(SyncRun& run) {
-    if (!run.desired_known || !run.blocked.empty()) return;
+    if (run.is_dry() && run.is_in_pass()) rehearse(run);
+    if (!run.runs()) return;
     const bool is_stopped = !run.state.stopped_reason.empty();
     if (run.start_over_wanted && (is_stopped ? run.in_flight == 0 : run.active.empty())) start_over(run);
     if (run.plan.has_unverified()) verify_some(run);
     find_ending(run);
     const std::uint64_t ready = run.ready();
+    if (run.is_in_pass()) {
+      run.window = std::min(run.pass->left, ready);
+      return;
+    }
     if (run.flush) {
       run.flush = run.plan.has_unverified();  // what verification finds is part of it
       run.window = ready;
@@ -477,7 +553,9 @@ class Body final : public Delivery {
     }
     if (!is_due_by_age(run, ready + waits)) return;
     if (run.window == 0) run.window = ready;
-    for (SyncRun* twin : run.twins) twin->window = std::max(twin->window, run.plan.waiting_for(twin->plan));
+    for (SyncRun* twin : run.twins) {
+      if (!twin->is_in_pass()) twin->window = std::max(twin->window, run.plan.waiting_for(twin->plan));
+    }
   }
 
   bool is_due_by_age(SyncRun& run, std::uint64_t ready) {
@@ -518,7 +596,7 @@ class Body final : public Delivery {
     if (!any) return;
     for (auto& run : runs_) {
       const bool is_realtime = run->connection.sync.cadence.kind == Cadence::Kind::realtime;
-      if (is_realtime && run->desired_known && run->blocked.empty() && run->window == 0 &&
+      if (is_realtime && run->runs() && !run->is_in_pass() && run->window == 0 &&
           run->plan.ready(run->protective) > 0)
         run->window = run->ready();
     }
@@ -529,6 +607,41 @@ class Body final : public Delivery {
 
   void close_window(SyncRun& run) {
     if (run.window > 0 && run.active.empty() && run.ready() == 0) run.window = 0;
+  }
+
+  // --- passes
+
+  // What a pass of a dry run would send, so many people at a time.
+  void rehearse(SyncRun& run) {
+    const std::size_t many = std::min(run.rehearsal.size(), kVerifiedPerPoll);
+    std::vector<PersonId> people;
+    for (std::size_t i = 0; i < many; ++i) people.push_back(run.rehearsal[i].second);
+    const auto profiles = profiles_.profiles(people);
+    const Connection& connection = run.connection;
+    for (std::size_t i = 0; i < many; ++i) {
+      if (run.rehearsal[i].first == Direction::remove) {
+        run.pass->note(people[i], "remove", Pass::Outcome::built);
+        continue;
+      }
+      Usable usable = usable_identifiers(profiles[i], connection.sync.identifiers, *connection.destination,
+                                         connection.config);
+      const bool any = !usable.identifiers.empty();
+      run.pass->note(people[i], "add", any ? Pass::Outcome::built : Pass::Outcome::refused,
+                     std::move(usable.reason));
+    }
+    run.pass->begin(many);
+    run.rehearsal.erase(run.rehearsal.begin(), run.rehearsal.begin() + static_cast<std::ptrdiff_t>(many));
+    run.pass->done = run.rehearsal.empty();
+    if (!run.pass->done) wake_at(kForeverAgo);
+  }
+
+  void close_pass(SyncRun& run) {
+    if (!run.is_in_pass() || run.is_dry() || !run.desired_known) return;
+    const bool is_through =
+        run.active.empty() && (run.pass->left == 0 || (run.ready() == 0 && !run.plan.has_unverified()));
+    if (!is_through && !state_text(run).starts_with("stopped")) return;
+    run.pass->done = true;
+    run.window = 0;
   }
 
   void verify_some(SyncRun& run) {
@@ -590,8 +703,7 @@ class Body final : public Delivery {
   // the way of a change.
   void send_renewals(std::size_t sync, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
-    if (!run.desired_known || !run.blocked.empty() || run.state.frozen || run.plan.ready_to_renew() == 0)
-      return;
+    if (!run.runs() || run.is_in_pass() || run.state.frozen || run.plan.ready_to_renew() == 0) return;
     const auto waits_for = [&](auto is_ahead) {
       return std::ranges::any_of(runs_, [&](const auto& other) {
         return other->connector == run.connector && !other->stopped() && is_ahead(*other);
@@ -621,10 +733,11 @@ class Body final : public Delivery {
 
   void send_direction(std::size_t sync, Direction direction, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
-    if (!run.desired_known || !run.blocked.empty()) return;
+    if (!run.runs()) return;
     resend(sync, direction, out);
     while (run.window > 0 && run.ready(direction) > 0 && has_place(run, direction) && may_send(sync, out)) {
-      const std::size_t people_max = std::min<std::size_t>(run.limits.batch_records_max, kPeoplePerBuild);
+      std::size_t people_max = std::min<std::size_t>(run.limits.batch_records_max, kPeoplePerBuild);
+      if (run.is_in_pass()) people_max = std::min<std::size_t>(people_max, run.window);
       auto built = builder_.build(run, direction, people_max, now_);
       if (!built) {
         ledger_failed(run, built.error());
@@ -632,6 +745,7 @@ class Body final : public Delivery {
       }
       run.ledger_failures = 0;
       run.window -= std::min<std::uint64_t>(run.window, built->people);
+      if (run.is_in_pass()) run.pass->begin(built->people);
       if (!built->batch) {
         // People settled or postponed without a request: enough for one poll.
         if (built->people + built->postponed > 0) wake_at(kForeverAgo);
@@ -724,11 +838,27 @@ class Body final : public Delivery {
     return false;
   }
 
+  static bool goes_by_kind(const SyncRun& run) { return run.connection.destination->one_kind_a_request(); }
+
   static destinations::Batch encoded(const SyncRun& run, const ActiveBatch& batch) {
     return {.kind = batch.direction,
             .audience_id = run.state.audience_id,
             .id = batch.id,
-            .members = batch.members};
+            .members = goes_by_kind(run) ? batch.part : batch.members};
+  }
+
+  static void cut_part(ActiveBatch& batch) {
+    const auto kind = batch.next_kind();
+    TR_ASSERT(kind.has_value());
+    batch.part.clear();
+    batch.part_of.clear();
+    for (std::size_t i = 0; i < batch.members.size(); ++i) {
+      destinations::Member member = batch.members[i];
+      std::erase_if(member.identifiers, [&](const auto& identifier) { return identifier.kind != *kind; });
+      if (member.identifiers.empty()) continue;
+      batch.part.push_back(std::move(member));
+      batch.part_of.push_back(i);
+    }
   }
 
   // Sends the batch, or its first part where the request would be too long.
@@ -737,6 +867,7 @@ class Body final : public Delivery {
     ActiveBatch* sending = &batch;
     HttpRequest request;
     for (;;) {
+      if (goes_by_kind(run)) cut_part(*sending);
       request = run.connection.destination->encode(encoded(run, *sending), context(run));
       const bool too_long =
           run.limits.batch_bytes_max > 0 && request.body.size() > run.limits.batch_bytes_max;
@@ -845,19 +976,55 @@ class Body final : public Delivery {
   }
 
   void on_done(SyncRun& run, ActiveBatch& batch, const Reply& reply) {
-    if (reply.outcomes.size() != batch.members.size()) {
-      stop(run, fmt::format("the answer speaks of {} records, {} were sent", reply.outcomes.size(),
-                            batch.members.size()));
+    const std::size_t sent = encoded(run, batch).members.size();
+    if (reply.outcomes.size() != sent) {
+      stop(run, fmt::format("the answer speaks of {} records, {} were sent", reply.outcomes.size(), sent));
       return;
     }
+    if (goes_by_kind(run)) return settle_part(run, batch, reply.outcomes);
     settle(run, batch, reply.outcomes);
+  }
+
+  // Of the kind that was under way. After the last one the batch is settled: somebody of whom one kind was
+  // taken and another refused is in the audience, with what was taken.
+  void settle_part(SyncRun& run, ActiveBatch& batch, std::span<const Outcome> outcomes) {
+    for (std::size_t i = 0; i < batch.part.size(); ++i) {
+      if (outcomes[i].kind == Outcome::Kind::accepted) continue;
+      ActiveBatch::Refusal& refusal = batch.refusals[batch.part_of[i]];
+      refusal.outcome = outcomes[i];
+      refusal.identifiers = plus(refusal.identifiers, batch.part[i].identifiers);
+    }
+    const IdentifierKind kind = batch.part.front().identifiers.front().kind;
+    batch.kinds_done.insert(kind);
+    if (batch.next_kind()) {
+      batch.failures = 0;
+      batch.next_at = now_;
+      return;
+    }
+    std::vector<Outcome> all(batch.members.size());
+    for (const auto& [i, refusal] : batch.refusals) {
+      const auto taken = minus(batch.members[i].identifiers, refusal.identifiers);
+      if (taken.empty() || batch.direction == Direction::remove) {
+        all[i] = refusal.outcome;
+        continue;
+      }
+      batch.items[i].not_taken = plus(batch.items[i].not_taken, refusal.identifiers);
+    }
+    if (write_outcomes(run, batch, all)) {
+      std::erase_if(run.active, [&](const auto& each) { return each.get() == &batch; });
+      return;
+    }
+    batch.kinds_done.erase(kind);  // it goes again
   }
 
   void on_split(SyncRun& run, ActiveBatch& batch, const Reply& reply) {
     const auto is_culprit = [](const Outcome& outcome) { return outcome.kind == Outcome::Kind::rejected; };
-    const bool named = reply.outcomes.size() == batch.members.size() &&
+    const std::size_t sent = encoded(run, batch).members.size();
+    const bool named = reply.outcomes.size() == sent &&
                        std::any_of(reply.outcomes.begin(), reply.outcomes.end(), is_culprit);
-    if (named) {
+    if (goes_by_kind(run) && (named || sent == 1)) {
+      settle_culprits_of_kind(run, batch, reply);
+    } else if (named) {
       settle_culprits(run, batch, reply.outcomes);
     } else if (batch.members.size() == 1) {
       settle(run, batch, {{Outcome{Outcome::Kind::rejected, with_code(reply)}}});
@@ -871,6 +1038,7 @@ class Body final : public Delivery {
     if (!connector.needs_token() || batch.reauthorised) {
       batch.reauthorised = false;
       connector.forget_token(generation);
+      note_refused(run);
       stop(run, with_code(reply));
       return;
     }
@@ -908,6 +1076,32 @@ class Body final : public Delivery {
   void settle(SyncRun& run, ActiveBatch& batch, std::span<const Outcome> outcomes) {
     if (!write_outcomes(run, batch, outcomes)) return;
     std::erase_if(run.active, [&](const auto& each) { return each.get() == &batch; });
+  }
+
+  // Of a batch that goes kind by kind: the culprits lose their identifiers of this kind, and those who have
+  // no others are refused; what is left goes again.
+  void settle_culprits_of_kind(SyncRun& run, ActiveBatch& batch, const Reply& reply) {
+    Outcome whole;
+    whole.kind = Outcome::Kind::rejected;
+    whole.reason = with_code(reply);
+    std::vector<Outcome> outcomes(batch.part.size(), whole);
+    if (batch.part.size() > 1) outcomes = reply.outcomes;
+    const bool all = std::ranges::all_of(
+        outcomes, [](const Outcome& each) { return each.kind == Outcome::Kind::rejected; });
+    if (all) return settle_part(run, batch, outcomes);
+    std::vector<Outcome> of_all(batch.members.size());
+    for (std::size_t i = 0; i < batch.part.size(); ++i) {
+      const std::size_t member = batch.part_of[i];
+      const auto others = minus(batch.members[member].identifiers, batch.part[i].identifiers);
+      if (outcomes[i].kind == Outcome::Kind::accepted) continue;
+      if (others.empty() || batch.direction == Direction::remove) {
+        of_all[member] = outcomes[i];
+        continue;
+      }
+      batch.members[member].identifiers = others;
+      batch.items[member].not_taken = plus(batch.items[member].not_taken, batch.part[i].identifiers);
+    }
+    settle_culprits(run, batch, of_all);
   }
 
   // The named records are refused; the others go again, as a new batch.
@@ -965,15 +1159,32 @@ class Body final : public Delivery {
     run.measure_wanted = run.measure_wanted || any_accepted;
     run.waiting_for.clear();
     for (std::size_t i = 0; i < batch.items.size(); ++i) {
+      run.identifiers += standing_identifiers(changes[i].membership);
+      run.identifiers -= standing_identifiers(batch.items[i].membership);
       if (batch.direction == Direction::remove) run.removing.unlock(batch.members[i]);
       follow(run, batch, i, outcomes[i], changes[i].membership);
       const PersonId person = batch.items[i].person;
       if (!run.plan.is_pending(person)) run.causes.erase(person);
       // A second step (old identifiers out, then new ones in) belongs to the window of the first.
-      if (run.plan.needs_more(person)) ++run.window;
+      if (run.plan.needs_more(person)) {
+        ++run.window;
+        if (run.is_in_pass()) ++run.pass->left;
+      }
+      if (run.is_in_pass()) note_in_pass(run, batch, i, outcomes[i]);
     }
     run.plan.unpark_all();
     return true;
+  }
+
+  void note_in_pass(SyncRun& run, const ActiveBatch& batch, std::size_t i, const Outcome& outcome) {
+    const bool is_change = batch.items[i].kind == Item::Kind::identifiers;
+    const bool is_accepted = outcome.kind == Outcome::Kind::accepted;
+    run.pass->note(batch.items[i].person,
+                   is_change                           ? "change"
+                   : batch.direction == Direction::add ? "add"
+                                                       : "remove",
+                   is_accepted ? Pass::Outcome::accepted : Pass::Outcome::rejected,
+                   is_accepted ? "" : outcome.reason.substr(0, kReasonBytesMax));
   }
 
   // The membership after the answer.
@@ -987,6 +1198,7 @@ class Body final : public Delivery {
     if (!accepted && outcome.too_small) membership.reason.insert(0, kTooSmall);
     membership.refused_at = accepted ? Time{} : now_;
     if (batch.direction == Direction::add) {
+      if (!item.repeats) membership.uploaded = minus(membership.uploaded, item.not_taken);
       if (!accepted && !item.repeats) membership.uploaded = minus(membership.uploaded, sent);
       membership.unanswered = !accepted && item.repeats;
       if (!whole) {
@@ -1041,7 +1253,8 @@ class Body final : public Delivery {
     if (adding && accepted) {
       plan.settle_member(person);
       if (run.declared_life) run.renewals.note(person, now_);
-      if (now_is.uploaded.size() > batch.members[i].identifiers.size()) plan.mark_changed(person);
+      const std::size_t taken = minus(batch.members[i].identifiers, item.not_taken).size();
+      if (now_is.uploaded.size() > taken) plan.mark_changed(person);
       entries_.push_back({sync_id(run), person, now_});
       for (SyncRun* twin : run.twins) {
         if (twin->plan.is_pending(person)) ++twin->window;  // it has waited for this
@@ -1128,6 +1341,7 @@ class Body final : public Delivery {
     ++run.create_failures;
     const bool is_unauthorised = response && response->status == 401 && connector_of(run).needs_token();
     if (is_unauthorised) connector_of(run).forget_token(attempt.token_generation);
+    if (response && response->status == 401) note_refused(run);
     const std::string reason = std::string(what) + error.message.substr(0, kReasonBytesMax);
     if (passes_by_itself(error) || (is_unauthorised && run.create_failures == 1)) {
       run.create_at = now_ + backoff_.wait(run.create_failures, std::nullopt, random_);
@@ -1139,6 +1353,7 @@ class Body final : public Delivery {
 
   void measure(std::size_t sync, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
+    if (run.is_dry() || (run.connection.rests && !run.is_in_pass())) return;
     const bool may_look = run.desired_known && !run.state.audience_id.empty() && !run.measuring;
     if (!run.inspect_at)
       run.inspect_at = (run.state.measured_at.ms > 0 ? run.state.measured_at : now_) + options_.inspect_every;
@@ -1193,6 +1408,31 @@ class Body final : public Delivery {
     }
     if (auto written = ledger_.write_state(run.name(), run.state); !written)
       ledger_failed(run, written.error());
+  }
+
+  // A point of the history, once what waited has gone.
+  void note_match(SyncRun& run) {
+    if (!run.runs() || run.state.audience_id.empty() || !has_come(run.held_back_until)) return;
+    if (!run.active.empty() || run.ready() > 0 || run.plan.has_unverified()) return;
+    const auto& measured = run.state.measured;
+    MatchPoint point{.at = now_,
+                     .people = run.plan.desired(),
+                     .usable = run.plan.desired() - run.plan.without_identifier(),
+                     .members = run.plan.delivered(),
+                     .identifiers = run.identifiers,
+                     .size = measured ? measured->size : std::nullopt,
+                     .match_rate = measured ? measured->match_rate : std::nullopt,
+                     .measured_at = run.state.measured_at,
+                     .configuration = run.configuration};
+    if (run.noted) {
+      const bool is_reconfigured = run.noted->configuration != run.configuration;
+      const bool says_other = run.noted->size != point.size || run.noted->match_rate != point.match_rate;
+      const Millis age = now_ - run.noted->at;
+      if (!is_reconfigured && age < (says_other ? kMatchPointNotBefore : kMatchPointEvery)) return;
+    }
+    if (auto written = ledger_.add_match_point(run.name(), point); !written)
+      return ledger_failed(run, written.error());
+    run.noted = std::move(point);
   }
 
   // --- drift
@@ -1264,6 +1504,7 @@ class Body final : public Delivery {
     run.active.clear();
     run.removing = {};
     run.plan.forget_standing();
+    run.identifiers = 0;
     run.too_small = Roaring();
     run.sought = false;
     run.find_page.clear();
@@ -1302,7 +1543,7 @@ class Body final : public Delivery {
 
   void update(std::size_t sync, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
-    if (!run.update_wanted || run.updating || run.stopped() || !may_speak(connector_of(run)) ||
+    if (!run.runs() || !run.update_wanted || run.updating || run.stopped() || !may_speak(connector_of(run)) ||
         !has_token(sync, out) || !may_speak(connector_of(run)))
       return;
     run.update_wanted = false;
@@ -1350,6 +1591,9 @@ class Body final : public Delivery {
     status.latency_within = run.latencies_within;
     status.unprotected = unprotected(run);
     status.state = state_text(run);
+    status.mode = run.connection.sync.mode;
+    status.credentials_end_at = run.connection.credentials_end_at;
+    status.identifiers = run.identifiers;
     status.held = !run.held.empty();
     status.stopped = status.state.starts_with("stopped");
     return status;
@@ -1362,6 +1606,7 @@ class Body final : public Delivery {
 
   std::string why_pending(const SyncRun& run, const Receipt& receipt, PersonId person) const {
     std::string state = state_text(run);
+    if (run.is_dry()) return "a dry run, which sends nothing";
     if (state.starts_with("stopped") || state.starts_with("waiting")) return state;
     if (receipt.in_flight) return "sent, and not answered yet";
     if (run.plan.is_withheld(person)) {
@@ -1380,6 +1625,10 @@ class Body final : public Delivery {
   std::string state_text(const SyncRun& run) const {
     const Connector& connector = connectors_[run.connector];
     if (!run.blocked.empty()) return "stopped: " + run.blocked;
+    if (run.is_dry()) {
+      return fmt::format("dry run: {} would be added, {} removed; nothing is sent",
+                         grouped(run.plan.ready(Direction::add)), grouped(run.plan.ready(Direction::remove)));
+    }
     if (!run.state.stopped_reason.empty()) return "stopped: " + run.state.stopped_reason;
     const bool has_work = !run.active.empty() || run.plan.pending() > 0;
     if (has_work && connector.is_token_refused()) return "stopped: " + connector.token_problem();
@@ -1428,6 +1677,7 @@ class Body final : public Delivery {
   std::uint64_t last_send_id_ = 0;
   std::vector<Entry> entries_;
   std::vector<Alert> alerts_;
+  std::vector<std::string> refused_;  // destinations
   Time now_ = kForeverAgo;
   Time next_poll_at_ = kForeverAgo;
 };

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -28,6 +29,7 @@
 #include "base/time.h"
 #include "delivery/dead_letters.h"
 #include "delivery/ledger.h"
+#include "delivery/pass.h"
 #include "delivery/protection.h"
 #include "delivery/receipt.h"
 #include "destinations/audience_destination.h"
@@ -71,7 +73,10 @@ struct SyncStatus {
   std::uint64_t latency_within = 0;  // how many kept it
   Unprotected unprotected;
   std::string state;  // "idle", "sending", "pending", "waiting for 12s: throttled (80003)",
-                      // "held: ...", "stopped: ..."
+                      // "held: ...", "stopped: ...", "dry run: ..."
+  workspace::Mode mode = workspace::Mode::live;
+  std::optional<Time> credentials_end_at;
+  std::uint64_t identifiers = 0;  // that the platform has accepted, of its members
   bool held = false;
   bool stopped = false;
 };
@@ -106,8 +111,10 @@ struct Connection {
   workspace::SyncConfig sync;
   const destinations::AudienceDestination* destination = nullptr;
   destinations::Config config;
-  HttpReach reach;                // of its requests
-  std::string time_zone = "UTC";  // for cron
+  HttpReach reach;                         // of its requests
+  std::string time_zone = "UTC";           // for cron
+  bool rests = false;                      // sends nothing but in a pass
+  std::optional<Time> credentials_end_at;  // the first of them, as their owner wrote down
 };
 
 class Delivery {
@@ -138,8 +145,14 @@ class Delivery {
   // Send gets exactly one; an unknown id is ignored.
   virtual void on_reply(std::uint64_t send_id, Result<HttpResponse> reply, Time now) = 0;
 
-  // Sends all pending at the next poll whatever the cadence says (demo, `tailrace sync --once`).
+  // Sends all pending at the next poll whatever the cadence says.
   virtual void flush(SyncId sync) = 0;
+  // The same of so many people at most, and of a sync that rests, too. In a dry run it builds what it would
+  // send. A stopped sync tries again. Ends by itself: when these have their answers, when nothing more can be
+  // begun (guards, twins), or when the sync stops. Errors: conflict (one is under way; its people stand in
+  // another audience).
+  virtual Result<void> begin_pass(SyncId sync, std::uint64_t people_max, Time now) = 0;
+  virtual std::optional<Pass> pass(SyncId sync) const = 0;  // the last one
   virtual bool idle() const = 0;  // nothing pending, nothing in flight, save stopped syncs
 
   virtual std::vector<SyncStatus> status() const = 0;
@@ -158,6 +171,13 @@ class Delivery {
   // Everybody who stands in this sync's audience is added again, behind all changes; gives how many. Goes on
   // after a restart. Errors: of the ledger.
   virtual Result<std::uint64_t> reupload(SyncId sync, Time now) = 0;
+
+  // Destinations, by name, whose credentials their platform has refused since the last call: they may have
+  // been changed where they come from.
+  virtual std::vector<std::string> take_refused_credentials() = 0;
+  // Credentials of a destination are others from now on; what stopped tries again at once.
+  virtual void renew_credentials(const std::string& destination,
+                                 const std::map<std::string, std::string>& secrets, Time now) = 0;
 
   // When this person last entered (acknowledged) and left this sync's audience; for `explain` and the demo.
   virtual std::optional<Membership> membership(SyncId sync, PersonId person) const = 0;

@@ -877,5 +877,175 @@ TEST_F(DeliveryTest, an_answer_to_nothing_is_ignored) {
   EXPECT_TRUE(poll().empty());
 }
 
+// --- dry runs and passes
+
+std::vector<std::string> notes(const std::optional<Pass>& pass) {
+  std::vector<std::string> texts;
+  if (!pass) return texts;
+  for (const auto& [key, count] : pass->counts) {
+    const auto& [outcome, what, reason] = key;
+    texts.push_back(
+        fmt::format("{} {} {}{}{}", count, what, to_string(outcome), reason.empty() ? "" : ": ", reason));
+  }
+  return texts;
+}
+
+TEST_F(DeliveryTest, a_dry_run_sends_nothing_and_says_what_would_go) {
+  destination.creates = destination.measures = destination.has_tokens = true;
+  connections[0].sync.audience_id.clear();
+  start({kAda});
+  enter(kBob);
+  connections[0].sync.mode = workspace::Mode::dry_run;
+  start({kAda, kBob});
+  leave(kBob);
+  enter(kCy);
+  EXPECT_THAT(poll(kDay), IsEmpty());
+  EXPECT_EQ(status().state, "dry run: 2 would be added, 0 removed; nothing is sent");
+  EXPECT_EQ(status().mode, workspace::Mode::dry_run);
+  EXPECT_TRUE(delivery->idle());
+}
+
+TEST_F(DeliveryTest, a_pass_of_a_dry_run_builds_what_would_go) {
+  person(kBob, "bob", {{IdentifierKind::email, "bad@example", {}}});
+  start({kCy});
+  run();
+  connections[0].sync.mode = workspace::Mode::dry_run;
+  start({kAda, kBob});
+  ASSERT_TRUE(delivery->begin_pass(kFirst, 100, now));
+  EXPECT_FALSE(delivery->idle());
+  EXPECT_THAT(poll(), IsEmpty());
+  EXPECT_THAT(notes(delivery->pass(kFirst)),
+              ElementsAre("1 add would be sent", "1 remove would be sent",
+                          "1 add not sent: no usable identifier: email malformed"));
+  EXPECT_TRUE(delivery->pass(kFirst)->done);
+  EXPECT_EQ(status().without_identifier, 0u) << "the ledger knows nothing of it";
+}
+
+TEST_F(DeliveryTest, a_dry_run_holds_no_twin_back) {
+  connections[0].sync.twin = "stop";
+  add_sync("stop", workspace::Effect::suppress).sync.mode = workspace::Mode::dry_run;
+  start({kAda});
+  run();
+  leave(kAda);
+  enter(kAda, kSecond);
+  poll();
+  EXPECT_THAT(poll_aged(), ElementsAre(StartsWith("remove")));
+}
+
+TEST_F(DeliveryTest, a_pass_sends_so_many_whatever_the_cadence_says) {
+  connections[0].sync.cadence = {workspace::Cadence::Kind::every, kDay, ""};
+  person(kBob, "bob", {});
+  start({kAda, kBob, kCy});
+  EXPECT_THAT(poll(), IsEmpty());
+  ASSERT_TRUE(delivery->begin_pass(kFirst, 2, now));
+  EXPECT_EQ(delivery->begin_pass(kFirst, 2, now).error().code, Error::Code::conflict);
+  EXPECT_THAT(poll(), ElementsAre("add 1 to aud\nada email:ada@example.com\n"));
+  EXPECT_FALSE(delivery->pass(kFirst)->done);
+  reply(200);
+  poll();
+  EXPECT_TRUE(delivery->pass(kFirst)->done);
+  EXPECT_THAT(notes(delivery->pass(kFirst)),
+              ElementsAre("1 add accepted", "1 add not sent: no usable identifier: has no email or phone"));
+  EXPECT_THAT(poll(kMinute), IsEmpty()) << "one more waits for the cadence";
+}
+
+TEST_F(DeliveryTest, a_sync_that_rests_sends_in_a_pass_alone) {
+  connections[0].rests = true;
+  start({kAda});
+  EXPECT_THAT(poll(kHour), IsEmpty());
+  EXPECT_TRUE(delivery->idle());
+  ASSERT_TRUE(delivery->begin_pass(kFirst, 10, now));
+  EXPECT_EQ(poll().size(), 1u);
+  reply(200);
+  poll();
+  enter(kBob);
+  EXPECT_THAT(poll(kHour), IsEmpty());
+}
+
+TEST_F(DeliveryTest, a_pass_names_the_platforms_refusals_and_ends_when_the_sync_stops) {
+  start({kAda, kBob});
+  ASSERT_TRUE(delivery->begin_pass(kFirst, 10, now));
+  poll();
+  reply(403);
+  poll();
+  EXPECT_TRUE(delivery->pass(kFirst)->done);
+  EXPECT_TRUE(status().stopped);
+  ASSERT_TRUE(delivery->begin_pass(kFirst, 10, now)) << "it tries again";
+  EXPECT_EQ(poll().size(), 1u);
+}
+
+// --- credentials
+
+TEST_F(DeliveryTest, new_credentials_are_used_at_once_and_mend_a_sync_that_was_refused) {
+  destination.has_tokens = true;
+  start({kAda});
+  poll();
+  EXPECT_THAT(poll_aged(), ElementsAre("token"));
+  reply(400);
+  EXPECT_THAT(poll(), IsEmpty());
+  EXPECT_THAT(status().state, StartsWith("stopped: no access token"));
+  EXPECT_THAT(delivery->take_refused_credentials(), ElementsAre("fake"));
+  EXPECT_THAT(delivery->take_refused_credentials(), IsEmpty());
+  delivery->renew_credentials("another", {}, now);
+  EXPECT_THAT(poll(), IsEmpty());
+  delivery->renew_credentials("fake", {{"key", "new"}}, now);
+  EXPECT_THAT(poll(), ElementsAre("token"));
+}
+
+TEST_F(DeliveryTest, two_weeks_before_its_credentials_end_it_says_so_once) {
+  connections[0].credentials_end_at = now + kDay * 30;
+  start();
+  poll();
+  EXPECT_THAT(delivery->take_alerts(), IsEmpty());
+  EXPECT_LE(delivery->next_poll_at(), now + kDay * 16);
+  poll(kDay * 16);
+  const auto alerts = delivery->take_alerts();
+  ASSERT_EQ(alerts.size(), 1u);
+  EXPECT_EQ(alerts[0].text, "its credentials end on 2026-03-31: give it new ones before");
+  poll(kDay);
+  EXPECT_THAT(delivery->take_alerts(), IsEmpty());
+}
+
+// --- one kind of identifier a request
+
+TEST_F(DeliveryTest, a_batch_goes_out_kind_by_kind_where_a_request_takes_one) {
+  destination.single = true;
+  person(kAda, "ada", {{IdentifierKind::email, "ada@example.com", {}}, {IdentifierKind::phone, "7", {}}});
+  start({kAda, kBob});
+  poll();
+  EXPECT_THAT(poll_aged(),
+              ElementsAre("add 1 to aud\nada email:ada@example.com\nbob email:bob@example.com\n"));
+  reply(200);
+  EXPECT_EQ(status().delivered, 0u);
+  EXPECT_THAT(poll(), ElementsAre("add 1 to aud\nada phone:7\n"));
+  reply(200);
+  EXPECT_EQ(status().delivered, 2u);
+  EXPECT_EQ(status().identifiers, 3u);
+  leave(kAda);
+  poll();
+  EXPECT_THAT(poll_aged(), ElementsAre("remove 2 to aud\nada email:ada@example.com\n"));
+  reply(200);
+  EXPECT_THAT(poll(), ElementsAre("remove 2 to aud\nada phone:7\n"));
+  reply(200);
+  EXPECT_EQ(state_of(kAda), State::left);
+  EXPECT_EQ(status().identifiers, 1u);
+}
+
+TEST_F(DeliveryTest, somebody_of_whom_one_kind_was_refused_is_in_with_the_other) {
+  destination.single = true;
+  person(kAda, "ada", {{IdentifierKind::email, "ada@example.com", {}}, {IdentifierKind::phone, "7", {}}});
+  start({kAda});
+  poll();
+  poll_aged();
+  reply(200);
+  EXPECT_EQ(poll().size(), 1u);
+  reply(200, "rejected ada");
+  EXPECT_EQ(state_of(kAda), State::member);
+  EXPECT_EQ(status().identifiers, 1u);
+  leave(kAda);
+  poll();
+  EXPECT_THAT(poll_aged(), ElementsAre("remove 2 to aud\nada email:ada@example.com\n"));
+}
+
 }  // namespace
 }  // namespace tailrace::delivery

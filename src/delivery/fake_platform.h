@@ -25,8 +25,10 @@ class FakeDestination : public destinations::AudienceDestination {
   Millis token_lifetime = kHour;
   bool creates = false;
   bool measures = false;
+  bool single = false;         // a request has room for one kind of identifier
   std::optional<Millis> life;  // of a membership
 
+  bool one_kind_a_request() const override { return single; }
   std::optional<Millis> membership_life(const destinations::Config&) const override { return life; }
   std::string_view type() const override { return "fake"; }
   std::string_view platform() const override { return "fake"; }

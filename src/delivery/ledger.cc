@@ -22,6 +22,7 @@ namespace {
 using destinations::UploadIdentifier;
 using ledger_format::decode_dead_letter;
 using ledger_format::decode_delivery;
+using ledger_format::decode_match_point;
 using ledger_format::decode_membership;
 using ledger_format::decode_refusals;
 using ledger_format::decode_state;
@@ -29,6 +30,7 @@ using ledger_format::decode_stream;
 using ledger_format::decode_warehouse;
 using ledger_format::encode_dead_letter;
 using ledger_format::encode_delivery;
+using ledger_format::encode_match_point;
 using ledger_format::encode_membership;
 using ledger_format::encode_refusals;
 using ledger_format::encode_state;
@@ -190,6 +192,10 @@ class Audit {
         const Position position(reader.number<std::uint64_t>());
         return reader.ok() && decode_dead_letter(position, value).has_value();
       }
+      case 'p': {
+        const Time at = reader.time();
+        return reader.ok() && decode_match_point(at, value).has_value();
+      }
       case 'r': {
         std::string reason = reader.text();
         return reader.ok() && decode_refusals(std::move(reason), value).has_value();
@@ -325,6 +331,31 @@ class RocksLedger final : public Ledger {
 
   Result<void> write_state(const std::string& sync, const SyncState& state) override {
     return write(sync, {}, state);
+  }
+
+  Result<void> add_match_point(const std::string& sync, const MatchPoint& point) override {
+    TRY(mend());
+    rocksdb::WriteBatch batch;
+    std::string key = prefix('p', sync);
+    put_time(key, point.at);
+    TRY(check(batch.Put(key, encode_match_point(point))));
+    return commit(batch);
+  }
+
+  Result<std::vector<MatchPoint>> match_points(const std::string& sync, std::size_t latest) override {
+    TRY(mend());
+    std::vector<MatchPoint> points;
+    TRY(scan(prefix('p', sync), [&](std::string_view rest, std::string_view value) -> Result<void> {
+      Reader reader(rest);
+      const Time at = reader.time();
+      auto point = decode_match_point(at, value);
+      if (!reader.ok() || !point) return corrupt(directory_, "the history of match rates", sync);
+      points.push_back(std::move(*point));
+      return {};
+    }));
+    if (points.size() > latest)
+      points.erase(points.begin(), points.end() - static_cast<std::ptrdiff_t>(latest));
+    return points;
   }
 
   Result<StreamState> stream_state(const std::string& sync) override {

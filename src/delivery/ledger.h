@@ -21,6 +21,7 @@
 #include "base/time.h"
 #include "delivery/drift.h"
 #include "delivery/guard.h"
+#include "delivery/match_point.h"
 #include "delivery/stream_state.h"
 #include "delivery/warehouse_state.h"
 #include "destinations/audience_destination.h"
@@ -32,7 +33,7 @@ class Env;
 
 namespace tailrace::delivery {
 
-constexpr std::uint32_t kLedgerFormat = 5;
+constexpr std::uint32_t kLedgerFormat = 6;
 
 struct Membership {
   enum class State : unsigned char {
@@ -125,6 +126,10 @@ class Ledger {
                              const SyncState& state) = 0;
   virtual Result<SyncState> state(const std::string& sync) = 0;  // of an unknown sync: a new one
   virtual Result<void> write_state(const std::string& sync, const SyncState& state) = 0;
+
+  // The history of a sync's match rate, oldest first; of at most `latest` points.
+  virtual Result<void> add_match_point(const std::string& sync, const MatchPoint& point) = 0;
+  virtual Result<std::vector<MatchPoint>> match_points(const std::string& sync, std::size_t latest) = 0;
 
   // Of a stream sync; of an unknown one: a new state.
   virtual Result<StreamState> stream_state(const std::string& sync) = 0;

@@ -364,4 +364,39 @@ std::optional<WarehouseState> decode_warehouse(std::string_view bytes) {
   return state;
 }
 
+std::string encode_match_point(const MatchPoint& point) {
+  std::string out;
+  put(out, point.people);
+  put(out, point.usable);
+  put(out, point.members);
+  put(out, point.identifiers);
+  put(out, static_cast<std::uint8_t>(point.size.has_value()));
+  put(out, static_cast<std::uint64_t>(point.size.value_or(0)));
+  put(out, static_cast<std::uint8_t>(point.match_rate.has_value()));
+  put(out, std::bit_cast<std::uint64_t>(point.match_rate.value_or(0)));
+  put_time(out, point.measured_at);
+  put_text(out, point.configuration);
+  return out;
+}
+
+std::optional<MatchPoint> decode_match_point(Time at, std::string_view bytes) {
+  Reader reader(bytes);
+  MatchPoint point;
+  point.at = at;
+  point.people = reader.number<std::uint64_t>();
+  point.usable = reader.number<std::uint64_t>();
+  point.members = reader.number<std::uint64_t>();
+  point.identifiers = reader.number<std::uint64_t>();
+  const bool has_size = reader.flag();
+  const auto size = static_cast<std::int64_t>(reader.number<std::uint64_t>());
+  const bool has_rate = reader.flag();
+  const auto rate = std::bit_cast<double>(reader.number<std::uint64_t>());
+  point.measured_at = reader.time();
+  point.configuration = reader.text();
+  if (!reader.ok()) return std::nullopt;
+  if (has_size) point.size = size;
+  if (has_rate) point.match_rate = rate;
+  return point;
+}
+
 }  // namespace tailrace::delivery::ledger_format

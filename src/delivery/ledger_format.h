@@ -12,7 +12,8 @@
 //              | "w" name                               value: warehouse; of a warehouse sync
 //              | "n"                                    value: u64; the id of the next delivery
 //              | "o" id                                 value: delivery; until all warehouses have it
-//   version    = u32, now 5
+//              | "p" name time                          value: point; of the history of its match rate
+//   version    = u32, now 6
 //   position   = u64
 //   name       = text                                   the sync's name
 //   person     = u32
@@ -44,6 +45,8 @@
 //   warehouse  = u8 begun, u64 packs, position log, position changes, id deliveries, u8 is pending, pending,
 //                text schema, u64 rows, u64 bytes, time loaded, u8 paused, text stopped reason
 //   pending    = position log, position changes, id deliveries, time cut
+//   point      = u64 people, u64 usable, u64 members, u64 identifiers, u8 has size, u64 size, u8 has rate,
+//                u64 rate (bits of a double), time measured, text configuration
 //
 // A value with bytes missing, left over or out of range is corrupt. A change of this grammar raises the
 // version; a version we do not know is refused before anything else is read. An older one is read as it is,
@@ -127,6 +130,7 @@ std::string encode_dead_letter(const StreamDeadLetter& letter);  // without its 
 std::string encode_refusals(const StreamRefusals& refusals);     // without their reason
 std::string encode_delivery(const DeliveryFact& fact);           // without its id
 std::string encode_warehouse(const WarehouseState& state);
+std::string encode_match_point(const MatchPoint& point);         // without its instant
 // Whatever the bytes are. Missing: they do not keep to the grammar.
 std::optional<Membership> decode_membership(std::string_view bytes);
 std::optional<SyncState> decode_state(std::string_view bytes);
@@ -135,5 +139,6 @@ std::optional<StreamDeadLetter> decode_dead_letter(Position position, std::strin
 std::optional<DeliveryFact> decode_delivery(std::uint64_t id, std::string_view bytes);
 std::optional<WarehouseState> decode_warehouse(std::string_view bytes);
 std::optional<StreamRefusals> decode_refusals(std::string reason, std::string_view bytes);
+std::optional<MatchPoint> decode_match_point(Time at, std::string_view bytes);
 
 }  // namespace tailrace::delivery::ledger_format

@@ -17,6 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
   } else if (data[0] % 8 == 6) {
     if (const auto letter = decode_dead_letter({}, bytes)) TR_ASSERT(encode_dead_letter(*letter) == bytes);
+    if (const auto point = decode_match_point({}, bytes)) TR_ASSERT(encode_match_point(*point) == bytes);
     if (const auto refusals = decode_refusals("", bytes)) TR_ASSERT(encode_refusals(*refusals) == bytes);
   } else if (data[0] % 2 == 0) {
     if (const auto membership = decode_membership(bytes)) {

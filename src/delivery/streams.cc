@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "base/grouped.h"
 #include "delivery/backoff.h"
 #include "delivery/connector.h"
 #include "delivery/latency_histogram.h"
@@ -90,12 +91,18 @@ struct StreamRun {
   Time probe_at = kForeverAgo;         // of a stopped sync
   std::uint32_t in_flight = 0;
   bool flush = false;
+  bool end_told = false;  // of its credentials
+  std::optional<Pass> pass;
   LatencyHistogram latencies;
 
   const std::string& name() const { return connection.stream.name; }
   const destinations::EventDestination& destination() const { return *connection.destination; }
   bool is_keyed() const { return connection.destination->counts_once(); }
-  bool is_off() const { return state.paused || connection.stream.is_retired(); }
+  bool is_in_pass() const { return pass && pass->is_on(); }
+  bool is_dry() const { return connection.stream.mode == workspace::Mode::dry_run; }
+  bool is_off() const {
+    return connection.stream.is_retired() || ((state.paused || connection.rests) && !is_in_pass());
+  }
   Lane& lane(Lane::Kind kind) { return lanes[static_cast<std::size_t>(kind)]; }
   const Lane& lane(Lane::Kind kind) const { return lanes[static_cast<std::size_t>(kind)]; }
 };
@@ -114,6 +121,9 @@ Result<std::uint32_t> limit_setting(const StreamConnection& connection, const st
 std::string text_of(const destinations::Refused& refused) {
   return refused.field.empty() ? refused.reason : fmt::format("{}: {}", refused.field, refused.reason);
 }
+
+// Of what a dry run would have sent: counted among what was never sent.
+constexpr std::string_view kBuiltOnly = "dry run: built, and not sent";
 
 class Body final : public Streams {
  public:
@@ -159,6 +169,7 @@ class Body final : public Streams {
     for (std::size_t k = 0; k < runs_.size(); ++k) {
       const std::size_t i = (begin + k) % runs_.size();
       StreamRun& run = *runs_[i];
+      warn_of_end(run);
       if (run.dirty && has_come(run.held_back_until)) keep(run, true);
       if (!has_come(run.held_back_until)) continue;
       if (!run.is_off()) {
@@ -173,6 +184,7 @@ class Body final : public Streams {
           read(run, lane);
         }
         send(i, out);
+        close_pass(run);
       }
       note_walk(run);
     }
@@ -200,14 +212,31 @@ class Body final : public Streams {
     }
     if (attempt.request == nullptr) {
       connector.on_token(reply, now_, backoff_, options_.stopped_retry_every, random_);
+      if (connector.is_token_refused()) note_refused(*runs_[attempt.sync]);
     } else {
       on_answer(*runs_[attempt.sync], *attempt.request, attempt.token_generation, reply);
     }
   }
 
+  Result<void> begin_pass(const std::string& sync, std::uint64_t events_max, Time now) override {
+    StreamRun& run = *TRY(find(sync));
+    if (run.is_in_pass())
+      return fail(Error::Code::conflict, fmt::format("a pass of \"{}\" is under way", sync));
+    now_ = now;
+    run.pass = Pass{.left = events_max, .done = false, .records = {}, .counts = {}};
+    run.state.stopped_reason.clear();  // it is tried again; on disk it stays until somebody answers
+    run.probe_at = kForeverAgo;
+    for (auto& request : run.requests) request->next_at = std::min(request->next_at, now_);
+    run.lane(Lane::Kind::live).more = true;
+    wake_at(kForeverAgo);
+    return {};
+  }
+
+  Result<std::optional<Pass>> pass(const std::string& sync) const override { return (*TRY(find(sync))).pass; }
+
   bool idle() const override {
     return std::ranges::all_of(runs_, [&](const auto& run) {
-      if (run->in_flight > 0) return false;
+      if (run->in_flight > 0 || run->is_in_pass()) return false;
       if (run->is_off() || !run->state.stopped_reason.empty() ||
           connectors_[run->connector].is_token_refused())
         return true;
@@ -229,6 +258,20 @@ class Body final : public Streams {
   }
 
   std::vector<Delivery::Alert> take_alerts() override { return std::exchange(alerts_, {}); }
+  std::vector<std::string> take_refused_credentials() override { return std::exchange(refused_, {}); }
+
+  void renew_credentials(const std::string& destination, const std::map<std::string, std::string>& secrets,
+                         Time now) override {
+    now_ = now;
+    for (auto& run : runs_) {
+      if (run->connection.stream.destination != destination) continue;
+      run->connection.config.secrets = secrets;
+      connectors_[run->connector].renew();
+      run->probe_at = kForeverAgo;
+      for (auto& request : run->requests) request->next_at = std::min(request->next_at, now_);
+    }
+    wake_at(kForeverAgo);
+  }
 
   Result<void> pause(const std::string& sync) override {
     StreamRun& run = *TRY(find(sync));
@@ -312,6 +355,9 @@ class Body final : public Streams {
 
   Result<std::size_t> retry(const std::string& sync, std::span<const Position> positions) override {
     StreamRun& run = *TRY(find(sync));
+    if (run.is_dry())
+      return fail(Error::Code::conflict,
+                  fmt::format("the sync \"{}\" is in a dry run: it sends nothing", sync));
     std::vector<Position> wanted;
     for (const Position position : positions) {
       const bool is_dead = run.dead.contains(position.value);
@@ -371,7 +417,8 @@ class Body final : public Streams {
     const std::size_t few = std::size_t{4} * run.in_flight_max * run.limits.batch_records_max;
     run.window_events = options_.window_events;
     if (!run.is_keyed()) run.window_events = std::min(run.window_events, std::max(few, kWindowLeast));
-    run.question = {.wants = connection.wants, .people = connection.stream.people};
+    run.question = {.wants = connection.wants, .people = connection.stream.people, .also = {}};
+    if (connection.stream.mode == workspace::Mode::test) run.question.also = connection.stream.test_segment;
     for (const Lane::Kind kind : {Lane::Kind::live, Lane::Kind::retry, Lane::Kind::replay})
       run.lanes.emplace_back().kind = kind;
     run.lane(Lane::Kind::retry).more = false;
@@ -441,6 +488,7 @@ class Body final : public Streams {
     const bool has_room = run.state.stopped_reason.empty()
                               ? lane.window.size() < run.window_events && lane.bytes < options_.window_bytes
                               : lane.window.empty();
+    if (run.is_in_pass() && lane.ready.size() >= run.pass->left) return false;
     return lane.more && lane.kind != Lane::Kind::retry && has_room;
   }
 
@@ -473,8 +521,8 @@ class Body final : public Streams {
               .counts_for_latency = lane.kind == Lane::Kind::live,
               .refusal = {}};
     const auto encoded = encode(run, event, item.group);
-    if (!encoded) {
-      item.refusal = text_of(encoded.error());
+    if (!encoded || run.is_dry()) {
+      item.refusal = encoded ? std::string(kBuiltOnly) : text_of(encoded.error());
       item.state = Item::State::settled;
       lane.window.push_back(std::move(item));
       return;
@@ -549,7 +597,7 @@ class Body final : public Streams {
     if (lane.ready.empty()) return false;
     const bool full = lane.ready.size() >= run.limits.batch_records_max ||
                       (run.limits.batch_bytes_max > 0 && lane.bytes >= run.limits.batch_bytes_max);
-    if (full || lane.kind != Lane::Kind::live || run.flush) return true;
+    if (full || lane.kind != Lane::Kind::live || run.flush || run.is_in_pass()) return true;
     return has_come(lane.ready.front()->read_at + run.connection.stream.batch_age_max);
   }
 
@@ -567,7 +615,8 @@ class Body final : public Streams {
       Item* const item = lane.ready.front();
       const bool fits_bytes = run.limits.batch_bytes_max == 0 || request->items.empty() ||
                               bytes + item->encoded.size() + 1 <= run.limits.batch_bytes_max;
-      full = !fits_bytes || request->items.size() >= run.limits.batch_records_max;
+      full = !fits_bytes || request->items.size() >= run.limits.batch_records_max ||
+             (run.is_in_pass() && request->items.size() >= run.pass->left);
       if (full) break;
       lane.ready.pop_front();
       const bool waits = (group != nullptr && item->group != *group) ||
@@ -588,7 +637,18 @@ class Body final : public Streams {
     lane.ready.insert(lane.ready.begin(), left.begin(), left.end());
     if (request->items.empty()) return nullptr;
     count_busy(run, *request, 1);
+    if (run.is_in_pass()) run.pass->begin(request->items.size());
     return request;
+  }
+
+  void close_pass(StreamRun& run) {
+    if (!run.is_in_pass()) return;
+    const Lane& live = run.lane(Lane::Kind::live);
+    const bool is_through =
+        run.requests.empty() && (run.pass->left == 0 || (!live.more && live.ready.empty()));
+    if (!is_through && !state_text(run).starts_with("stopped")) return;
+    run.pass->done = true;
+    if (run.dirty) keep(run, true);
   }
 
   void count_busy(StreamRun& run, const Request& request, int change) {
@@ -702,6 +762,7 @@ class Body final : public Streams {
         connector.forget_token(token_generation);
         if (connector.needs_token() && !std::exchange(request.reauthorised, true)) return;
         request.reauthorised = false;
+        note_refused(run);
         return stop(run, request, with_code(reply));
       case Reply::Verdict::stop:
         return stop(run, request, with_code(reply));
@@ -784,6 +845,16 @@ class Body final : public Streams {
     keep(run, true);
   }
 
+  // Once, two weeks before.
+  void warn_of_end(StreamRun& run) {
+    const auto end = run.connection.credentials_end_at;
+    if (!end || run.end_told || !has_come(*end - kCredentialsWarning)) return;
+    run.end_told = true;
+    alert(run, ending(*end));
+  }
+
+  void note_refused(const StreamRun& run) { refused_.push_back(run.connection.stream.destination); }
+
   void alert(const StreamRun& run, std::string text, bool mended = false) {
     alerts_.push_back({run.name(), std::move(text), mended});
   }
@@ -805,7 +876,12 @@ class Body final : public Streams {
 
   void settle_one(StreamRun& run, Item& item, const Outcome& outcome) {
     item.state = Item::State::settled;
-    if (outcome.kind == Outcome::Kind::rejected) {
+    const bool is_rejected = outcome.kind == Outcome::Kind::rejected;
+    if (run.is_in_pass()) {
+      run.pass->note(item.person, item.event, is_rejected ? Pass::Outcome::rejected : Pass::Outcome::accepted,
+                     is_rejected ? outcome.reason.substr(0, kReasonBytesMax) : "");
+    }
+    if (is_rejected) {
       ++run.state.rejected;
       note_settled(run, item, DeliveryFact::Outcome::rejected, outcome.reason);
       note_dead(run, item, outcome.reason.empty() ? "the platform gave no reason" : outcome.reason, false);
@@ -835,6 +911,7 @@ class Body final : public Streams {
   void settle_ambiguous(StreamRun& run, Item& item, const std::string& reason) {
     item.state = Item::State::settled;
     note_settled(run, item, DeliveryFact::Outcome::unknown, reason);
+    if (run.is_in_pass()) run.pass->note(item.person, item.event, Pass::Outcome::unknown, reason);
     note_dead(run, item, fmt::format("it may have arrived: {}", reason), true);
   }
 
@@ -890,6 +967,12 @@ class Body final : public Streams {
         refusals.person = item.person;
         refusals.last_at = now_;
         ++run.refused;
+        if (run.is_in_pass()) {
+          const bool is_built = item.refusal == kBuiltOnly;
+          run.pass->note(item.person, item.event, is_built ? Pass::Outcome::built : Pass::Outcome::refused,
+                         is_built ? "" : item.refusal);
+          if (is_built) run.pass->begin(1);
+        }
         const auto known = std::ranges::find(run.unwritten.refusals, item.refusal, &StreamRefusals::reason);
         if (known == run.unwritten.refusals.end()) {
           run.unwritten.refusals.push_back(refusals);
@@ -996,6 +1079,7 @@ class Body final : public Streams {
     status.latency_p99 = run.latencies.percentile(0.99);
     status.latency_count = run.latencies.count();
     status.state = state_text(run);
+    status.mode = run.connection.stream.mode;
     status.stopped = status.state.starts_with("stopped");
     return status;
   }
@@ -1009,7 +1093,12 @@ class Body final : public Streams {
   std::string state_text(const StreamRun& run) const {
     const Connector& connector = connectors_[run.connector];
     if (run.connection.stream.is_retired()) return "retired";
-    if (run.state.paused) return "paused";
+    if (run.state.paused && !run.is_in_pass()) return "paused";
+    if (run.is_dry()) {
+      const auto built = run.refusals.find(std::string(kBuiltOnly));
+      return fmt::format("dry run: {} events would have been sent; nothing is sent",
+                         grouped(built == run.refusals.end() ? 0 : built->second.count));
+    }
     if (!run.state.stopped_reason.empty()) return "stopped: " + run.state.stopped_reason;
     const bool has_work = !run.requests.empty() || std::ranges::any_of(run.lanes, [](const Lane& lane) {
       return !lane.ready.empty();
@@ -1057,6 +1146,7 @@ class Body final : public Streams {
   std::vector<Connector> connectors_;
   std::unordered_map<std::uint64_t, Attempt> attempts_;
   std::vector<Delivery::Alert> alerts_;
+  std::vector<std::string> refused_;  // destinations
   std::uint64_t last_send_id_ = 0;
   std::size_t reads_first_ = 0;  // whose turn it is to read
   Time now_ = kForeverAgo;

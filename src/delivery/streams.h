@@ -61,6 +61,7 @@ class EventSource {
   struct Question {
     std::function<bool(std::string_view event)> wants;  // by canonical name
     std::string people;                                 // a segment; empty: in_people is true
+    std::string also;                                   // another, of which they must be, too
   };
   struct Page {
     std::vector<LoggedEvent> events;
@@ -89,6 +90,8 @@ struct StreamConnection {
   std::function<bool(const LoggedEvent& event)> accepts;  // by the event's condition
   bool consent_unknown = false;                           // what an unknown consent counts as
   std::optional<Position> became_live;                    // where "now" is for a new sync; missing: end()
+  bool rests = false;                                     // sends nothing but in a pass
+  std::optional<Time> credentials_end_at;                 // the first of them, as their owner wrote down
 };
 
 struct StreamStatus {
@@ -108,7 +111,9 @@ struct StreamStatus {
   // received_at -> acknowledgement, of what came in live since this process began.
   std::optional<Millis> latency_p50, latency_p95, latency_p99;
   std::uint64_t latency_count = 0;
-  std::string state;  // "idle", "sending", "pending", "paused", "waiting for 12s: ...", "stopped: ..."
+  // "idle", "sending", "pending", "paused", "waiting for 12s: ...", "stopped: ...", "dry run: ..."
+  std::string state;
+  workspace::Mode mode = workspace::Mode::live;
   bool stopped = false;
 };
 
@@ -138,6 +143,15 @@ class Streams {
   virtual void on_reply(std::uint64_t send_id, Result<HttpResponse> reply, Time now) = 0;
   virtual bool idle() const = 0;  // all of the log is settled, save where a sync is stopped or paused
   virtual void flush() = 0;       // what is read does not wait for company any more
+  // Sends so many events at most, of what waits in the log, and of a sync that rests or is paused, too
+  // (pass.h). Errors: not_found; conflict (one is under way).
+  virtual Result<void> begin_pass(const std::string& sync, std::uint64_t events_max, Time now) = 0;
+  virtual Result<std::optional<Pass>> pass(const std::string& sync) const = 0;  // the last one
+
+  // As Delivery has them.
+  virtual std::vector<std::string> take_refused_credentials() = 0;
+  virtual void renew_credentials(const std::string& destination,
+                                 const std::map<std::string, std::string>& secrets, Time now) = 0;
 
   virtual std::vector<StreamStatus> status() const = 0;
   virtual std::vector<Delivery::Alert> take_alerts() = 0;

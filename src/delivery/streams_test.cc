@@ -644,5 +644,74 @@ TEST_F(StreamsTest, nothing_is_lost_and_nothing_doubled_whatever_happens) {
   }
 }
 
+// --- dry runs and passes
+
+std::vector<std::string> notes(const std::optional<Pass>& pass) {
+  std::vector<std::string> texts;
+  if (!pass) return texts;
+  for (const auto& [key, count] : pass->counts) {
+    const auto& [outcome, what, reason] = key;
+    texts.push_back(
+        fmt::format("{} {} {}{}{}", count, what, to_string(outcome), reason.empty() ? "" : ": ", reason));
+  }
+  return texts;
+}
+
+TEST_F(StreamsTest, a_dry_run_builds_and_counts_and_sends_nothing) {
+  stream.mode = workspace::Mode::dry_run;
+  stream.consent_purpose = "ads";
+  start();
+  add("a");
+  add("b");
+  add("c", 13);
+  EXPECT_THAT(poll_all(), IsEmpty());
+  EXPECT_EQ(status().state, "dry run: 2 events would have been sent; nothing is sent");
+  EXPECT_EQ(status().refused, 3u);
+  EXPECT_EQ(status().sent, 0u);
+  EXPECT_EQ(streams->retry("s", {}).error().code, Error::Code::conflict);
+}
+
+TEST_F(StreamsTest, what_a_dry_run_built_is_not_sent_once_it_is_live) {
+  stream.mode = workspace::Mode::dry_run;
+  start();
+  add("a");
+  poll_all();
+  poll(kMinute);
+  stream.mode = workspace::Mode::live;
+  start();
+  add("b");
+  EXPECT_THAT(poll_all(), ElementsAre("b"));
+}
+
+TEST_F(StreamsTest, a_pass_sends_so_many_of_a_paused_sync_and_leaves_the_rest) {
+  start();
+  ASSERT_TRUE(streams->pause("s"));
+  for (const std::string id : {"a", "b", "c", "d"}) add(id);
+  EXPECT_THAT(poll_all(), IsEmpty());
+  ASSERT_TRUE(streams->begin_pass("s", 3, now));
+  EXPECT_EQ(streams->begin_pass("s", 3, now).error().code, Error::Code::conflict);
+  EXPECT_THAT(poll_all(), ElementsAre("a b c"));
+  answer("a b c", 200, "+-+");
+  poll();
+  const auto pass = *streams->pass("s");
+  EXPECT_TRUE(pass->done);
+  EXPECT_THAT(notes(pass), ElementsAre("2 Seen accepted", "1 Seen rejected: odd"));
+  EXPECT_THAT(poll_all(kMinute), IsEmpty());
+  EXPECT_EQ(status().state, "paused");
+  ASSERT_TRUE(streams->resume("s"));
+  EXPECT_THAT(poll_all(), ElementsAre("d"));
+}
+
+TEST_F(StreamsTest, a_pass_ends_when_the_sync_stops) {
+  start();
+  add("a");
+  ASSERT_TRUE(streams->begin_pass("s", 10, now));
+  EXPECT_THAT(poll(), ElementsAre("a"));
+  answer("a", 401);
+  poll();
+  EXPECT_TRUE((*streams->pass("s"))->done);
+  EXPECT_EQ(status().state, "stopped: no");
+}
+
 }  // namespace
 }  // namespace tailrace::delivery

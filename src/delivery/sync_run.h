@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -39,6 +41,8 @@ struct Item {
   bool was_unanswered = false;  // before this batch; of a member whose old identifiers are removed
   // An addition of what may stand there already, of a member: a refusal says nothing of what stands.
   bool repeats = false;
+  // Of an addition that goes kind by kind: what the platform refused, though it took other kinds.
+  std::vector<destinations::UploadIdentifier> not_taken = {};
 };
 
 // A batch from its intent in the ledger until every one of its people has an answer.
@@ -54,6 +58,28 @@ struct ActiveBatch {
   std::string waiting_for;
   bool unanswered = false;  // the last attempt was met with silence
   bool renews = false;      // nothing but stays that go on
+
+  // Where a request has room for one kind of identifier, the batch goes out kind by kind, under one id.
+  std::set<IdentifierKind> kinds_done;
+  std::vector<destinations::Member> part;  // of the kind that is under way
+  std::vector<std::size_t> part_of;        // part[i] is of members[part_of[i]]
+  struct Refusal {
+    destinations::Outcome outcome;
+    std::vector<destinations::UploadIdentifier> identifiers;
+  };
+  std::map<std::size_t, Refusal> refusals;  // of members, so far
+
+  // The next kind to go out; missing: all have.
+  std::optional<IdentifierKind> next_kind() const {
+    std::optional<IdentifierKind> next;
+    for (const auto& member : members) {
+      for (const auto& identifier : member.identifiers) {
+        if (!kinds_done.contains(identifier.kind))
+          next = std::min(next.value_or(identifier.kind), identifier.kind);
+      }
+    }
+    return next;
+  }
 };
 
 // Identifiers in a removal that has no answer yet. An add of one of them waits, or the two would race at the
@@ -80,6 +106,11 @@ class Locks {
  private:
   std::unordered_map<std::uint64_t, std::uint32_t> counts_;
 };
+
+// How many identifiers a membership has at the platform, where that is a member's.
+inline std::uint64_t standing_identifiers(const Membership& membership) {
+  return membership.state == Membership::State::member ? membership.uploaded.size() : 0;
+}
 
 struct SyncRun {
   Connection connection;
@@ -139,12 +170,27 @@ struct SyncRun {
   Renewals renewals;                       // of members, where their stays end
   std::optional<Time> renewing_since;      // somebody is to be added again
 
+  std::uint64_t identifiers = 0;    // of members, that the platform has accepted
+  std::optional<MatchPoint> noted;  // the latest of its history
+  std::string configuration;        // of the next one
+
+  bool end_told = false;  // of its credentials
+
+  std::optional<Pass> pass;
+  std::vector<std::pair<Direction, PersonId>> rehearsal;  // of a pass in a dry run: still to be built
+
   bool measure_wanted = false;
   bool measuring = false;
   Time measure_at = kForeverAgo;
   std::uint32_t measure_failures = 0;  // in a row
 
   const std::string& name() const { return connection.sync.name; }
+  bool is_in_pass() const { return pass && pass->is_on(); }
+  bool is_dry() const { return connection.sync.mode == workspace::Mode::dry_run; }
+  // Whether it may send at all.
+  bool runs() const {
+    return desired_known && blocked.empty() && !is_dry() && (!connection.rests || is_in_pass());
+  }
   bool stopped() const { return !blocked.empty() || !state.stopped_reason.empty(); }
   std::uint64_t ready() const {
     return plan.ready(Direction::add) + plan.ready(Direction::remove) + plan.ready_to_compare();

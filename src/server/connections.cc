@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "destinations/identifiers/identifiers.h"
+#include "io/program.h"
 #include "segments/scalar.h"
 
 namespace tailrace::server {
@@ -34,6 +36,14 @@ Result<std::string> resolve_secret(const workspace::SecretReference& reference, 
       if (!file || value.empty()) return invalid(fmt::format("the file {} cannot be read or is empty", path));
       return value;
     }
+    case workspace::SecretReference::Kind::command: {
+      std::vector<std::string> words{reference.name};
+      words.insert(words.end(), reference.arguments.begin(), reference.arguments.end());
+      const std::string text = TRY(io::run_program(words, folder));
+      const std::string value(destinations::trimmed(text));
+      if (value.empty()) return invalid(fmt::format("the program `{}` printed nothing", reference.name));
+      return value;
+    }
   }
   return std::string();
 }
@@ -54,6 +64,9 @@ bool held_out(const workspace::SyncConfig& sync, PersonId person) {
 }
 
 namespace {
+
+// Of syncs that send nothing.
+const Secrets kNoSecrets = [](const workspace::SecretReference&) { return std::string("none"); };
 
 // Credentials that cannot be had, each once.
 class Missing {
@@ -95,6 +108,15 @@ std::unexpected<Error> unknown_destination(const std::string& sync, const std::s
   return invalid(fmt::format("sync \"{}\": this version knows no destination \"{}\"", sync, destination));
 }
 
+// The first of a destination's credentials that ends, as their owner wrote down.
+std::optional<Time> first_end(const workspace::DestinationConfig& destination) {
+  std::optional<Time> first;
+  for (const auto& [name, reference] : destination.credentials) {
+    if (reference.ends_at) first = std::min(first.value_or(*reference.ends_at), *reference.ends_at);
+  }
+  return first;
+}
+
 HttpReach reach_of(const workspace::DestinationConfig& destination) {
   return {.private_addresses = destination.allow_private_addresses, .ca_file = destination.ca_file};
 }
@@ -104,7 +126,8 @@ using Conditions = std::map<std::string, workspace::StreamEvent, std::less<>>;
 
 Result<delivery::StreamConnection> connect_stream(const workspace::Workspace& workspace,
                                                   const workspace::StreamConfig& stream,
-                                                  const Secrets& secrets, Missing& missing) {
+                                                  const Secrets& secrets, const Running& running,
+                                                  Missing& missing) {
   delivery::StreamConnection connection;
   connection.stream = stream;
   connection.consent_unknown = workspace.consent_unknown;
@@ -113,8 +136,10 @@ Result<delivery::StreamConnection> connect_stream(const workspace::Workspace& wo
       destination == nullptr ? nullptr : destinations::find_event_destination(destination->type);
   if (connection.destination == nullptr) return unknown_destination(stream.name, stream.destination);
   connection.reach = reach_of(*destination);
-  connection.config =
-      config_of(workspace, *destination, *connection.destination, stream.settings, secrets, missing);
+  connection.credentials_end_at = first_end(*destination);
+  connection.config = config_of(workspace, *destination, *connection.destination, stream.settings,
+                                running.asks(stream.name) ? secrets : kNoSecrets, missing);
+  connection.rests = !running.pass_of.empty();
   auto events = std::make_shared<Conditions>();
   std::map<std::string, std::string> names = workspace::names_at(workspace, *connection.destination);
   for (const workspace::StreamEvent& event : stream.events) {
@@ -142,17 +167,18 @@ Result<delivery::StreamConnection> connect_stream(const workspace::Workspace& wo
 }  // namespace
 
 Result<std::vector<delivery::StreamConnection>> connect_streams(const workspace::Workspace& workspace,
-                                                                const Secrets& secrets) {
+                                                                const Secrets& secrets,
+                                                                const Running& running) {
   std::vector<delivery::StreamConnection> connections;
   Missing missing;
   for (const auto& stream : workspace.streams)
-    connections.push_back(TRY(connect_stream(workspace, stream, secrets, missing)));
+    connections.push_back(TRY(connect_stream(workspace, stream, secrets, running, missing)));
   TRY(missing.verdict());
   return connections;
 }
 
 Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& workspace,
-                                                  const Secrets& secrets) {
+                                                  const Secrets& secrets, const Running& running) {
   std::vector<delivery::Connection> connections;
   Missing missing;
   for (const auto& sync : workspace.syncs) {
@@ -164,8 +190,10 @@ Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& wo
         destination == nullptr ? nullptr : destinations::find_audience_destination(destination->type);
     if (connection.destination == nullptr) return unknown_destination(sync.name, sync.destination);
     connection.reach = reach_of(*destination);
-    connection.config =
-        config_of(workspace, *destination, *connection.destination, sync.settings, secrets, missing);
+    connection.credentials_end_at = first_end(*destination);
+    connection.config = config_of(workspace, *destination, *connection.destination, sync.settings,
+                                  running.asks(sync.name) ? secrets : kNoSecrets, missing);
+    connection.rests = !running.pass_of.empty();
     destinations::Config& config = connection.config;
     const auto named = sync.settings.find("audience_name");
     config.audience_name = named == sync.settings.end() ? sync.name : named->second;
@@ -206,10 +234,13 @@ Result<WarehouseConnection> connect_warehouse(const workspace::Workspace& worksp
   return connection;
 }
 
-Result<void> check_connections(const workspace::Workspace& workspace, const Secrets& secrets) {
-  TRY(connect(workspace, secrets));
-  TRY(connect_streams(workspace, secrets));
-  for (const auto& sync : workspace.warehouses) TRY(connect_warehouse(workspace, sync, secrets, "."));
+Result<void> check_connections(const workspace::Workspace& workspace, const Secrets& secrets,
+                               const Running& running) {
+  TRY(connect(workspace, secrets, running));
+  TRY(connect_streams(workspace, secrets, running));
+  for (const auto& sync : workspace.warehouses) {
+    if (running.asks(sync.name)) TRY(connect_warehouse(workspace, sync, secrets, "."));
+  }
   return {};
 }
 

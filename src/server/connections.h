@@ -18,18 +18,27 @@ namespace tailrace::server {
 // The value of a credential by its reference. Errors name the reference, never the value.
 using Secrets = std::function<Result<std::string>(const workspace::SecretReference&)>;
 
-// From the environment and from files; paths are relative to `folder`.
+// From the environment, from files, and of what programs print, without blanks at its ends. Paths are
+// relative to `folder`, and programs run in it. Errors: not_found, unavailable, invalid_argument, io.
 Result<std::string> resolve_secret(const workspace::SecretReference& reference, const std::string& folder);
 Secrets secrets_of(std::string folder);
+
+// The syncs that run: all, or those that rest but for passes of the one of this name. Of the others no
+// credentials are asked.
+struct Running {
+  std::string pass_of;  // empty: all run
+  bool asks(const std::string& sync) const { return pass_of.empty() || sync == pass_of; }
+};
 
 // connections[i] is the sync SyncId{i}. Errors: invalid_argument (an unknown destination; all credentials
 // that are missing).
 Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& workspace,
-                                                  const Secrets& secrets);
+                                                  const Secrets& secrets, const Running& running = {});
 
 // connections[i] is the workspace's i-th stream sync. Errors: as above.
 Result<std::vector<delivery::StreamConnection>> connect_streams(const workspace::Workspace& workspace,
-                                                                const Secrets& secrets);
+                                                                const Secrets& secrets,
+                                                                const Running& running = {});
 
 // A warehouse sync with its destination, merged settings and resolved secrets.
 struct WarehouseConnection {
@@ -45,7 +54,8 @@ Result<WarehouseConnection> connect_warehouse(const workspace::Workspace& worksp
                                               const std::string& folder);
 
 // Whether both can be had. Errors: theirs.
-Result<void> check_connections(const workspace::Workspace& workspace, const Secrets& secrets);
+Result<void> check_connections(const workspace::Workspace& workspace, const Secrets& secrets,
+                               const Running& running = {});
 
 // Is this person held out of the sync's audience? A keyed hash of (salt, person): the same answer at every
 // replay.

@@ -19,9 +19,11 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
   auto store = TRY(Store::open(disk, core->options_.store));
   auto ledger = TRY(delivery::Ledger::open(core->options_.store.directory + "/ledger"));
   core->pipeline_ = TRY(Pipeline::open(std::move(store), std::move(ledger), core->clock_()));
-  const Secrets secrets = secrets_of(core->options_.secrets_folder);
+  auto source = std::make_shared<SecretSource>(core->options_.secrets_folder);
+  core->secrets_ = SecretSource::secrets(source);
+  const Secrets& secrets = core->secrets_;
   if (const auto* workspace = core->pipeline_->engine().workspace(); core->options_.deliver && workspace)
-    TRY(check_connections(*workspace, secrets));
+    TRY(check_connections(*workspace, secrets, core->options_.running));
   const auto stamp = [raw = core.get()] {
     raw->committing_ = true;
     const Time pinned{raw->pinned_};
@@ -43,12 +45,12 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
   if (core->options_.deliver) {
     core->courier_ =
         TRY(Courier::start(core->pipeline_->ledger(), *core, *core, core->options_.secrets_folder,
-                           core->clock_, [raw = core.get()](auto entries) {
+                           std::move(source), core->clock_, [raw = core.get()](auto entries) {
                              raw->post([raw, entries = std::move(entries)](engine::Engine&) {
                                raw->pipeline_->enter(entries, raw->clock_());
                              });
                            }));
-    core->pipeline_->deliver_to(*core->courier_, secrets);
+    core->pipeline_->deliver_to(*core->courier_, secrets, core->options_.running);
   }
   core->thread_ = std::thread([raw = core.get()] {
     name_thread("core");

@@ -34,6 +34,7 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
   struct Options {
     Store::Options store;
     bool deliver = false;        // with a courier
+    Running running;             // which of its syncs
     std::string secrets_folder;  // what `file:` references are relative to
     // Committed but not yet applied, before producers are refused.
     std::size_t queue_bytes_max = std::size_t{256} << 20;
@@ -98,6 +99,9 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
 
   Courier* courier() { return courier_.get(); }
   Warehouses* warehouses() { return warehouses_.get(); }  // in `serve`
+  const Secrets& secrets() const {
+    return secrets_;
+  }  // of the store's folder; programs are not run each time
   // Reads the ledger on the thread that owns it. Not from the core thread.
   template <class Work>
   auto with_ledger(Work work) {
@@ -158,6 +162,7 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
   std::unique_ptr<log::GroupCommit> commit_;
   std::unique_ptr<Courier> courier_;
   std::unique_ptr<Warehouses> warehouses_;
+  Secrets secrets_;
   std::unique_ptr<io::ChildProcess> snapshot_;  // being written
   int stillnesses_ = 0;                         // of the core thread
 

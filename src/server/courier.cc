@@ -17,13 +17,20 @@ Courier::Courier(delivery::Ledger& ledger, delivery::ProfileSource& profiles, de
 
 Result<std::unique_ptr<Courier>> Courier::start(delivery::Ledger& ledger, delivery::ProfileSource& profiles,
                                                 delivery::EventSource& events, std::string folder,
-                                                Clock clock, OnEntries on_entries) {
+                                                std::shared_ptr<SecretSource> secrets, Clock clock,
+                                                OnEntries on_entries) {
   std::unique_ptr<Courier> courier(
       new Courier(ledger, profiles, events, std::move(folder), std::move(clock), std::move(on_entries)));
   // As many as a sync of events may have requests at a time: one that waits for a connection may time out,
   // and would count as sent.
   courier->client_ =
       TRY(io::HttpClient::start({.connections_per_host_max = workspace::StreamConfig::kRequestsInFlightMax}));
+  courier->keeper_ = std::make_unique<CredentialKeeper>(
+      std::move(secrets), [raw = courier.get()](const std::string& destination, const auto& values) {
+        raw->post_to_thread([raw, destination, values] {
+          raw->dispatch_.renew_credentials(destination, values, raw->clock_());
+        });
+      });
   courier->thread_ = std::thread([raw = courier.get()] {
     name_thread("courier");
     raw->run();
@@ -46,6 +53,18 @@ void Courier::post(std::function<void(delivery::Delivery*)> work) {
 }
 
 void Courier::configure(Configuration configuration) {
+  std::vector<CredentialKeeper::Watched> watched;
+  for (const auto& destination : configuration.destinations) {
+    CredentialKeeper::Watched each{destination.name, destination.credentials, {}};
+    // Of one pass nothing is asked again.
+    const auto use = [&](const std::string& name, const auto& connection) {
+      if (name == destination.name && !connection.rests) each.values = connection.config.secrets;
+    };
+    for (const auto& connection : configuration.connections) use(connection.sync.destination, connection);
+    for (const auto& connection : configuration.streams) use(connection.stream.destination, connection);
+    if (!each.values.empty()) watched.push_back(std::move(each));
+  }
+  keeper_->watch(std::move(watched));
   auto shared = std::make_shared<Configuration>(std::move(configuration));
   post_to_thread([this, shared] { dispatch_.configure(std::move(*shared)); });
 }
@@ -108,6 +127,8 @@ void Courier::run() {
       spdlog::log(alert.mended ? spdlog::level::info : spdlog::level::err, "sync \"{}\" {}", alert.sync,
                   alert.text);
     }
+    if (const auto refused = dispatch_.take_refused_credentials(); !refused.empty())
+      keeper_->refused(refused);
     if (!stopping) {
       send_due();
       continue;
@@ -127,6 +148,7 @@ void Courier::stop(Millis grace) {
   }
   arrived_.notify_one();
   thread_.join();
+  keeper_.reset();
   client_.reset();
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "io/http_client.h"
+#include "server/credentials.h"
 #include "server/dispatch.h"
 
 namespace tailrace::server {
@@ -22,10 +23,11 @@ class Courier final : public Outlet {
   // Acknowledged entries, for `entered sync`; called on the courier's thread.
   using OnEntries = std::function<void(std::vector<delivery::Delivery::Entry>)>;
 
-  // folder: what the files of certificate authorities are relative to.
+  // folder: what the files of certificate authorities are relative to. secrets: asked again while it runs.
   static Result<std::unique_ptr<Courier>> start(delivery::Ledger& ledger, delivery::ProfileSource& profiles,
                                                 delivery::EventSource& events, std::string folder,
-                                                Clock clock, OnEntries on_entries);
+                                                std::shared_ptr<SecretSource> secrets, Clock clock,
+                                                OnEntries on_entries);
   ~Courier() override;  // stops
 
   // What is in flight for the workspace before is answered first; what is posted later waits for that.
@@ -69,6 +71,7 @@ class Courier final : public Outlet {
   Clock clock_;
   OnEntries on_entries_;
   std::unique_ptr<io::HttpClient> client_;
+  std::unique_ptr<CredentialKeeper> keeper_;
   Dispatch dispatch_;  // of the courier's thread
 
   std::mutex mutex_;

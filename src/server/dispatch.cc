@@ -112,6 +112,20 @@ std::vector<delivery::Delivery::Alert> Dispatch::take_alerts() {
   return alerts;
 }
 
+std::vector<std::string> Dispatch::take_refused_credentials() {
+  if (delivery_ == nullptr) return {};
+  auto refused = delivery_->take_refused_credentials();
+  std::ranges::move(streams_->take_refused_credentials(), std::back_inserter(refused));
+  return refused;
+}
+
+void Dispatch::renew_credentials(const std::string& destination,
+                                 const std::map<std::string, std::string>& secrets, Time now) {
+  if (delivery_ == nullptr) return;
+  delivery_->renew_credentials(destination, secrets, now);
+  streams_->renew_credentials(destination, secrets, now);
+}
+
 void Dispatch::abandon() {
   for (auto& each : std::exchange(waiting_, {})) {
     if (each.work) each.work(nullptr);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -27,6 +28,7 @@ class Outlet {
     std::vector<std::vector<PersonId>> desired;
     std::vector<delivery::StreamConnection> streams;
     bool keep_deliveries = false;  // for warehouses
+    std::vector<workspace::DestinationConfig> destinations;
   };
   virtual void configure(Configuration configuration) = 0;
   virtual void change(std::vector<std::pair<SyncId, Delta>> changes, delivery::Delivery::Origin origin) = 0;
@@ -59,6 +61,9 @@ class Dispatch final : public Outlet {
 
   std::vector<delivery::Delivery::Entry> take_entries();
   std::vector<delivery::Delivery::Alert> take_alerts();
+  std::vector<std::string> take_refused_credentials();  // delivery/delivery.h
+  void renew_credentials(const std::string& destination, const std::map<std::string, std::string>& secrets,
+                         Time now);
   std::size_t in_flight() const { return in_flight_; }
   delivery::Delivery* delivery() { return delivery_.get(); }
   delivery::Streams* streams() { return streams_.get(); }  // nullptr as the delivery is

@@ -57,6 +57,7 @@ delivery::EventSource::Page judge(engine::Engine& engine, Position applied, Logg
                                   const delivery::EventSource::Question& question) {
   delivery::EventSource::Page page{.events = {}, .next = records.next, .at_end = records.at_end};
   const auto people = question.people.empty() ? std::nullopt : engine.segment(question.people);
+  const auto also = question.also.empty() ? std::nullopt : engine.segment(question.also);
   if (page.next > applied) {
     page.next = std::max(records.from, applied);
     page.at_end = true;
@@ -78,7 +79,8 @@ delivery::EventSource::Page judge(engine::Engine& engine, Position applied, Logg
                                             .at = record->time,
                                             .properties = engine.properties(*record),
                                             .context = object_of(record->context)}};
-    event.in_people = question.people.empty() || (people && engine.contains(*people, person));
+    event.in_people = (question.people.empty() || (people && engine.contains(*people, person))) &&
+                      (question.also.empty() || (also && engine.contains(*also, person)));
     event.person = engine.profile(person);
     page.events.push_back(std::move(event));
   }

@@ -178,6 +178,16 @@ void write_delivery(Text& text, const std::vector<delivery::SyncStatus>& syncs, 
        [](const Status& s) { return s.latency_count; });
   each("tailrace_sync_within_objective", "gauge", "How many of them kept the objective.",
        [](const Status& s) { return s.latency_within; });
+  each("tailrace_sync_identifiers", "gauge", "Identifiers of its members that the platform has accepted.",
+       [](const Status& s) { return s.identifiers; });
+  each("tailrace_sync_credentials_end_seconds", "gauge",
+       "When the first credential of its destination ends, as Unix time; 0: nobody said so.",
+       [](const Status& s) {
+         return static_cast<std::uint64_t>(
+             std::max<std::int64_t>(s.credentials_end_at.value_or(Time{0}).ms, 0) / kSecond.count);
+       });
+  each("tailrace_sync_dry_run", "gauge", "1 where it sends nothing, for it is in a dry run.",
+       [](const Status& s) { return s.mode == workspace::Mode::dry_run ? 1u : 0u; });
   each("tailrace_sync_dead_letters", "gauge",
        "Refused, or with nothing usable to upload; see `tailrace dlq`.",
        [](const Status& s) { return s.dead_letters; });

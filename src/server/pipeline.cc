@@ -36,9 +36,10 @@ Result<std::unique_ptr<Pipeline>> Pipeline::open(std::unique_ptr<Store> store,
   return pipeline;
 }
 
-void Pipeline::deliver_to(Outlet& outlet, Secrets secrets) {
+void Pipeline::deliver_to(Outlet& outlet, Secrets secrets, Running running) {
   outlet_ = &outlet;
   secrets_ = std::move(secrets);
+  running_ = std::move(running);
 }
 
 Result<void> Pipeline::apply(const log::CommittedBatch& batch, Time now,
@@ -132,7 +133,7 @@ void Pipeline::start_delivery() {
   if (outlet_ == nullptr || engine().workspace() == nullptr || delivered_generation_ == engine().generation())
     return;
   delivered_generation_ = engine().generation();
-  auto connections = connect(*engine().workspace(), secrets_);
+  auto connections = connect(*engine().workspace(), secrets_, running_);
   if (!connections) {
     spdlog::error("delivery stopped: {}", connections.error().message);
     return;
@@ -144,7 +145,7 @@ void Pipeline::start_delivery() {
     configuration.desired.push_back(std::move(people));
   }
   configuration.connections = std::move(*connections);
-  auto streams = connect_streams(*engine().workspace(), secrets_);
+  auto streams = connect_streams(*engine().workspace(), secrets_, running_);
   if (!streams) {
     spdlog::error("delivery stopped: {}", streams.error().message);
     return;
@@ -153,6 +154,7 @@ void Pipeline::start_delivery() {
   configuration.keep_deliveries = !engine().workspace()->warehouses.empty();
   // It may be a while until answers to the workspace before have come, and this one is taken up.
   for (delivery::StreamConnection& stream : configuration.streams) stream.became_live = applied_;
+  configuration.destinations = engine().workspace()->destinations;
   outlet_->configure(std::move(configuration));
 }
 

@@ -30,7 +30,7 @@ class Pipeline final : public delivery::ProfileSource, public delivery::EventSou
   delivery::Ledger& ledger() { return *ledger_; }
   engine::Engine& engine() { return store_->engine(); }
   // From now on changes go there, once the live workspace was handed over (start_delivery).
-  void deliver_to(Outlet& outlet, Secrets secrets);
+  void deliver_to(Outlet& outlet, Secrets secrets, Running running = {});
 
   // Records in the order of the log, each once. `changed` is called before changes of segments are handed on.
   // Errors: of the engine, after which it must not go on.
@@ -83,6 +83,7 @@ class Pipeline final : public delivery::ProfileSource, public delivery::EventSou
   std::unique_ptr<delivery::Ledger> ledger_;
   Outlet* outlet_ = nullptr;
   Secrets secrets_;
+  Running running_;
   engine::Output output_;
   Time redact_at_ = kForeverAgo;             // not before
   std::vector<engine::Deletion> deletions_;  // whose records are still to become tombstones

@@ -37,6 +37,7 @@ std::vector<ExprPtr> unexpired(const SyncConfig& sync) {
   all.push_back(!sync.minimum_stay ? inside
                                    : joined(language::Logical::Kind::any_of,
                                             {inside, entered_within(sync.segment, *sync.minimum_stay)}));
+  if (sync.mode == Mode::test) all.push_back(make(language::InSegment{sync.test_segment}));
   for (const std::string& excluded : sync.exclusions)
     all.push_back(make(language::Not{make(language::InSegment{excluded})}));
   if (!sync.consent_purpose.empty()) all.push_back(make(language::Consent{sync.consent_purpose}));

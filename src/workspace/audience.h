@@ -13,7 +13,8 @@ namespace tailrace::workspace {
 
 // In the segment, or entered it within `minimum_stay`; in none of the exclusions; consenting where that is
 // asked for. A sync that targets also loses who entered longer ago than `expiry.stay`, and everybody from its
-// review date on; one that suppresses never shrinks by its expiry. Holdouts are no part of it.
+// review date on; one that suppresses never shrinks by its expiry. In mode test, nobody who is not in its
+// test segment. Holdouts are no part of it.
 //
 // Of a retired sync: nobody.
 //

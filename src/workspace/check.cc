@@ -85,6 +85,7 @@ class ReferenceCheck {
   void required_settings(const Destination& type, Setting::Scope scope, const Settings& given,
                          const Spot& whole);
   void identifiers(const Destination& type, const SyncConfig& config, const SyncSite& site);
+  void test_segment(Mode mode, const std::string& segment, const Spot& spot);
   void twin(const SyncConfig& config, const SyncSite& site);
   void shared_audience(const SyncConfig& config, const SyncSite& site);
   void stays(const SyncConfig& config, const SyncSite& site);
@@ -213,16 +214,6 @@ void ReferenceCheck::identifiers(const Destination& type, const SyncConfig& conf
     return;
   }
   const std::span<const IdentifierKind> known = audiences->identifiers();
-  const bool names_one = config.identifiers.size() == 1 || (config.identifiers.empty() && known.size() == 1);
-  if (audiences->one_kind_a_request() && !names_one) {
-    std::vector<std::string> names;
-    for (const IdentifierKind kind : known) names.emplace_back(tailrace::to_string(kind));
-    problems_.error(
-        config.identifiers.empty() ? site.whole : site.identifiers[1],
-        fmt::format("{} takes one kind of identifier in a request, so that a sync to it has one",
-                    type.title()),
-        fmt::format("write `identifiers: [{}]`, and another sync for another kind", names.front()));
-  }
   for (std::size_t i = 0; i < config.identifiers.size(); ++i) {
     if (std::ranges::find(known, config.identifiers[i]) != known.end()) continue;
     std::vector<std::string> names;
@@ -327,6 +318,16 @@ void ReferenceCheck::whole_configuration(const Destination& type, const Destinat
   }
 }
 
+void ReferenceCheck::test_segment(Mode mode, const std::string& segment, const Spot& spot) {
+  if (mode == Mode::test && segment.empty()) {
+    problems_.error(spot, "`mode: test` sends nobody but the people of `test_segment`, and there is none",
+                    "add `test_segment: NAME`, with a segment of your own people");
+  } else if (!segment.empty() && workspace_.find_segment(segment) == nullptr) {
+    problems_.error(spot, fmt::format("there is no segment {}", in_quotes(segment)),
+                    suggest(segment, names_in(workspace_.segments)));
+  }
+}
+
 void ReferenceCheck::sync(const SyncConfig& config, const SyncSite& site) {
   const Named* segment = workspace_.find_segment(config.segment);
   if (segment == nullptr && !config.segment.empty()) {
@@ -356,6 +357,7 @@ void ReferenceCheck::sync(const SyncConfig& config, const SyncSite& site) {
         fmt::format("the sync {} targets people without asking for their consent", in_quotes(config.name)),
         "add `consent: ads`, or the purpose your people agreed to");
   }
+  test_segment(config.mode, config.test_segment, site.test_segment);
   twin(config, site);
   shared_audience(config, site);
   stays(config, site);
@@ -401,6 +403,7 @@ void ReferenceCheck::stream(const StreamConfig& config, const StreamSite& site) 
     problems_.error(site.people, fmt::format("there is no segment {}", in_quotes(config.people)),
                     suggest(config.people, names_in(workspace_.segments)));
   }
+  test_segment(config.mode, config.test_segment, site.test_segment);
   if (!config.currency.empty() && !destinations::is_currency(config.currency)) {
     problems_.error(site.currency, fmt::format("{} is no currency", in_quotes(config.currency)),
                     "write its three capital letters of ISO 4217, such as EUR");

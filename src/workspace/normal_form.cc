@@ -69,7 +69,9 @@ constexpr EnumName<UnknownEvents> kUnknownEvents[] = {{UnknownEvents::quarantine
                                                       {UnknownEvents::admit, "admit"}};
 constexpr EnumName<SecretReference::Kind> kSecretKinds[] = {{SecretReference::Kind::none, "none"},
                                                             {SecretReference::Kind::environment, "env"},
-                                                            {SecretReference::Kind::file, "file"}};
+                                                            {SecretReference::Kind::file, "file"},
+                                                            {SecretReference::Kind::command, "command"}};
+constexpr EnumName<Mode> kModes[] = {{Mode::live, "live"}, {Mode::test, "test"}, {Mode::dry_run, "dry_run"}};
 
 template <class Enum, std::size_t n>
 std::string_view name_of(const EnumName<Enum> (&table)[n], Enum value) {
@@ -80,7 +82,11 @@ std::string_view name_of(const EnumName<Enum> (&table)[n], Enum value) {
 }
 
 Value write(const SecretReference& secret) {
-  return Object().add("from", name_of(kSecretKinds, secret.kind)).add("name", secret.name).take();
+  Object object;
+  object.add("from", name_of(kSecretKinds, secret.kind)).add("name", secret.name);
+  if (!secret.arguments.empty()) object.add("arguments", texts(secret.arguments));
+  if (secret.ends_at) object.add("ends_ms", secret.ends_at->ms);
+  return object.take();
 }
 
 Value write(const Named& named) {
@@ -188,6 +194,8 @@ Value write(const SyncConfig& config) {
   if (!config.twin.empty()) object.add("twin", config.twin);
   if (config.drift != DriftPolicy::alert) object.add("drift", name_of(kDriftPolicies, config.drift));
   // Left out where they say nothing, as above.
+  if (config.mode != Mode::live) object.add("mode", name_of(kModes, config.mode));
+  if (!config.test_segment.empty()) object.add("test_segment", config.test_segment);
   if (config.is_retired()) object.add("lifecycle", name_of(kLifecycles, config.lifecycle));
   if (config.minimum_stay) object.add("minimum_stay_ms", config.minimum_stay->count);
   if (config.longest_stay) object.add("longest_stay_ms", config.longest_stay->count);
@@ -212,6 +220,8 @@ Value write(const StreamConfig& config) {
       .add("events", list_of(config.events, event))
       .add("batch_age_max_ms", config.batch_age_max.count);
   if (config.is_retired()) object.add("lifecycle", name_of(kLifecycles, config.lifecycle));
+  if (config.mode != Mode::live) object.add("mode", name_of(kModes, config.mode));
+  if (!config.test_segment.empty()) object.add("test_segment", config.test_segment);
   if (!config.people.empty()) object.add("people", config.people);
   if (!config.consent_purpose.empty()) object.add("consent_purpose", config.consent_purpose);
   if (!config.fields.empty()) object.add("fields", write_map(config.fields));
@@ -323,6 +333,10 @@ Result<SecretReference> read_secret(const Value& value) {
   SecretReference secret;
   secret.kind = TRY(members.choice("from", kSecretKinds));
   secret.name = TRY(members.text("name"));
+  if (members.has("arguments")) secret.arguments = TRY(members.list<std::string>("arguments", read_text));
+  if (members.has("ends_ms")) secret.ends_at = Time {
+      TRY(members.integer("ends_ms", kTimeMin.ms, kTimeMax.ms))
+    };
   return secret;
 }
 
@@ -468,6 +482,8 @@ Result<SyncConfig> read_sync(const Value& value) {
   config.guards = Guards::of(config.effect);
   if (members.has("guards")) config.guards = TRY(members.part("guards", Value::Kind::object, read_guards));
   if (members.has("twin")) config.twin = TRY(members.text("twin"));
+  if (members.has("mode")) config.mode = TRY(members.choice("mode", kModes));
+  if (members.has("test_segment")) config.test_segment = TRY(members.text("test_segment"));
   if (members.has("drift")) config.drift = TRY(members.choice("drift", kDriftPolicies));
   if (members.has("lifecycle")) config.lifecycle = TRY(members.choice("lifecycle", kLifecycles));
   if (config.lifecycle == Lifecycle::draft) return invalid("a sync is active or retired, never a draft");
@@ -511,6 +527,8 @@ Result<StreamConfig> read_stream(const Value& value) {
   config.batch_age_max = Millis { TRY(members.integer("batch_age_max_ms", 0, kHour.count)) };
   if (members.has("lifecycle")) config.lifecycle = TRY(members.choice("lifecycle", kLifecycles));
   if (config.lifecycle == Lifecycle::draft) return invalid("a sync is active or retired, never a draft");
+  if (members.has("mode")) config.mode = TRY(members.choice("mode", kModes));
+  if (members.has("test_segment")) config.test_segment = TRY(members.text("test_segment"));
   if (members.has("people")) config.people = TRY(members.text("people"));
   if (members.has("consent_purpose")) config.consent_purpose = TRY(members.text("consent_purpose"));
   if (members.has("fields")) config.fields = TRY(members.part("fields", Value::Kind::object, read_map));
@@ -565,6 +583,8 @@ Result<void> check_again(Workspace& workspace) {
 }
 
 }  // namespace
+
+std::string_view to_string(Mode mode) { return name_of(kModes, mode); }
 
 Value to_value(const Workspace& workspace) {
   const auto named = [](const Named& one) { return write(one); };

@@ -61,12 +61,14 @@ class Reader {
                 std::map<std::string, Spot>& sites);
   void consent(Fields& fields, std::string& purpose);
   void batch_age(Fields& fields, Millis& age);
+  void mode(Fields& fields, Mode& mode, std::string& test_segment, Spot& site);
   bool is_first_sync(const std::string& text, const Spot& spot);
   std::string name(Fields& fields);
   void check_name(const std::string& text, const Spot& spot);
   Lifecycle lifecycle(Fields& fields);
   std::optional<Millis> duration(Fields& fields, std::string_view key);
   std::optional<SecretReference> secret(const YamlNode& node, std::string_view what);
+  std::optional<SecretReference> source_of_secret(Fields& fields, std::string_view what);
   void write_key(const YamlNode& node);
   void source(const YamlNode& node);
   void source_settings(const sources::HttpSource& type, const SourceEntry& entry,
@@ -144,22 +146,45 @@ std::optional<Millis> Reader::duration(Fields& fields, std::string_view key) {
   return std::nullopt;
 }
 
-// {env: NAME} or {file: path}.
+std::optional<Time> parse_day(const std::string& text) {
+  constexpr std::size_t kDayBytes = std::string_view("2027-03-01").size();
+  const Result<Time> day = parse_time(text);
+  return day && text.size() == kDayBytes ? std::optional(*day) : std::nullopt;
+}
+
+// {env: NAME}, {file: path} or {command: [program, argument]}, and `ends: 2027-03-01`.
 std::optional<SecretReference> Reader::secret(const YamlNode& node, std::string_view what) {
   if (node.kind == YamlNode::Kind::scalar) {
     // The message does not repeat the text: it may be a real secret on its way into a build log.
-    problems_.error(node.spot, fmt::format("{} stands in the text; a secret is only named", what),
-                    "write {env: NAME} or {file: path}, and change the secret if the file was ever shared");
+    problems_.error(
+        node.spot, fmt::format("{} stands in the text; a secret is only named", what),
+        "write {env: NAME}, {file: path} or {command: [program, argument]}, and change the secret "
+        "if the file was ever shared");
     return std::nullopt;
   }
   Fields fields(node, std::string(what), problems_);
   if (!fields.usable()) return std::nullopt;
+  auto reference = source_of_secret(fields, what);
+  if (const std::string day = fields.text("ends"); !day.empty() && reference) {
+    if (const auto ends = parse_day(day)) {
+      reference->ends_at = *ends;
+    } else {
+      problems_.error(fields.spot_of("ends"), fmt::format("`ends` cannot be {}", in_quotes(day)),
+                      "write the day on which the secret ends, such as 2027-03-01");
+    }
+  }
+  fields.finish();
+  return reference;
+}
+
+std::optional<SecretReference> Reader::source_of_secret(Fields& fields, std::string_view what) {
   const std::string environment = fields.text("env");
   const std::string file = fields.text("file");
-  fields.finish();
-  if (environment.empty() == file.empty()) {
-    problems_.error(fields.spot(), fmt::format("{} must name one source", what),
-                    "write {env: NAME} or {file: path}");
+  std::vector<std::string> command;
+  texts(fields, "command", command);
+  if (!environment.empty() + !file.empty() + !command.empty() != 1) {
+    problems_.error(fields.spot(), fmt::format("{} must name one source of its secret", what),
+                    "write {env: NAME}, {file: path} or {command: [program, argument]}");
     return std::nullopt;
   }
   if (!environment.empty() && !is_word(environment)) {
@@ -167,8 +192,18 @@ std::optional<SecretReference> Reader::secret(const YamlNode& node, std::string_
                     "use letters, digits and _; the secret itself does not belong here");
     return std::nullopt;
   }
-  return environment.empty() ? SecretReference{SecretReference::Kind::file, file}
-                             : SecretReference{SecretReference::Kind::environment, environment};
+  if (!environment.empty()) return SecretReference{SecretReference::Kind::environment, environment};
+  if (!file.empty()) return SecretReference{SecretReference::Kind::file, file};
+  if (command.front().empty() || (command.size() == 1 && command.front().find(' ') != std::string::npos)) {
+    problems_.error(fields.spot_of("command"),
+                    "`command` is run without a shell, and names its program first",
+                    "write the program and each of its arguments as an element: [program, argument]");
+    return std::nullopt;
+  }
+  SecretReference reference{SecretReference::Kind::command, std::move(command.front())};
+  reference.arguments.assign(std::make_move_iterator(command.begin() + 1),
+                             std::make_move_iterator(command.end()));
+  return reference;
 }
 
 void Reader::write_key(const YamlNode& node) {
@@ -176,17 +211,10 @@ void Reader::write_key(const YamlNode& node) {
   if (!fields.usable()) return;
   WriteKey key;
   key.name = name(fields);
-  const std::string environment = fields.text("env");
-  const std::string file = fields.text("file");
+  key.secret = source_of_secret(fields, "a write key").value_or(SecretReference{});
   if (const YamlNode* rate = fields.find("requests_per_second"))
     key.requests_per_second = requests_per_second(*rate);
   fields.finish();
-  if (environment.empty() == file.empty()) {
-    problems_.error(fields.spot(), "a write key must name one source of its secret",
-                    "add `env: NAME` or `file: path`");
-  }
-  key.secret = environment.empty() ? SecretReference{SecretReference::Kind::file, file}
-                                   : SecretReference{SecretReference::Kind::environment, environment};
   check_source_name(key.name, fields.spot_of("name"));
   workspace_.write_keys.push_back(std::move(key));
 }
@@ -677,9 +705,7 @@ void Reader::expiry(Fields& fields, SyncConfig& config, SyncSite& site) {
                     "write `{stay: 90d}`, `{review: 2027-03-01}` or both");
   }
   if (day.empty()) return;
-  constexpr std::size_t kDayBytes = std::string_view("2027-03-01").size();
-  const Result<Time> review = parse_time(day);
-  if (review && day.size() == kDayBytes) {
+  if (const auto review = parse_day(day)) {
     config.review_date = *review;
   } else {
     problems_.error(site.review_date, fmt::format("`review` cannot be {}", in_quotes(day)),
@@ -766,6 +792,13 @@ void Reader::consent(Fields& fields, std::string& purpose) {
   if (purpose.empty() || is_word(purpose)) return;
   problems_.error(fields.spot_of("consent"), fmt::format("{} is no consent purpose", in_quotes(purpose)),
                   "use a word such as ads, ads_personalisation or email");
+}
+
+void Reader::mode(Fields& fields, Mode& mode, std::string& test_segment, Spot& site) {
+  mode = fields.choice("mode", Mode::live,
+                       {{"live", Mode::live}, {"test", Mode::test}, {"dry_run", Mode::dry_run}});
+  test_segment = fields.text("test_segment");
+  site = fields.spot_of(test_segment.empty() ? "mode" : "test_segment");
 }
 
 void Reader::batch_age(Fields& fields, Millis& age) {
@@ -912,6 +945,7 @@ void Reader::stream(Fields& fields) {
   config.destination = fields.text("destination", Need::required);
   config.lifecycle = fields.choice("lifecycle", Lifecycle::active,
                                    {{"active", Lifecycle::active}, {"retired", Lifecycle::retired}});
+  mode(fields, config.mode, config.test_segment, site.test_segment);
   stream_events(fields, config, site);
   config.people = fields.text("people");
   consent(fields, config.consent_purpose);
@@ -990,6 +1024,7 @@ void Reader::sync(const YamlNode& node) {
                                 {{"target", Effect::target}, {"suppress", Effect::suppress}}, Need::required);
   config.lifecycle = fields.choice("lifecycle", Lifecycle::active,
                                    {{"active", Lifecycle::active}, {"retired", Lifecycle::retired}});
+  mode(fields, config.mode, config.test_segment, site.test_segment);
   identifiers(fields, config, site);
   if (const std::string text = fields.text("cadence"); !text.empty()) {
     if (const Result<Cadence> cadence = parse_cadence(text)) {

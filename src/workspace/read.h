@@ -28,6 +28,7 @@ struct SyncSite {
   Spot name;
   Spot segment;
   Spot destination;
+  Spot test_segment;
   Spot effect;
   Spot holdout;
   Spot audience_id;
@@ -45,6 +46,7 @@ struct StreamSite {
   Spot whole;
   Spot name;
   Spot destination;
+  Spot test_segment;
   Spot people;
   Spot currency;
   std::vector<Spot> events;          // the keys

@@ -125,5 +125,21 @@ TEST(Stream, names_are_unique_among_syncs_of_both_kinds) {
               HasSubstr("there are two syncs named \"A\""));
 }
 
+TEST(Stream, sends_in_a_mode) {
+  EXPECT_THAT(
+      problems_of(std::string(kHead) + "events: all\nmode: test\n"),
+      HasSubstr("5:7: `mode: test` sends nobody but the people of `test_segment`, and there is none"));
+  EXPECT_THAT(problems_of(std::string(kHead) + "events: all\nmode: tests\n"),
+              HasSubstr("did you mean \"test\"?"));
+  EXPECT_THAT(problems_of(std::string(kHead) + "events: all\nmode: test\ntest_segment: Staff\n"),
+              HasSubstr("6:15: there is no segment \"Staff\""));
+  const std::string sync = std::string(kHead) + "events: all\nmode: test\ntest_segment: Buyers\n";
+  EXPECT_EQ(problems_of(sync), "");
+  const auto again = from_value(to_value(load_with(sync).workspace));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->streams.front().mode, Mode::test);
+  EXPECT_EQ(again->streams.front().test_segment, "Buyers");
+}
+
 }  // namespace
 }  // namespace tailrace::workspace

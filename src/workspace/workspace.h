@@ -30,12 +30,27 @@ namespace tailrace::workspace {
 enum class UnknownEvents : unsigned char { quarantine, admit };
 enum class Effect : unsigned char { target, suppress };  // being in the audience shows ads, or stops them
 enum class Lifecycle : unsigned char { draft, active, retired };
+// What of a sync reaches its platform.
+enum class Mode : unsigned char {
+  live,
+  test,     // people of its `test_segment`, and nobody else
+  dry_run,  // nothing: it is built and counted
+};
+std::string_view to_string(Mode mode);  // "dry_run"
 
-// A secret is only ever named: from an environment variable, a file, or (sandbox and tests only) nowhere.
+// A secret is only ever named: from an environment variable, a file, what a program prints, or (sandbox and
+// tests only) nowhere.
 struct SecretReference {
-  enum class Kind : unsigned char { none, environment, file };
+  enum class Kind : unsigned char { none, environment, file, command };
   Kind kind = Kind::none;
-  std::string name;  // the variable's name or the file's path (relative to the workspace folder)
+  // The variable's name, the file's path (relative to the workspace folder), or the program: by its path, or
+  // found in PATH where that has no slash.
+  std::string name;
+  std::vector<std::string> arguments = {};  // of the program; they go to it as they stand, through no shell
+  // The day on which the secret ends, as its owner wrote down; its first instant in UTC. Missing: not said.
+  std::optional<Time> ends_at = {};
+
+  bool operator==(const SecretReference&) const = default;
 };
 
 // What page and screen calls are called in every workspace, declared or not.
@@ -148,6 +163,8 @@ struct SyncConfig {
   Effect effect = Effect::target;
   // retired: nobody is to be in its audience any more. Never draft.
   Lifecycle lifecycle = Lifecycle::active;
+  Mode mode = Mode::live;
+  std::string test_segment;  // of mode test
   std::vector<IdentifierKind> identifiers;
   Cadence cadence;
   std::vector<std::string> exclusions;          // segments subtracted
@@ -201,10 +218,12 @@ struct StreamConfig {
   std::string name;
   std::string destination;
   Lifecycle lifecycle = Lifecycle::active;  // retired: nothing is sent. Never draft.
-  bool every_event = false;                 // whatever is not named goes too, where the destination takes it
-  std::vector<StreamEvent> events;          // empty: those that the destination knows
-  std::string people;                       // a segment: only events of those in it; empty: of everybody
-  std::string consent_purpose;              // empty: none asked for
+  Mode mode = Mode::live;
+  std::string test_segment;         // of mode test
+  bool every_event = false;         // whatever is not named goes too, where the destination takes it
+  std::vector<StreamEvent> events;  // empty: those that the destination knows
+  std::string people;               // a segment: only events of those in it; empty: of everybody
+  std::string consent_purpose;      // empty: none asked for
   std::map<std::string, std::string> fields;  // destinations/conversion.h
   std::string currency;                       // of events that name none
   destinations::Selection properties;

@@ -132,6 +132,28 @@ TEST(Load, reads_every_key_of_tailrace_yaml) {
   EXPECT_EQ(workspace.write_keys[1].secret.name, "keys/app");
 }
 
+TEST(Load, a_secret_comes_from_a_program_too_and_ends_on_a_day) {
+  const auto load = [](const std::string& reference) {
+    return Folder().with("destinations/ads.yaml",
+                         "name: Ads\ntype: example_audiences\nsettings: {account: 1}\n"
+                         "credentials: {token: " +
+                             reference + "}\n");
+  };
+  const Loaded loaded = load("{command: [vault, read, \"a b\"], ends: 2027-03-01}").load();
+  const SecretReference secret = loaded.workspace.destinations.front().credentials.at("token");
+  EXPECT_EQ(secret.kind, SecretReference::Kind::command);
+  EXPECT_EQ(secret.name, "vault");
+  EXPECT_THAT(secret.arguments, ::testing::ElementsAre("read", "a b"));
+  EXPECT_EQ(secret.ends_at, *parse_time("2027-03-01"));
+  const auto again = from_value(to_value(loaded.workspace));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->destinations.front().credentials.at("token"), secret);
+  EXPECT_THAT(load("{command: \"vault read token\"}").problems(),
+              HasSubstr("`command` is run without a shell"));
+  EXPECT_THAT(load("{command: [x], env: X}").problems(), HasSubstr("must name one source"));
+  EXPECT_THAT(load("{env: X, ends: soon}").problems(), HasSubstr("`ends` cannot be \"soon\""));
+}
+
 TEST(Load, unknown_consent_is_denied_unless_granted) {
   EXPECT_FALSE(Folder().load().workspace.consent_unknown);
 }
@@ -611,18 +633,17 @@ TEST(Sync, names_as_its_twin_a_sync_that_suppresses) {
   EXPECT_EQ(from_value(to_value(loaded.workspace))->find_sync("A")->twin, "Stop");
 }
 
-TEST(Sync, to_a_platform_of_one_kind_a_request_names_one_kind) {
-  const auto problems = [](const std::string& identifiers) {
-    return Folder()
-        .with("destinations/single.yaml",
+TEST(Sync, to_a_platform_of_one_kind_a_request_may_name_several) {
+  EXPECT_EQ(
+      Folder()
+          .with(
+              "destinations/single.yaml",
               "name: Single\ntype: single_ads\nsettings: {account: 7}\ncredentials: {token: {env: TOKEN}}\n")
-        .with("syncs/buyers.yaml",
-              "name: Stop\nsegment: Buyers\ndestination: Single\neffect: suppress\n" + identifiers)
-        .problems();
-  };
-  EXPECT_THAT(problems(""), HasSubstr("takes one kind of identifier in a request"));
-  EXPECT_THAT(problems("identifiers: [email, phone]\n"), HasSubstr("write `identifiers: [email]`"));
-  EXPECT_EQ(problems("identifiers: [phone]\n"), "");
+          .with("syncs/buyers.yaml",
+                "name: Stop\nsegment: Buyers\ndestination: Single\neffect: suppress\n"
+                "identifiers: [email, phone]\n")
+          .problems(),
+      "");
 }
 
 TEST(Sync, that_suppresses_has_no_holdout) {
@@ -728,6 +749,28 @@ TEST(Sync, an_audience_is_an_expression_of_the_language) {
   EXPECT_EQ(text(),
             R"(in segment "Buyers" and not in segment "Staff" and entered segment "Buyers" within 90d)"
             R"( and not ("2027-03-01") ever)");
+}
+
+TEST(Sync, in_mode_test_only_people_of_its_test_segment_are_in_the_audience) {
+  EXPECT_THAT(sync_problems("effect: suppress\nmode: test\n"),
+              HasSubstr("sends nobody but the people of `test_segment`, and there is none"));
+  EXPECT_THAT(sync_problems("effect: suppress\ntest_segment: Staf\n"),
+              HasSubstr("there is no segment \"Staf\""));
+  const Loaded loaded =
+      Folder()
+          .with("syncs/buyers.yaml",
+                "name: Stop\nsegment: Buyers\ndestination: Ads\neffect: suppress\nmode: test\n"
+                "test_segment: Buyers\n")
+          .load();
+  ASSERT_TRUE(loaded.ok()) << loaded.problems.front().problem.message;
+  const auto again = from_value(to_value(loaded.workspace));
+  ASSERT_TRUE(again) << again.error().message;
+  SyncConfig sync = again->syncs.front();
+  sync.test_segment = "Staff";
+  EXPECT_EQ(language::print(*audience_expression(sync, Zone::utc())),
+            R"(in segment "Buyers" and in segment "Staff")");
+  sync.mode = Mode::live;
+  EXPECT_EQ(language::print(*audience_expression(sync, Zone::utc())), R"(in segment "Buyers")");
 }
 
 TEST(Sync, of_a_retired_one_nobody_is_in_the_audience_and_no_guard_holds_that) {
