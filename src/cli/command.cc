@@ -55,7 +55,9 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
 
   auto* init = app.add_subcommand("init", "write a commented starter workspace");
   init->add_option("directory", command.directory, "where")->required()->type_name("DIR");
-  on_workspace(app.add_subcommand("check", "show all errors of a workspace at once"));
+  on_workspace(app.add_subcommand("check", "show all errors of a workspace at once"))
+      ->add_flag("--live", command.live,
+                 "ask the platforms whether the credentials may do what the syncs need, changing nothing");
   on_store(app.add_subcommand("plan", "what would change: members per segment and sync"));
   const auto may_leave_members = [&](CLI::App* sub) {
     sub->add_flag("--leave-members", command.leave_members,
@@ -151,7 +153,7 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   once->add_option("sync", command.sync, "the sync, of an audience or of events")
       ->required()
       ->type_name("SYNC");
-  once->add_flag("--once", "one pass (the only way; `serve` runs them all)")->required();
+  once->add_flag("--once", command.once, "one pass (the only way; `serve` runs them all)")->required();
   once->add_option("--limit", command.limit, "so many people or events at most (default: all that wait)")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{UINT32_MAX}))
       ->type_name("COUNT");

@@ -44,6 +44,8 @@ struct Command {
   std::string sql;
   bool stale = false;  // query: what is there, without bringing it up to date
   bool apply = false;
+  bool live = false;           // check: the platforms are asked, too
+  bool once = false;           // sync: one pass (the only way)
   bool leave_members = false;  // apply: of syncs that go away, people may stay in the audience
   bool memory = false;         // status: of the process, instead of the syncs
   bool streams = false;        // status: of the syncs that send events alone

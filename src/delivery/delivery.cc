@@ -844,7 +844,8 @@ class Body final : public Delivery {
     return {.kind = batch.direction,
             .audience_id = run.state.audience_id,
             .id = batch.id,
-            .members = goes_by_kind(run) ? batch.part : batch.members};
+            .members = goes_by_kind(run) ? batch.part : batch.members,
+            .config = &run.connection.config};
   }
 
   static void cut_part(ActiveBatch& batch) {

@@ -130,7 +130,7 @@ std::string encode_dead_letter(const StreamDeadLetter& letter);  // without its 
 std::string encode_refusals(const StreamRefusals& refusals);     // without their reason
 std::string encode_delivery(const DeliveryFact& fact);           // without its id
 std::string encode_warehouse(const WarehouseState& state);
-std::string encode_match_point(const MatchPoint& point);         // without its instant
+std::string encode_match_point(const MatchPoint& point);  // without its instant
 // Whatever the bytes are. Missing: they do not keep to the grammar.
 std::optional<Membership> decode_membership(std::string_view bytes);
 std::optional<SyncState> decode_state(std::string_view bytes);

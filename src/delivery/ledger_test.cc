@@ -255,14 +255,14 @@ TEST_F(LedgerTest, find_many_answers_in_order) {
 }
 
 TEST_F(LedgerTest, a_store_from_a_newer_version_is_refused_with_the_mend) {
-  overwrite("version", std::string("\0\0\0\6", 4));
+  overwrite("version", std::string("\0\0\0\7", 4));
   const auto opened = Ledger::open(directory.path());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Error::Code::unsupported);
   EXPECT_NE(opened.error().message.find("newer"), std::string::npos);
 }
 
-TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format_5) {
+TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format_6) {
   constexpr std::size_t kGuards = 2 * (1 + 8 + 1 + 8 + 12 * 4) + 8 + 1;
   constexpr std::size_t kBaseline = 1 + 4 + 4 + 1 + 8 + 4 + 8 + 8 + 8 + 1 + 1;
   constexpr std::size_t kReupload = 8;
@@ -288,7 +288,7 @@ TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format
     EXPECT_EQ(ledger->state("s")->guards, GuardState{});
     EXPECT_EQ(ledger->state("s")->reupload_asked_at, Time{});
     ledger.reset();
-    EXPECT_EQ(raw("version"), std::string("\0\0\0\5", 4));
+    EXPECT_EQ(raw("version"), std::string("\0\0\0\6", 4));
     ledger = *Ledger::open(directory.path());
   }
 }

@@ -42,6 +42,7 @@ struct Batch {
   std::string audience_id;
   std::uint64_t id = 0;  // deterministic: a resend is the same request
   std::span<const Member> members;
+  const Config* config = nullptr;  // it goes out with; for destinations whose rules are settings. Lent
 };
 
 // What the platform says of an audience. Missing: it does not say.

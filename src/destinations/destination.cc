@@ -8,6 +8,7 @@
 #include "destinations/audience_destination.h"
 #include "destinations/event_destination.h"
 #include "destinations/identifiers/identifiers.h"
+#include "destinations/probe.h"
 #include "destinations/text.h"
 #include "destinations/warehouse_destination.h"
 #include "model/json.h"
@@ -20,9 +21,9 @@ constexpr std::string_view kMask = "***";
 // What carries a token or proves knowledge of a secret, by name.
 constexpr std::array<std::string_view, 4> kMaskedHeaders{"authorization", "proxy-authorization", "cookie",
                                                          "webhook-signature"};
-constexpr std::array<std::string_view, 8> kMaskedParameters{
-    "access_token", "appsecret_proof", "client_secret", "refresh_token",
-    "assertion",    "token",           "key",           "api_secret"};
+constexpr std::array<std::string_view, 9> kMaskedParameters{
+    "access_token", "appsecret_proof", "client_secret", "refresh_token", "assertion",
+    "input_token",  "token",           "key",           "api_secret"};
 
 const std::string& value_or_empty(const std::map<std::string, std::string>& values, const std::string& name) {
   static const std::string kEmpty;
@@ -225,9 +226,11 @@ std::string reference_markdown(const Destination& destination) {
   out += "\n## Settings\n\n";
   append_settings_table(out, destination.settings());
   out +=
-      "\n## Credentials\n\nBy reference only (an environment variable or a file), under `credentials` of the "
-      "destination.\n\n";
+      "\n## Credentials\n\nBy reference only (an environment variable, a file or a command), under "
+      "`credentials` of the destination.\n\n";
   append_credentials_table(out, destination.settings());
+  if (const Probed* known = probed(destination))
+    out += fmt::format("\nThey need {}. `tailrace check --live` asks.\n", known->permissions());
   if (const AudienceDestination* audiences = destination.as_audience()) {
     out += "\n## Identifiers\n\n";
     for (const IdentifierKind kind : audiences->identifiers())

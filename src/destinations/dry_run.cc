@@ -241,7 +241,8 @@ class Preview {
     const Batch batch{.kind = operation_ == Operation::add ? BatchKind::add : BatchKind::remove,
                       .audience_id = audience_id_,
                       .id = next_batch_,
-                      .members = members};
+                      .members = members,
+                      .config = &run_.config};
     const HttpRequest encoded = audiences_->encode(batch, context());
     const std::uint32_t bytes = limit("batch_bytes_max", audiences_->limits().batch_bytes_max);
     if (bytes > 0 && encoded.body.size() > bytes && members.size() > 1) {

@@ -199,7 +199,8 @@ class GoldenCase {
       const auto token = destination_.decode_token(response, given_.now);
       return token ? token->value + " until " + format_time(token->expires_at) : print(token.error());
     }
-    const auto [batch, members] = batch_of(what, count);
+    auto [batch, members] = batch_of(what, count);
+    batch.config = &given_.config;
     return print(destination_.decode(batch, response));
   }
 

@@ -33,9 +33,9 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
  public:
   struct Options {
     Store::Options store;
-    bool deliver = false;        // with a courier
-    Running running;             // which of its syncs
-    std::string secrets_folder;  // what `file:` references are relative to
+    bool deliver = false;             // with a courier
+    Running running = {};             // which of its syncs
+    std::string secrets_folder = {};  // what `file:` references are relative to
     // Committed but not yet applied, before producers are refused.
     std::size_t queue_bytes_max = std::size_t{256} << 20;
     std::uint64_t snapshot_every_records = 5'000'000;

@@ -8,6 +8,7 @@
 #include "destinations/audience_destination.h"
 #include "destinations/conversion.h"
 #include "destinations/event_destination.h"
+#include "destinations/restricted_topics.h"
 #include "workspace/audience.h"
 
 namespace tailrace::workspace {
@@ -85,6 +86,7 @@ class ReferenceCheck {
   void required_settings(const Destination& type, Setting::Scope scope, const Settings& given,
                          const Spot& whole);
   void identifiers(const Destination& type, const SyncConfig& config, const SyncSite& site);
+  void topics(const SyncConfig& config, const SyncSite& site);
   void test_segment(Mode mode, const std::string& segment, const Spot& spot);
   void twin(const SyncConfig& config, const SyncSite& site);
   void shared_audience(const SyncConfig& config, const SyncSite& site);
@@ -365,12 +367,37 @@ void ReferenceCheck::sync(const SyncConfig& config, const SyncSite& site) {
   const Destination* type = type_of(config.destination, site.destination);
   if (type == nullptr) return;
   identifiers(*type, config, site);
+  if (type->platform() == "meta" && config.audience_id.empty()) topics(config, site);
   given_settings(*type, Setting::Scope::sync, site.settings);
   required_settings(*type, Setting::Scope::sync, config.settings, site.whole);
   if (!site.settings.empty()) {
     whole_configuration(*type, *workspace_.find_destination(config.destination), config.settings, config.name,
                         site.settings, site.destination);
   }
+}
+
+// Meta stops an audience whose name or description speaks of what it forbids.
+void ReferenceCheck::topics(const SyncConfig& config, const SyncSite& site) {
+  const auto look_at = [&](std::string_view what, const std::string& text, const Spot& spot) {
+    const auto found = destinations::restricted_topic_in(text);
+    if (!found) return false;
+    problems_.warning(
+        spot,
+        fmt::format("Meta may stop this audience: `{}` in its {} suggests people's {}", found->word, what,
+                    found->topic),
+        "give it `settings: {audience_name: ..., audience_description: ...}` that say nothing of that");
+    return true;
+  };
+  const auto setting = [&](const char* name, const std::string& otherwise) {
+    const auto at = config.settings.find(name);
+    return at == config.settings.end() ? otherwise : at->second;
+  };
+  const auto spot = [&](const char* name) {
+    const auto at = site.settings.find(name);
+    return at == site.settings.end() ? site.name : at->second;
+  };
+  if (look_at("name", setting("audience_name", config.name), spot("audience_name"))) return;
+  look_at("description", setting("audience_description", config.segment), spot("audience_description"));
 }
 
 // nullptr: there is none, which was reported.

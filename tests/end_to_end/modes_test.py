@@ -1,12 +1,17 @@
 """How far a sync goes before it is live: dry runs, test segments, and single passes, with the real program against the sandbox."""
 
+import collections
+import http.server
 import json
 import os
 import stat
+import subprocess
+import threading
 import unittest
+import urllib.parse
 
 from serve_test import identify, order
-from support import Scene, eventually, hash_of
+from support import ENVIRONMENT, TAILRACE, Scene, eventually, hash_of
 
 NAME = "Purchasers 30d on Meta"
 
@@ -131,6 +136,102 @@ class Modes(unittest.TestCase):
         self.scene.serve("--apply")
         eventually(lambda: "its credentials end on 2026-01-01" in self.scene.server.log(), self.scene.server.log)
         self.assertIn("`access_token` of \"Meta\" ended on 2026-01-01", self.scene.run("status").stdout)
+
+    def check_live(self):
+        return subprocess.run([TAILRACE, "check", "-w", self.scene.workspace, "--live"], capture_output=True, text=True,
+                              env=ENVIRONMENT, timeout=120)
+
+    def test_platforms_are_asked_before_the_first_upload(self):
+        done = self.check_live()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("ok         permissions: the credentials may do what is needed", done.stdout)
+        self.assertIn("Lake", done.stdout)
+        self.assertEqual(self.scene.platform_audiences(), {})
+        self.scene.control("/sandbox/faults", {"kind": "auth", "platform": "meta", "count": 50})
+        done = self.check_live()
+        self.assertEqual(done.returncode, 3, done.stdout)
+        self.assertIn("PROBLEM", done.stdout)
+        self.assertNotIn("sandbox-token", done.stdout + done.stderr)
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Somebody's own tool: keeps lists of hashed e-mails and phones, and refuses one address."""
+
+    protocol_version = "HTTP/1.1"
+    lists = collections.defaultdict(set)
+    authorizations = set()
+    refused = None
+
+    def do_POST(self):
+        self.authorizations.add(self.headers["Authorization"])
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        members = self.lists[urllib.parse.unquote(self.path.split("/")[2])]
+        errors = []
+        for index, member in enumerate(body["members"]):
+            if member["email"] == self.refused:
+                errors.append({"index": index, "code": "BLOCKED"})
+            elif body["op"] == "add":
+                members.add(member["email"])
+            else:
+                members.discard(member["email"])
+        answer = json.dumps({"errors": errors}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+class DescribedInYaml(unittest.TestCase):
+    """A destination that the workspace alone describes."""
+
+    def setUp(self):
+        self.receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        threading.Thread(target=self.receiver.serve_forever, daemon=True).start()
+        self.addCleanup(self.receiver.server_close)
+        self.addCleanup(self.receiver.shutdown)
+        Receiver.lists.clear()
+        self.scene = Scene()
+        self.addCleanup(self.scene.close)
+
+    def test_people_enter_and_leave_and_a_refused_one_is_told(self):
+        Receiver.refused = hash_of("u3@example.com")
+        self.scene.write("workspace/destinations/tool.yaml", f"""name: Tool
+type: http
+settings:
+  base_url: http://127.0.0.1:{self.receiver.server_port}
+  headers: |
+    Authorization: Bearer {{{{credentials.access_token}}}}
+  add_path: /lists/{{{{audience}}}}/members
+  add_body: '{{"op":"add","members":[{{{{records}}}}]}}'
+  remove_path: /lists/{{{{audience}}}}/members
+  remove_body: '{{"op":"remove","members":[{{{{records}}}}]}}'
+  record: '{{"email":{{{{email}}}},"id":{{{{person}}}}}}'
+  rejects: errors
+  batch_records_max: "50"
+credentials:
+  access_token: {{env: TAILRACE_SANDBOX_TOKEN}}
+allow_private_addresses: true
+""")
+        self.scene.write("workspace/syncs/tool.yaml", """name: Buyers in the tool
+destination: Tool
+segment: Purchasers 30d
+effect: suppress
+identifiers: [email]
+""")
+        self.scene.serve("--apply")
+        for person in ("u1", "u2", "u3"):
+            self.scene.send(identify(person, email=f"{person}@example.com"), order(person, f"o-{person}"))
+        wanted = {hash_of("u1@example.com"), hash_of("u2@example.com")}
+        eventually(lambda: Receiver.lists["Buyers in the tool"] == wanted, lambda: f"{Receiver.lists} {self.scene.run('status').stdout}")
+        eventually(lambda: self.scene.statuses()["Buyers in the tool"]["rejected"] == 1, lambda: self.scene.run("status").stdout)
+        self.assertEqual(Receiver.authorizations, {"Bearer sandbox-token"})
+        self.assertIn("BLOCKED", self.scene.run("dlq", "show").stdout)
+        self.scene.send({"type": "delete", "userId": "u1", "messageId": "d1"})
+        wanted = {hash_of("u2@example.com")}
+        eventually(lambda: Receiver.lists["Buyers in the tool"] == wanted, lambda: f"{Receiver.lists} {self.scene.run('status').stdout}")
 
 
 if __name__ == "__main__":

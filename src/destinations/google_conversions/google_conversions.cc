@@ -5,6 +5,7 @@
 #include "destinations/google_conversions/codec.h"
 #include "destinations/google_data_manager/codec.h"
 #include "destinations/google_data_manager/token.h"
+#include "destinations/probe.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -108,7 +109,7 @@ reason and the rest is sent again, else the batch is halved. Quotas as for audie
 **Refunds.** Google's guides name adjustments; their form is not confirmed, so refunds are not sent, and counted.
 )";
 
-class GoogleConversions final : public EventDestination {
+class GoogleConversions final : public EventDestination, public Probed {
  public:
   std::string_view type() const override { return "google_conversions"; }
   std::string_view platform() const override { return "google"; }
@@ -121,6 +122,12 @@ class GoogleConversions final : public EventDestination {
   // Google names no age at its door: EVENT_TOO_OLD depends on the action's window.
   EventRules rules() const override { return {.identified_by = kIdentifiedBy}; }
 
+  std::string_view permissions() const override {
+    return "the OAuth scope `https://www.googleapis.com/auth/datamanager`, access to the account, and the "
+           "Data Manager API enabled "
+           "in the Cloud project they belong to";
+  }
+  std::optional<TestMode> test_mode() const override { return TestMode{members::kValidateOnly, "true"}; }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems = token::check(config);
     check_account_id(config, std::string(members::kOperatingAccountId), problems);

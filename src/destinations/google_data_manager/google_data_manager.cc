@@ -6,6 +6,7 @@
 #include "destinations/google_data_manager/codec.h"
 #include "destinations/google_data_manager/token.h"
 #include "destinations/identifiers/identifiers.h"
+#include "destinations/probe.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -102,7 +103,7 @@ anew; 403 and 404 stop the sync until somebody mends the cause.
 `matchRatePercentage`. Google works through additions within a day.
 )";
 
-class GoogleDataManager final : public AudienceDestination {
+class GoogleDataManager final : public AudienceDestination, public Probed {
  public:
   std::string_view type() const override { return "google_data_manager"; }
   std::string_view platform() const override { return "google"; }
@@ -128,6 +129,11 @@ class GoogleDataManager final : public AudienceDestination {
   }
   std::size_t records(const Member& member) const override { return codec::entries(member); }
 
+  std::string_view permissions() const override {
+    return "the OAuth scope `https://www.googleapis.com/auth/datamanager`, access to the account, and the "
+           "Data Manager API enabled "
+           "in the Cloud project they belong to";
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems = token::check(config);
     check_account_id(config, std::string(codec::kOperatingAccountId), problems);

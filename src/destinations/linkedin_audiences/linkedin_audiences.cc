@@ -5,6 +5,7 @@
 #include "destinations/checks.h"
 #include "destinations/linkedin_api/rest.h"
 #include "destinations/linkedin_audiences/codec.h"
+#include "destinations/probe.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -69,7 +70,7 @@ seven days. The segment's status stands beside it.
 an upload takes (48 hours are said), and after how many days an unused segment ends.
 )";
 
-class LinkedinAudiences final : public AudienceDestination {
+class LinkedinAudiences final : public AudienceDestination, public Probed {
  public:
   std::string_view type() const override { return "linkedin_audiences"; }
   std::string_view platform() const override { return "linkedin"; }
@@ -81,6 +82,9 @@ class LinkedinAudiences final : public AudienceDestination {
   std::int64_t people_min() const override { return 300; }
   Limits limits() const override { return {.batch_records_max = 5000, .requests_per_minute = 600}; }
 
+  std::string_view permissions() const override {
+    return "the scope `rw_dmp_segments`, and a role other than VIEWER on the ad account";
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems = token::check(config, token::LongLived::accepted);
     check_account_id(config, std::string(codec::kAccountId), problems);

@@ -5,6 +5,7 @@
 #include "destinations/event_destination.h"
 #include "destinations/linkedin_api/rest.h"
 #include "destinations/linkedin_conversions/codec.h"
+#include "destinations/probe.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -86,7 +87,7 @@ day's quota is spent, until midnight UTC.
 or 500000).
 )";
 
-class LinkedinConversions final : public EventDestination {
+class LinkedinConversions final : public EventDestination, public Probed {
  public:
   std::string_view type() const override { return "linkedin_conversions"; }
   std::string_view platform() const override { return "linkedin"; }
@@ -98,6 +99,10 @@ class LinkedinConversions final : public EventDestination {
   std::span<const EventName> events() const override { return kEvents; }
   EventRules rules() const override { return {.age_max = kDay * 90, .identified_by = kIdentifiedBy}; }
 
+  std::string_view permissions() const override {
+    return "the scopes `rw_conversions` and `r_ads`, and a role that may manage campaigns or creatives on "
+           "the ad account";
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems = token::check(config, token::LongLived::accepted);
     check_account_id(config, std::string(codec::kConversionId), problems);

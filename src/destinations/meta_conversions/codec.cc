@@ -129,4 +129,21 @@ Reply decode(std::size_t events, const HttpResponse& response) {
   });
 }
 
+HttpRequest encode_probe(const Context& context) {
+  return meta_graph::request(context, "GET", percent_encoded(context.config.setting(std::string(kDatasetId))),
+                             "fields=id,name,is_unavailable");
+}
+
+Result<Standing> decode_probe(const HttpResponse& response) {
+  bool is_unavailable = false;
+  const Reply reply = meta_graph::judge(Records(0), response, "ads_insights", [&](const Value& answer) {
+    const Value* flag = member(&answer, "is_unavailable");
+    is_unavailable = flag != nullptr && flag->kind == Value::Kind::boolean && flag->boolean;
+    return accepted(Records(0));
+  });
+  if (reply.verdict != Reply::Verdict::done) return failed("looking at the dataset", reply);
+  if (is_unavailable) return invalid("looking at the dataset: Meta says that it is not available");
+  return Standing{};
+}
+
 }  // namespace tailrace::destinations::meta_conversions_codec

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "destinations/event_destination.h"
+#include "destinations/probe.h"
 
 namespace tailrace::destinations::meta_conversions_codec {
 
@@ -18,5 +19,9 @@ std::expected<std::string, Refused> encode_event(const EventDestination& destina
                                                  const Conversion& conversion, const Config& config);
 HttpRequest encode(std::span<const std::string> events, const Context& context);
 Reply decode(std::size_t events, const HttpResponse& response);
+
+// Whether the dataset is there for this token.
+HttpRequest encode_probe(const Context& context);
+Result<Standing> decode_probe(const HttpResponse& response);
 
 }  // namespace tailrace::destinations::meta_conversions_codec

@@ -4,6 +4,7 @@
 #include "destinations/event_destination.h"
 #include "destinations/meta_conversions/codec.h"
 #include "destinations/meta_graph/graph.h"
+#include "destinations/probe.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -103,7 +104,7 @@ its reason. `events_received` below what was sent counts as that. Throttling wai
 **Refunds.** The API has no form for them that is documented; they are not sent, and counted.
 )";
 
-class MetaConversions final : public EventDestination {
+class MetaConversions final : public EventDestination, public Probed {
  public:
   std::string_view type() const override { return "meta_conversions"; }
   std::string_view platform() const override { return "meta"; }
@@ -121,6 +122,16 @@ class MetaConversions final : public EventDestination {
             .identified_by = kIdentifiedBy};
   }
 
+  std::string_view permissions() const override {
+    return "access to the dataset: the permission `ads_management`, or a token made for the dataset in its "
+           "settings";
+  }
+  std::optional<HttpRequest> encode_probe(const Context& context) const override {
+    return codec::encode_probe(context);
+  }
+  Result<Standing> decode_probe(const HttpResponse& response) const override {
+    return codec::decode_probe(response);
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_url(config, std::string(meta_graph::kBaseUrl), Query::refused, problems);

@@ -3,6 +3,7 @@
 #include "destinations/checks.h"
 #include "destinations/identifiers/identifiers.h"
 #include "destinations/meta_custom_audiences/codec.h"
+#include "destinations/probe.h"
 #include "destinations/text.h"
 
 namespace tailrace::destinations {
@@ -84,7 +85,7 @@ returns. It counts uploads, not people (someone uploaded twice counts twice), an
 follows Graph's general rule for edges and is not confirmed by Meta's page on audiences.
 )";
 
-class MetaCustomAudiences final : public AudienceDestination {
+class MetaCustomAudiences final : public AudienceDestination, public Probed {
  public:
   std::string_view type() const override { return "meta_custom_audiences"; }
   std::string_view platform() const override { return "meta"; }
@@ -107,6 +108,15 @@ class MetaCustomAudiences final : public AudienceDestination {
   }
   std::size_t records(const Member& member) const override { return codec::rows(member); }
 
+  std::string_view permissions() const override {
+    return "the permission `ads_management`, and to be of an administrator of the ad account";
+  }
+  std::optional<HttpRequest> encode_probe(const Context& context) const override {
+    return meta_graph::encode_debug_token(context);
+  }
+  Result<Standing> decode_probe(const HttpResponse& response) const override {
+    return meta_graph::decode_debug_token(response, "ads_management");
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);

@@ -187,4 +187,36 @@ Reply judge(Records records, const HttpResponse& response, std::string_view busi
   return reply;
 }
 
+HttpRequest encode_debug_token(const Context& context) {
+  return request(context, "GET", "debug_token",
+                 "input_token=" + percent_encoded(context.config.secret(std::string(kAccessToken))));
+}
+
+// {"data":{"is_valid":true,"scopes":["ads_management"],"expires_at":0,"data_access_expires_at":1893456000}}:
+// seconds since 1970, and 0 of what does not end.
+Result<Standing> decode_debug_token(const HttpResponse& response, std::string_view permission) {
+  const auto body = json_object(response);
+  const Reply reply =
+      judge(Records(0), response, "ads_management", [](const Value&) { return accepted(Records(0)); });
+  if (reply.verdict != Reply::Verdict::done) return failed("looking at the token", reply);
+  const Value* data = member(body ? &*body : nullptr, "data");
+  const Value* valid = member(data, "is_valid");
+  if (valid == nullptr || valid->kind != Value::Kind::boolean)
+    return fail(Error::Code::unavailable, "looking at the token: the answer cannot be read");
+  if (!valid->boolean) return invalid("looking at the token: Meta says that it is not valid");
+  Standing standing;
+  const Value* scopes = member(data, "scopes");
+  const bool has_it = scopes != nullptr && std::ranges::any_of(scopes->list, [&](const Value& scope) {
+                        return scope.kind == Value::Kind::string && scope.string == permission;
+                      });
+  if (!has_it) standing.missing.emplace_back(permission);
+  for (const std::string_view name : {"expires_at", "data_access_expires_at"}) {
+    const auto seconds = integer_member(data, name);
+    if (!seconds || *seconds <= 0 || *seconds > kTimeMax.ms / 1000) continue;
+    const Time at{*seconds * 1000};
+    standing.ends_at = std::min(standing.ends_at.value_or(at), at);
+  }
+  return standing;
+}
+
 }  // namespace tailrace::destinations::meta_graph

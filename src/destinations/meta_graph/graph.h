@@ -8,6 +8,7 @@
 
 #include "destinations/answer.h"
 #include "destinations/destination.h"
+#include "destinations/probe.h"
 #include "model/value.h"
 
 namespace tailrace::destinations::meta_graph {
@@ -25,5 +26,9 @@ void set_json(HttpRequest& to, std::string body);
 // in X-Business-Use-Case-Usage whose share of the rate budget counts.
 Reply judge(Records records, const HttpResponse& response, std::string_view business,
             const std::function<Reply(const Value& answer)>& success);
+
+// What Meta says of the access token: whether it has the permission, and when it ends.
+HttpRequest encode_debug_token(const Context& context);
+Result<Standing> decode_debug_token(const HttpResponse& response, std::string_view permission);
 
 }  // namespace tailrace::destinations::meta_graph

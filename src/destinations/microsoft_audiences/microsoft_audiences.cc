@@ -5,6 +5,7 @@
 #include "destinations/checks.h"
 #include "destinations/identifiers/identifiers.h"
 #include "destinations/microsoft_audiences/codec.h"
+#include "destinations/probe.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -79,7 +80,7 @@ are sent.
 to 48 hours after an upload; Microsoft gives no match rate.
 )";
 
-class MicrosoftAudiences final : public AudienceDestination {
+class MicrosoftAudiences final : public AudienceDestination, public Probed {
  public:
   std::string_view type() const override { return "microsoft_audiences"; }
   std::string_view platform() const override { return "microsoft"; }
@@ -104,6 +105,9 @@ class MicrosoftAudiences final : public AudienceDestination {
   }
   std::size_t records(const Member& member) const override { return codec::items(member); }
 
+  std::string_view permissions() const override {
+    return "a developer token, and a user who may manage audiences of the account";
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems = refresh_token::check(config, refresh_token::LongLived::refused);
     check_account_id(config, std::string(codec::kCustomerAccountId), problems);

@@ -2,6 +2,7 @@
 
 #include "destinations/checks.h"
 #include "destinations/microsoft_conversions/codec.h"
+#include "destinations/probe.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -99,7 +100,7 @@ who refused ads are never sent.
 by click id (`OfflineConversions/Apply`, up to 90 days old) are another API and are not sent by this destination.
 )";
 
-class MicrosoftConversions final : public EventDestination {
+class MicrosoftConversions final : public EventDestination, public Probed {
  public:
   std::string_view type() const override { return "microsoft_conversions"; }
   std::string_view platform() const override { return "microsoft"; }
@@ -111,6 +112,7 @@ class MicrosoftConversions final : public EventDestination {
   std::span<const EventName> events() const override { return kEvents; }
   EventRules rules() const override { return {.age_max = kDay * 7, .identified_by = kIdentifiedBy}; }
 
+  std::string_view permissions() const override { return "to be the token of this UET tag"; }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);

@@ -5,6 +5,7 @@
 #include "destinations/checks.h"
 #include "destinations/identifiers/identifiers.h"
 #include "destinations/pinterest_audiences/codec.h"
+#include "destinations/probe.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -76,7 +77,7 @@ refused (HTTP 400) is halved until the record at fault stands alone; it is then 
 sender has it), the name and unit of the header of 429, and how long an upload takes (24 to 48 hours are said).
 )";
 
-class PinterestAudiences final : public AudienceDestination {
+class PinterestAudiences final : public AudienceDestination, public Probed {
  public:
   std::string_view type() const override { return "pinterest_audiences"; }
   std::string_view platform() const override { return "pinterest"; }
@@ -95,6 +96,9 @@ class PinterestAudiences final : public AudienceDestination {
     return AudienceDestination::normalise(kind, raw, config);
   }
 
+  std::string_view permissions() const override {
+    return "the scopes `ads:read` and `ads:write`, and the role Admin or Audience on the ad account";
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems = token::check(config, token::LongLived::refused);
     check_account_id(config, std::string(codec::kAdAccountId), problems);

@@ -4,6 +4,7 @@
 #include "destinations/checks.h"
 #include "destinations/event_destination.h"
 #include "destinations/pinterest_conversions/codec.h"
+#include "destinations/probe.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -107,7 +108,7 @@ anew, where there is one to fetch.
 event once.
 )";
 
-class PinterestConversions final : public EventDestination {
+class PinterestConversions final : public EventDestination, public Probed {
  public:
   std::string_view type() const override { return "pinterest_conversions"; }
   std::string_view platform() const override { return "pinterest"; }
@@ -119,6 +120,10 @@ class PinterestConversions final : public EventDestination {
   std::span<const EventName> events() const override { return kEvents; }
   EventRules rules() const override { return {.age_max = kDay * 7, .identified_by = kIdentifiedBy}; }
 
+  std::string_view permissions() const override {
+    return "to be a conversion token of the ad account, or the scope `ads:write`";
+  }
+  std::optional<TestMode> test_mode() const override { return TestMode{codec::kValidateOnly, "true"}; }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems = token::check(config, token::LongLived::accepted);
     check_account_id(config, std::string(codec::kAdAccountId), problems);

@@ -4,6 +4,7 @@
 #include "destinations/authentication/refresh_token.h"
 #include "destinations/checks.h"
 #include "destinations/identifiers/identifiers.h"
+#include "destinations/probe.h"
 #include "destinations/reddit_audiences/api.h"
 #include "destinations/reddit_audiences/codec.h"
 
@@ -87,7 +88,7 @@ consented are sent.
 **Measurement.** The size is `size_range_lower` where Reddit tells it (**unconfirmed**); there is no match rate.
 )";
 
-class RedditAudiences final : public AudienceDestination {
+class RedditAudiences final : public AudienceDestination, public Probed {
  public:
   std::string_view type() const override { return "reddit_audiences"; }
   std::string_view platform() const override { return "reddit"; }
@@ -109,6 +110,9 @@ class RedditAudiences final : public AudienceDestination {
         .upload = {.kind = kind, .value = std::move(prepared.value), .hashed = prepared.hashed}};
   }
 
+  std::string_view permissions() const override {
+    return "the scopes `adsread` and `adsedit`, and an account that Reddit lets use the audience API";
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems = refresh_token::check(config, refresh_token::LongLived::refused);
     reddit_api::check_id(config, codec::kAdAccountId, problems);

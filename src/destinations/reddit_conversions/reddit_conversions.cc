@@ -2,6 +2,7 @@
 
 #include "destinations/authentication/refresh_token.h"
 #include "destinations/checks.h"
+#include "destinations/probe.h"
 #include "destinations/reddit_audiences/api.h"
 #include "destinations/reddit_conversions/codec.h"
 
@@ -105,7 +106,7 @@ they are known. Events of people who refused ads are never sent.
 **Test mode.** `test_id` of the sync. **Refunds** are not taken; they are not sent, and counted.
 )";
 
-class RedditConversions final : public EventDestination {
+class RedditConversions final : public EventDestination, public Probed {
  public:
   std::string_view type() const override { return "reddit_conversions"; }
   std::string_view platform() const override { return "reddit"; }
@@ -120,6 +121,10 @@ class RedditConversions final : public EventDestination {
   }
   bool counts_once() const override { return false; }
 
+  std::string_view permissions() const override {
+    return "the scope `adsconversions`, or to be a conversion access token";
+  }
+  std::optional<TestMode> test_mode() const override { return TestMode{codec::kTestId, "tailrace-check"}; }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems = refresh_token::check(config, refresh_token::LongLived::accepted);
     reddit_api::check_id(config, codec::kPixelId, problems);

@@ -3,6 +3,7 @@
 #include "destinations/audience_destination.h"
 #include "destinations/authentication/refresh_token.h"
 #include "destinations/checks.h"
+#include "destinations/probe.h"
 #include "destinations/snapchat_audiences/codec.h"
 
 namespace tailrace::destinations {
@@ -70,7 +71,7 @@ match rate.
 requests a minute may hold, and how long an upload takes (24 to 48 hours are said).
 )";
 
-class SnapchatAudiences final : public AudienceDestination {
+class SnapchatAudiences final : public AudienceDestination, public Probed {
  public:
   std::string_view type() const override { return "snapchat_audiences"; }
   std::string_view platform() const override { return "snapchat"; }
@@ -88,6 +89,9 @@ class SnapchatAudiences final : public AudienceDestination {
   }
   std::size_t records(const Member& member) const override { return member.identifiers.size(); }
 
+  std::string_view permissions() const override {
+    return "the scope `snapchat-marketing-api`, and the role Data Manager or higher on the ad account";
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems = token::check(config, token::LongLived::refused);
     check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);

@@ -2,6 +2,7 @@
 
 #include "destinations/checks.h"
 #include "destinations/event_destination.h"
+#include "destinations/probe.h"
 #include "destinations/snapchat_conversions/codec.h"
 
 namespace tailrace::destinations {
@@ -99,7 +100,7 @@ rejected. 429 and failures are tried again; a token that is not accepted (401, 4
 sent). The `app_data` of an app's events (tracking flags, device) is not sent.
 )";
 
-class SnapchatConversions final : public EventDestination {
+class SnapchatConversions final : public EventDestination, public Probed {
  public:
   std::string_view type() const override { return "snapchat_conversions"; }
   std::string_view platform() const override { return "snapchat"; }
@@ -113,6 +114,10 @@ class SnapchatConversions final : public EventDestination {
     return {.age_max = kDay * 37, .valued = kValued, .identified_by = kIdentifiedBy};
   }
 
+  std::string_view permissions() const override {
+    return "to be a token of the Conversions API for this pixel or app";
+  }
+  std::optional<TestMode> test_mode() const override { return TestMode{codec::kValidateOnly, "true"}; }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);

@@ -2,6 +2,7 @@
 
 #include "destinations/audience_destination.h"
 #include "destinations/checks.h"
+#include "destinations/probe.h"
 #include "destinations/tiktok_api/envelope.h"
 #include "destinations/tiktok_audiences/codec.h"
 
@@ -61,7 +62,7 @@ the codes of tokens and failures beyond those named, and the fields in which the
 **Measurement.** The size is `cover_num`. TikTok gives no match rate, and an audience has no description.
 )";
 
-class TiktokAudiences final : public AudienceDestination {
+class TiktokAudiences final : public AudienceDestination, public Probed {
  public:
   std::string_view type() const override { return "tiktok_audiences"; }
   std::string_view platform() const override { return "tiktok"; }
@@ -80,6 +81,9 @@ class TiktokAudiences final : public AudienceDestination {
   }
   std::size_t records(const Member& member) const override { return codec::rows(member); }
 
+  std::string_view permissions() const override {
+    return "the permission for audience management, and access to the advertiser account";
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_account_id(config, std::string(codec::kAdvertiserId), problems);

@@ -2,6 +2,7 @@
 
 #include "destinations/checks.h"
 #include "destinations/event_destination.h"
+#include "destinations/probe.h"
 #include "destinations/tiktok_api/envelope.h"
 #include "destinations/tiktok_events/codec.h"
 
@@ -101,7 +102,7 @@ many requests (40100) back off; a token that is not accepted or lacks a permissi
 advertising ids are to be hashed (they are not sent), and what a part taken only is answered with.
 )";
 
-class TiktokEvents final : public EventDestination {
+class TiktokEvents final : public EventDestination, public Probed {
  public:
   std::string_view type() const override { return "tiktok_events"; }
   std::string_view platform() const override { return "tiktok"; }
@@ -116,6 +117,9 @@ class TiktokEvents final : public EventDestination {
         .age_max = kDay * 7, .store_age_max = kDay * 28, .valued = kValued, .identified_by = kIdentifiedBy};
   }
 
+  std::string_view permissions() const override {
+    return "to be made in the Events Manager for this event source, or the permission for events";
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_url(config, std::string(tiktok_api::kBaseUrl), Query::refused, problems);

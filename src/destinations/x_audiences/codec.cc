@@ -188,4 +188,23 @@ Result<Measurement> decode_measure(const HttpResponse& response) {
   return result;
 }
 
+HttpRequest encode_probe(const Context& context) {
+  const std::string account = percent_encoded(context.config.setting(std::string(kAccountId)));
+  return request(context, "GET", fmt::format("accounts/{}/authenticated_user_access", account));
+}
+
+Result<Standing> decode_probe(const HttpResponse& response) {
+  const Value answer = TRY(read_object(response, "looking at the user's role"));
+  const Value* permissions = member(member(&answer, "data"), "permissions");
+  const auto may = [&](std::string_view role) {
+    return permissions != nullptr && std::ranges::any_of(permissions->list, [&](const Value& each) {
+             return each.kind == Value::Kind::string && each.string == role;
+           });
+  };
+  Standing standing;
+  if (!may("ACCOUNT_ADMIN") && !may("AD_MANAGER"))
+    standing.missing.emplace_back("the role AD_MANAGER or ACCOUNT_ADMIN");
+  return standing;
+}
+
 }  // namespace tailrace::destinations::x_codec

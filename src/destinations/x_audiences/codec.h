@@ -8,6 +8,7 @@
 #include <string>
 
 #include "destinations/audience_destination.h"
+#include "destinations/probe.h"
 
 namespace tailrace::destinations::x_codec {
 
@@ -25,5 +26,9 @@ HttpRequest encode_update(const std::string& audience_id, const Context& context
 Result<void> decode_update(const HttpResponse& response);
 HttpRequest encode_measure(const std::string& audience_id, const Context& context);
 Result<Measurement> decode_measure(const HttpResponse& response);
+
+// What the user may do on the account.
+HttpRequest encode_probe(const Context& context);
+Result<Standing> decode_probe(const HttpResponse& response);
 
 }  // namespace tailrace::destinations::x_codec

@@ -3,6 +3,7 @@
 #include "destinations/authentication/oauth1.h"
 #include "destinations/checks.h"
 #include "destinations/identifiers/identifiers.h"
+#include "destinations/probe.h"
 #include "destinations/x_audiences/api.h"
 #include "destinations/x_audiences/codec.h"
 
@@ -68,7 +69,7 @@ no match rate. Reasons why X does not target the audience (`PROCESSING`, `TOO_SM
 advises one pass of additions and one of removals in six to eight hours; Tailrace sends differences alone.
 )";
 
-class XAudiences final : public AudienceDestination {
+class XAudiences final : public AudienceDestination, public Probed {
  public:
   std::string_view type() const override { return "x_audiences"; }
   std::string_view platform() const override { return "x"; }
@@ -89,6 +90,15 @@ class XAudiences final : public AudienceDestination {
 
   std::optional<Millis> membership_life(const Config&) const override { return kMembershipLife; }
 
+  std::string_view permissions() const override {
+    return "the role AD_MANAGER or ACCOUNT_ADMIN on the account, and access to the audience API";
+  }
+  std::optional<HttpRequest> encode_probe(const Context& context) const override {
+    return codec::encode_probe(context);
+  }
+  Result<Standing> decode_probe(const HttpResponse& response) const override {
+    return codec::decode_probe(response);
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_url(config, std::string(x_api::kBaseUrl), Query::refused, problems);

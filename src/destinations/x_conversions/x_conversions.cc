@@ -2,6 +2,7 @@
 
 #include "destinations/authentication/oauth1.h"
 #include "destinations/checks.h"
+#include "destinations/probe.h"
 #include "destinations/x_audiences/api.h"
 #include "destinations/x_conversions/codec.h"
 
@@ -89,7 +90,7 @@ Throttling waits until the limit is reset. Keys that are not accepted, permissio
 sent, and counted.
 )";
 
-class XConversions final : public EventDestination {
+class XConversions final : public EventDestination, public Probed {
  public:
   std::string_view type() const override { return "x_conversions"; }
   std::string_view platform() const override { return "x"; }
@@ -101,6 +102,9 @@ class XConversions final : public EventDestination {
   std::span<const EventName> events() const override { return kEvents; }
   EventRules rules() const override { return {.identified_by = kIdentifiedBy}; }
 
+  std::string_view permissions() const override {
+    return "the role AD_MANAGER or ACCOUNT_ADMIN on the account of the pixel";
+  }
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_url(config, std::string(x_api::kBaseUrl), Query::refused, problems);

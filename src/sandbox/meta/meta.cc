@@ -304,10 +304,23 @@ MetaResult<Value> Meta::answer(const Call& call, const Value& params) {
   if (path.size() == 1 && path[0] == "me" && method == "GET") {
     return object({{"id", Value::of("100000000000001")}, {"name", Value::of("Sandbox system user")}});
   }
+  if (path.size() == 1 && path[0] == "debug_token" && method == "GET") {
+    const std::string asked = text_param(params, "input_token");
+    const bool is_ours = options_.token.empty() || asked == options_.token;
+    return object({{"data", object({{"is_valid", Value::of(is_ours)},
+                                    {"scopes", list_of({Value::of("ads_management"), Value::of("ads_read")})},
+                                    {"expires_at", whole(0)}})}});
+  }
   if (!path.empty() && path[0].starts_with("act_") && is_digits(path[0].substr(4))) {
     return answer_account(call, path[0].substr(4), params);
   }
   const auto id = path.empty() || !is_digits(path[0]) ? std::nullopt : whole_number(path[0]);
+  // Every number is a dataset that takes events; it is asked for a field that audiences do not have.
+  if (id && path.size() == 1 && method == "GET" && text_param(params, "fields").contains("is_unavailable")) {
+    return object({{"id", Value::of(path[0])},
+                   {"name", Value::of("Sandbox dataset")},
+                   {"is_unavailable", Value::of(false)}});
+  }
   if (!id || !audiences_.contains(*id)) {
     return std::unexpected(unknown_object(path.empty() ? "" : path[0], method));
   }

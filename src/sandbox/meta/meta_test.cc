@@ -51,6 +51,17 @@ class MetaTest : public ::testing::Test {
 
 // --- Authorisation and envelope
 
+TEST_F(MetaTest, ATokenCanBeLookedAt) {
+  EXPECT_EQ(at(client.send("GET", "/meta/v26.0/debug_token?input_token=sandbox-token"), "data.is_valid"),
+            "true");
+  EXPECT_EQ(at(client.send("GET", "/meta/v26.0/debug_token?input_token=another"), "data.is_valid"), "false");
+}
+
+TEST_F(MetaTest, ADatasetCanBeLookedAt) {
+  EXPECT_EQ(at(client.send("GET", "/meta/v26.0/1234567890?fields=id,name,is_unavailable"), "is_unavailable"),
+            "false");
+}
+
 TEST_F(MetaTest, ATokenIsTakenFromTheHeaderOrTheParameter) {
   EXPECT_EQ(client.send("GET", "/meta/me").status, 200);
   client.headers = {};
