@@ -20,8 +20,6 @@ struct Replayed {
   engine::Backtest result;
 };
 
-Value number(std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); }
-
 // Share in percent, below the end of its heading.
 Value percent(std::uint64_t part, std::uint64_t whole, const std::string& heading) {
   const std::string text =

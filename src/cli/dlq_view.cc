@@ -9,7 +9,6 @@
 namespace tailrace::cli {
 namespace {
 
-Value number(std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); }
 Value time(Time at) { return at.ms == 0 ? Value() : Value::of(format_time(at)); }
 
 }  // namespace

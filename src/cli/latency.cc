@@ -5,15 +5,6 @@
 #include "cli/deliveries.h"
 
 namespace tailrace::cli {
-namespace {
-
-Value number(std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); }
-Value millis(std::optional<Millis> length) {
-  return length ? Value::of(Number::integer(length->count)) : Value();
-}
-
-}  // namespace
-
 Table latency_table(std::span<const delivery::SyncStatus> syncs, Time now) {
   Table table({"sync", "effect", "live changes", "p50 ms", "p95 ms", "p99 ms", "objective ms", "within it",
                "objective", "still targetable", "oldest ms"});
@@ -27,11 +18,11 @@ Table latency_table(std::span<const delivery::SyncStatus> syncs, Time now) {
     }
     std::optional<Millis> age;
     if (sync.unprotected.since) age = std::max(now - *sync.unprotected.since, Millis{0});
-    table.add({Value::of(sync.sync),
-               Value::of(sync.effect == workspace::Effect::suppress ? "suppress" : "target"),
-               number(sync.latency_count), millis(sync.latency_p50), millis(sync.latency_p95),
-               millis(sync.latency_p99), millis(sync.objective), within, kept,
-               number(sync.unprotected.people), millis(age)});
+    table.add(
+        {Value::of(sync.sync), Value::of(sync.effect == workspace::Effect::suppress ? "suppress" : "target"),
+         number(sync.latency_count), millis_or_nothing(sync.latency_p50), millis_or_nothing(sync.latency_p95),
+         millis_or_nothing(sync.latency_p99), millis_or_nothing(sync.objective), within, kept,
+         number(sync.unprotected.people), millis_or_nothing(age)});
   }
   return table;
 }

@@ -20,8 +20,6 @@ using delivery::MatchPoint;
 
 constexpr std::size_t kPeopleAtATime = 5'000;
 
-Value number(std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); }
-
 std::string share(std::uint64_t part, std::uint64_t whole) {
   if (whole == 0) return "";
   return fmt::format(" ({:.1f} %)", 100.0 * static_cast<double>(part) / static_cast<double>(whole));

@@ -104,7 +104,6 @@ void add_lines(const PlanView& plan, const PartView& part, const std::vector<std
   }
 }
 
-Value number(std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); }
 // To a thousandth.
 Value fraction(double value) {
   return Value::of(Number::decimal(static_cast<std::int64_t>(value * 1000 + 0.5), 3));

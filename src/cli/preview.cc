@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "delivery/identifiers.h"
 #include "model/json.h"
 
 namespace tailrace::cli {
@@ -136,6 +137,8 @@ class Printer {
         if (known != standing_.end()) member.identifiers = known->second.uploaded;
       }
       if (member.identifiers.empty()) identify(person, member);
+      if (kind == BatchKind::add)
+        member.attributes = delivery::carried_attributes(person, connection_.sync.attributes);
       if (!member.identifiers.empty()) members.push_back(std::move(member));
     }
     const std::size_t most = std::max<std::uint32_t>(1, destination.limits().batch_records_max);

@@ -63,12 +63,6 @@ Result<std::vector<SyncStatus>> resting_status(server::Core& core, const workspa
   return result;
 }
 
-Value number(std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); }
-Value time_or_nothing(Time time) { return time.ms == 0 ? Value() : Value::of(format_time(time)); }
-Value millis_or_nothing(std::optional<Millis> millis) {
-  return millis ? Value::of(Number::integer(millis->count)) : Value();
-}
-
 int run_memory(const Run& run) {
   Table table({"part", "bytes", "unused", "bytes per event"});
   run.core.call([&](engine::Engine& engine) {

@@ -18,14 +18,6 @@ using delivery::StreamRefusals;
 using delivery::Streams;
 using delivery::StreamStatus;
 
-Value number(std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); }
-Value time_or_nothing(std::optional<Time> time) {
-  return time && time->ms != 0 ? Value::of(format_time(*time)) : Value();
-}
-Value millis_or_nothing(std::optional<Millis> millis) {
-  return millis ? Value::of(Number::integer(millis->count)) : Value();
-}
-
 Result<std::vector<StreamDeadLetter>> chosen(Streams& streams, const std::string& stream,
                                              const Choice& choice) {
   auto letters = TRY(streams.dead_letters(stream));

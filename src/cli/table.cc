@@ -39,6 +39,14 @@ std::size_t width_of(std::string_view text) {
 
 }  // namespace
 
+Value number(std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); }
+Value time_or_nothing(std::optional<Time> time) {
+  return time && time->ms != 0 ? Value::of(format_time(*time)) : Value();
+}
+Value millis_or_nothing(std::optional<Millis> length) {
+  return length ? Value::of(Number::integer(length->count)) : Value();
+}
+
 std::string Table::print(Format format) const {
   std::string out;
   if (format == Format::json) {

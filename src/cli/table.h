@@ -1,14 +1,22 @@
 // A table as text, JSON or CSV.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/grouped.h"
+#include "base/time.h"
 #include "cli/command.h"
 #include "model/value.h"
 
 namespace tailrace::cli {
+
+// Cells. Missing where there is nothing to say; an instant of zero is none.
+Value number(std::uint64_t value);
+Value time_or_nothing(std::optional<Time> time);
+Value millis_or_nothing(std::optional<Millis> length);
 
 class Table {
  public:

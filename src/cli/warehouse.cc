@@ -6,12 +6,6 @@
 #include "server/warehouse/warehouses.h"
 
 namespace tailrace::cli {
-namespace {
-
-Value number(std::uint64_t value) { return Value::of(Number::integer(static_cast<std::int64_t>(value))); }
-
-}  // namespace
-
 Result<std::string> warehouse_status(const Run& run, const workspace::Workspace& workspace) {
   if (workspace.warehouses.empty()) return std::string();
   auto* running = run.core.warehouses();

@@ -29,10 +29,14 @@ struct BatchBuilder::Draft {
   // People of this draft who give something up: what they still hold once it is done.
   std::unordered_map<PersonId, std::vector<UploadIdentifier>> decided;
 
-  void add(Item item, std::vector<UploadIdentifier> identifiers, std::string golden_id) {
+  void add(Item item, std::vector<UploadIdentifier> identifiers, std::string golden_id,
+           Attributes attributes = {}) {
+    // A member who stays is told of anew.
+    const bool is_change = item.kind == Item::Kind::identifiers && !attributes.empty();
     batch->members.push_back({.person = std::move(golden_id),
                               .identifiers = std::move(identifiers),
-                              .changed_at = item.membership.changed_at});
+                              .changed_at = is_change ? begun_at : item.membership.changed_at,
+                              .attributes = std::move(attributes)});
     batch->items.push_back(std::move(item));
   }
 };
@@ -119,6 +123,8 @@ Share share_of(const Plan& plan, PersonId person, const UploadIdentifier& identi
 struct BatchBuilder::Difference {
   std::vector<UploadIdentifier> fresh;
   std::vector<UploadIdentifier> gone;
+  Attributes attributes;
+  bool retold = false;  // other attributes than the platform has: all goes again
   bool none_usable = false;
 
   static Difference of(const SyncRun& run, const PersonProfile& profile, PersonId person,
@@ -136,6 +142,13 @@ struct BatchBuilder::Difference {
       difference.fresh = run.plan.extension_refused(person) && !membership.unanswered
                              ? common(usable.identifiers, membership.uploaded)
                              : usable.identifiers;
+    }
+    difference.attributes = carried_attributes(profile, connection.sync.attributes);
+    const bool differ =
+        !difference.attributes.empty() && fingerprint(difference.attributes) != membership.attributes;
+    if (differ) {
+      difference.retold = true;
+      difference.fresh = usable.identifiers;
     }
     if (!run.plan.reduction_refused(person)) difference.gone = minus(membership.uploaded, usable.identifiers);
     return difference;
@@ -213,7 +226,8 @@ Result<void> BatchBuilder::draft_adds(SyncRun& run, std::span<const PersonId> pe
     // ever here.
     if (!is_uncertain) draft.changes.back().before = nullptr;
     draft.sent += is_uncertain ? 0 : 1;
-    draft.add(std::move(item), std::move(usable.identifiers), profiles[i].golden_id);
+    draft.add(std::move(item), std::move(usable.identifiers), profiles[i].golden_id,
+              carried_attributes(profiles[i], connection.sync.attributes));
   }
   return {};
 }
@@ -262,13 +276,14 @@ Result<void> BatchBuilder::draft_changes(SyncRun& run, std::span<const PersonId>
         draft.parked.push_back(person);
         continue;
       }
-      item.repeats = item.membership.unanswered || run.plan.is_renewing(person);
+      item.repeats = item.membership.unanswered || run.plan.is_renewing(person) || difference.retold;
       draft.stood += standing_identifiers(item.membership);
       item.membership.uploaded = plus(item.membership.uploaded, difference.fresh);
       item.membership.unanswered = true;
       draft.changes.push_back({person, item.membership});
       ++draft.sent;
-      draft.add(std::move(item), std::move(difference.fresh), profiles[i].golden_id);
+      draft.add(std::move(item), std::move(difference.fresh), profiles[i].golden_id,
+                std::move(difference.attributes));
     } else {
       const bool add_goes_first = run.protective == Direction::add && !difference.fresh.empty();
       if (difference.gone.empty() || add_goes_first) continue;

@@ -143,6 +143,13 @@ class Body final : public Delivery {
     wake_at(kForeverAgo);
   }
 
+  void on_attributes_change(PersonId person) override {
+    for (auto& run : runs_) {
+      if (run->carries_attributes()) run->plan.attributes_changed(person);
+    }
+    wake_at(kForeverAgo);
+  }
+
   void on_profile_change(PersonId person) override {
     for (auto& run : runs_) {
       run->plan.profile_changed(person);
@@ -529,6 +536,7 @@ class Body final : public Delivery {
     if (!run.runs()) return;
     const bool is_stopped = !run.state.stopped_reason.empty();
     if (run.start_over_wanted && (is_stopped ? run.in_flight == 0 : run.active.empty())) start_over(run);
+    if (run.carries_attributes()) look_at_attributes(run);
     if (run.plan.has_unverified()) verify_some(run);
     find_ending(run);
     const std::uint64_t ready = run.ready();
@@ -642,6 +650,16 @@ class Body final : public Delivery {
     if (!is_through && !state_text(run).starts_with("stopped")) return;
     run.pass->done = true;
     run.window = 0;
+  }
+
+  // What attributes say may change with time alone.
+  void look_at_attributes(SyncRun& run) {
+    if (!run.attributes_due) run.attributes_due = now_ + options_.attributes_every;
+    if (has_come(*run.attributes_due)) {
+      run.plan.verify_members();
+      run.attributes_due = now_ + options_.attributes_every;
+    }
+    wake_at(*run.attributes_due);
   }
 
   void verify_some(SyncRun& run) {
@@ -1198,6 +1216,8 @@ class Body final : public Delivery {
     membership.reason = accepted ? "" : outcome.reason.substr(0, kReasonBytesMax);
     if (!accepted && outcome.too_small) membership.reason.insert(0, kTooSmall);
     membership.refused_at = accepted ? Time{} : now_;
+    if (batch.direction == Direction::add && (accepted || item.repeats))
+      membership.attributes = fingerprint(batch.members[i].attributes);
     if (batch.direction == Direction::add) {
       if (!item.repeats) membership.uploaded = minus(membership.uploaded, item.not_taken);
       if (!accepted && !item.repeats) membership.uploaded = minus(membership.uploaded, sent);
@@ -1241,6 +1261,9 @@ class Body final : public Delivery {
       } else if (adding && !accepted) {
         plan.settle_renewal(person);
       }
+      // With other attributes all identifiers went again.
+      if (adding && accepted && now_is.attributes != item.membership.attributes)
+        plan.accept_extension(person);
       if (accepted) {
         plan.settle_partly(person);
       } else if (adding) {

@@ -104,6 +104,7 @@ struct Options {
   // the same person.
   std::uint32_t in_flight_per_sync = 2;
   Millis stopped_retry_every{5 * 60 * 1000};  // a stopped sync tries again with one request
+  Millis attributes_every{15 * 60 * 1000};  // what attributes say is compared so often where only time passes
 };
 
 // A sync with its destination, merged settings and resolved secrets.
@@ -136,6 +137,8 @@ class Delivery {
   virtual void on_change(SyncId sync, const Delta& delta, Origin origin) = 0;
   // A person's identifiers or consent changed: what is uploaded for them is compared again.
   virtual void on_profile_change(PersonId person) = 0;
+  // Attributes that syncs carry may be others now.
+  virtual void on_attributes_change(PersonId person) = 0;
 
   // The requests to send now, in this order. Fails softly: where the ledger cannot be written nothing is
   // sent, and status says why.

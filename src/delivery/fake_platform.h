@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include "delivery/delivery.h"
+#include "model/json.h"
 
 namespace tailrace::delivery {
 
@@ -94,6 +95,8 @@ class FakeDestination : public destinations::AudienceDestination {
       body += member.person.empty() ? "-" : member.person;
       for (const auto& identifier : member.identifiers)
         body += fmt::format(" {}:{}", to_string(identifier.kind), identifier.value);
+      // In brackets: no blanks, and no identifiers.
+      if (!member.attributes.empty()) body += " [" + to_json(destinations::attributes_of(member)) + "]";
       body += '\n';
     }
     return {
@@ -182,7 +185,7 @@ struct FakePlatform {
       std::string word;
       words >> word;
       bool is_poison = false;
-      while (words >> word) {
+      while (words >> word && !word.starts_with('[')) {
         named.insert(word);
         is_poison = is_poison || (adding && poison.contains(word));
       }

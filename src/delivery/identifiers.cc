@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "delivery/plan.h"
+#include "model/json.h"
 
 namespace tailrace::delivery {
 
@@ -41,6 +42,30 @@ Usable usable_identifiers(const PersonProfile& profile, std::span<const Identifi
   }
   usable.reason = fmt::format("{}: {}", kWithoutIdentifier, refusal);
   return usable;
+}
+
+Attributes carried_attributes(const PersonProfile& profile,
+                              std::span<const workspace::CarriedAttribute> carried) {
+  Attributes all;
+  if (profile.deleted) return all;
+  for (const workspace::CarriedAttribute& each : carried) {
+    const auto computed =
+        std::ranges::find(profile.attributes, each.name, &std::pair<std::string, Value>::first);
+    const Value* trait =
+        computed == profile.attributes.end() ? profile.traits.find(each.name) : &computed->second;
+    all.emplace_back(each.as, trait == nullptr ? Value() : *trait);
+  }
+  return all;
+}
+
+std::uint64_t fingerprint(const Attributes& attributes) {
+  if (attributes.empty()) return 0;
+  std::uint64_t all = 0;
+  for (const auto& [name, value] : attributes) {
+    const bool is_missing = value.kind == Value::Kind::missing;
+    all = hash64(is_missing ? std::string() : to_json(value), hash64(name, all));
+  }
+  return std::max<std::uint64_t>(all, 1);
 }
 
 bool is_same(const UploadIdentifier& a, const UploadIdentifier& b) {

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "destinations/audience_destination.h"
 #include "model/person.h"
+#include "workspace/workspace.h"
 
 namespace tailrace::delivery {
 
@@ -21,6 +23,13 @@ struct Usable {
 Usable usable_identifiers(const PersonProfile& profile, std::span<const IdentifierKind> kinds,
                           const destinations::AudienceDestination& destination,
                           const destinations::Config& config);
+
+// What the sync tells of a person, in its order. Of a deleted person: nothing.
+using Attributes = std::vector<std::pair<std::string, Value>>;
+Attributes carried_attributes(const PersonProfile& profile,
+                              std::span<const workspace::CarriedAttribute> carried);
+// Never zero but of none.
+std::uint64_t fingerprint(const Attributes& attributes);
 
 bool is_same(const destinations::UploadIdentifier& a, const destinations::UploadIdentifier& b);
 bool contains(std::span<const destinations::UploadIdentifier> set, const destinations::UploadIdentifier& one);

@@ -61,6 +61,9 @@ struct Membership {
   // Of a member: when all of `uploaded` but what is to be removed was last added again. Zero: not since
   // acknowledged_at, or before format 4.
   Time renewed_at;
+  // Of the attributes that the platform has answered for (delivery/identifiers.h): refused ones are not sent
+  // again. Zero: it was told none, or before format 6.
+  std::uint64_t attributes = 0;
 
   // Of a member: since when the platform counts their stay.
   Time stays_since() const { return std::max(acknowledged_at, renewed_at); }

@@ -74,6 +74,7 @@ std::string encode_membership(const Membership& membership) {
   put_time(out, membership.refused_at);
   put(out, membership.dropped);
   put_time(out, membership.renewed_at);
+  put(out, membership.attributes);
   return out;
 }
 
@@ -102,6 +103,7 @@ std::optional<Membership> decode_membership(std::string_view bytes) {
     membership.dropped = reader.number<std::uint64_t>();
   }
   if (!reader.failed() && reader.left() > 0) membership.renewed_at = reader.time();
+  if (!reader.failed() && reader.left() > 0) membership.attributes = reader.number<std::uint64_t>();
   if (!reader.ok()) return std::nullopt;
   return membership;
 }

@@ -22,7 +22,8 @@
 //   membership = u8 state, u8 unanswered, time changed, time received, time acknowledged,
 //                text reason, u32 count, that many identifiers,
 //                time sent, u8 live, time refused, u64 dropped
-//                (these four are absent in what formats 1 and 2 wrote), time renewed (absent in 1 to 3)
+//                (these four are absent in what formats 1 and 2 wrote), time renewed (absent in 1 to 3),
+//                u64 attributes (absent in 1 to 5)
 //   identifier = u8 kind, u8 hashed, u16 normalisation version, text value
 //   state      = text audience id, u64 sent, u64 accepted, u64 rejected, u64 next batch id,
 //                time last success, text stopped reason, u8 is measured, measurement, time measured,

@@ -328,11 +328,27 @@ TEST_F(LedgerTest, a_membership_of_format_3_was_never_renewed) {
   ledger.reset();
   const std::string key("m\0\0\0\1s\0\0\0\1", 10);
   std::string bytes = raw(key);
-  bytes.resize(bytes.size() - 8);
+  bytes.resize(bytes.size() - 16);  // the time of renewal and what comes after it
   overwrite(key, bytes);
   overwrite("version", std::string("\0\0\0\3", 4));
   ledger = *Ledger::open(directory.path());
   written.renewed_at = Time{};
+  EXPECT_EQ(**ledger->find("s", kAda), written);
+}
+
+TEST_F(LedgerTest, a_membership_of_format_5_was_told_without_attributes) {
+  Membership written = membership(State::member, {phone("1")});
+  written.attributes = 81;
+  put(kAda, written);
+  EXPECT_EQ(**ledger->find("s", kAda), written);
+  ledger.reset();
+  const std::string key("m\0\0\0\1s\0\0\0\1", 10);
+  std::string bytes = raw(key);
+  bytes.resize(bytes.size() - 8);
+  overwrite(key, bytes);
+  overwrite("version", std::string("\0\0\0\5", 4));
+  ledger = *Ledger::open(directory.path());
+  written.attributes = 0;
   EXPECT_EQ(**ledger->find("s", kAda), written);
 }
 
@@ -346,7 +362,7 @@ TEST_F(LedgerTest, a_membership_of_format_2_has_no_times_of_sending) {
   ledger.reset();
   const std::string key("m\0\0\0\1s\0\0\0\1", 10);
   std::string bytes = raw(key);
-  bytes.resize(bytes.size() - 33);  // all from the time of sending on
+  bytes.resize(bytes.size() - 41);  // all from the time of sending on
   overwrite(key, bytes);
   overwrite("version", std::string("\0\0\0\2", 4));
   ledger = *Ledger::open(directory.path());

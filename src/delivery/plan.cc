@@ -165,6 +165,12 @@ void Plan::profile_changed(PersonId person) {
   refresh(person);
 }
 
+void Plan::attributes_changed(PersonId person) {
+  if (member_.contains(person.value) || busy_.contains(person.value)) changed_.add(person.value);
+}
+
+void Plan::verify_members() { unverified_ |= (member_ & desired_) - busy_; }
+
 std::vector<PersonId> Plan::next(Direction direction, std::size_t people_max) const {
   const Roaring pending = free_of(direction == Direction::add ? to_add_ : to_remove_);
   std::vector<PersonId> out;

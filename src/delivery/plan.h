@@ -40,6 +40,9 @@ class Plan {
   void leave(PersonId person);
   // What is uploaded for the person is compared again; what was refused gets another chance.
   void profile_changed(PersonId person);
+  // The same of a member, who alone has them; refusals of identifiers stand.
+  void attributes_changed(PersonId person);
+  void verify_members();  // all who stay: what is uploaded for them is compared again
 
   // The people for the next batch, those marked live first. Not busy, not parked.
   std::vector<PersonId> next(Direction direction, std::size_t people_max) const;
@@ -84,9 +87,10 @@ class Plan {
   void settle_uncertain_to_remove(PersonId person);  // an add was refused, older identifiers may stand
   void refuse_removal(PersonId person);              // not asked again until its profile changes
   void refuse_extension(PersonId person);            // of a member: the new identifiers
-  void refuse_reduction(PersonId person);            // of a member: the removal of old ones
-  void reject_without_identifier(PersonId person);   // desired, but nothing to upload
-  void withdraw(PersonId person);                    // desired, standing, but nothing to upload any more
+  void accept_extension(PersonId person) { extension_refused_.remove(person.value); }
+  void refuse_reduction(PersonId person);           // of a member: the removal of old ones
+  void reject_without_identifier(PersonId person);  // desired, but nothing to upload
+  void withdraw(PersonId person);                   // desired, standing, but nothing to upload any more
   void mark_changed(PersonId person);
 
   bool is_desired(PersonId person) const { return desired_.contains(person.value); }

@@ -179,6 +179,8 @@ struct SyncRun {
   std::optional<Pass> pass;
   std::vector<std::pair<Direction, PersonId>> rehearsal;  // of a pass in a dry run: still to be built
 
+  std::optional<Time> attributes_due;  // of all members, to be compared
+
   bool measure_wanted = false;
   bool measuring = false;
   Time measure_at = kForeverAgo;
@@ -186,6 +188,7 @@ struct SyncRun {
 
   const std::string& name() const { return connection.sync.name; }
   bool is_in_pass() const { return pass && pass->is_on(); }
+  bool carries_attributes() const { return !connection.sync.attributes.empty(); }
   bool is_dry() const { return connection.sync.mode == workspace::Mode::dry_run; }
   // Whether it may send at all.
   bool runs() const {

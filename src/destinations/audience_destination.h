@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "destinations/destination.h"
@@ -35,7 +36,13 @@ struct Member {
                        // unless it is an identifier
   std::vector<UploadIdentifier> identifiers;  // at least one
   Time changed_at;                            // when the membership changed
+  // What the sync tells of them beside, by the name it has there, where takes_attributes(). Of a removal:
+  // none. Missing: the person has none (any more).
+  std::vector<std::pair<std::string, Value>> attributes = {};
 };
+
+// As an object; what the person has not is null.
+Value attributes_of(const Member& member);
 
 struct Batch {
   BatchKind kind = BatchKind::add;
@@ -72,6 +79,8 @@ class AudienceDestination : public Destination {
   virtual Result<Normalised> normalise(IdentifierKind kind, std::string_view raw, const Config& config) const;
   // Whether a request has room for one kind of identifier only. Then every batch is of one kind.
   virtual bool one_kind_a_request() const { return false; }
+  // Whether additions can carry attributes of people. Somebody whose attributes change is added again.
+  virtual bool takes_attributes() const { return false; }
   // So many people the platform must have recognised before it uses an audience. 0: it documents none.
   virtual std::int64_t people_min() const { return 0; }
 

@@ -155,6 +155,13 @@ const std::string& Config::secret(const std::string& name) const { return value_
 
 std::size_t AudienceDestination::records(const Member&) const { return 1; }
 
+Value attributes_of(const Member& member) {
+  Value object = Value::with(Value::Kind::object);
+  for (const auto& [name, value] : member.attributes)
+    object.members.emplace_back(name, value.kind == Value::Kind::missing ? Value::of_null() : value);
+  return object;
+}
+
 Result<Normalised> AudienceDestination::normalise(IdentifierKind kind, std::string_view raw,
                                                   const Config& config) const {
   const FieldRule* rule = find_rule(fields(), field_of(kind));

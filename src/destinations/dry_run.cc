@@ -158,6 +158,8 @@ class Preview {
   void member(std::size_t number, const Value& record) {
     const PersonProfile person = person_of(record, paths_);
     Member member{.person = person.golden_id, .identifiers = {}, .changed_at = run_.now};
+    if (audiences_->takes_attributes() && operation_ == Operation::add)
+      member.attributes = object_at(record, "attributes").members;
     const std::span<const IdentifierKind> kinds = run_.identifiers.empty()
                                                       ? audiences_->identifiers()
                                                       : std::span<const IdentifierKind>(run_.identifiers);

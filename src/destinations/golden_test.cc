@@ -160,6 +160,10 @@ class GoldenCase {
         continue;
       }
       const std::size_t equals = word.find('=');
+      if (word.substr(0, equals) == "attributes") {
+        person.attributes = parse_json(word.substr(equals + 1)).value().members;
+        continue;
+      }
       const auto kind = kind_named(word.substr(0, equals)).value();
       person.identifiers.push_back(
           destination_.normalise(kind, word.substr(equals + 1), given_.config).value().upload);

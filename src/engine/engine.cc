@@ -45,7 +45,12 @@ Value consent_of(const RecordView& record) {
 }
 
 // Attributes that no segment uses cost nothing unless somebody is told of them.
-bool carries_attributes(const workspace::Workspace& workspace) { return !workspace.warehouses.empty(); }
+bool sync_carries_attributes(const workspace::Workspace& workspace) {
+  return std::ranges::any_of(workspace.syncs, [](const auto& sync) { return !sync.attributes.empty(); });
+}
+bool carries_attributes(const workspace::Workspace& workspace) {
+  return !workspace.warehouses.empty() || sync_carries_attributes(workspace);
+}
 
 bool names_somebody(const Value& contact) {
   const auto is_text = [&](std::string_view name) {
@@ -125,7 +130,8 @@ struct Engine::Live {
   std::unique_ptr<segments::Tracker> tracker;
   std::vector<std::optional<SegmentId>> expired;                  // by sync
   std::vector<std::shared_ptr<const segments::Node>> attributes;  // where syncs carry them
-  std::vector<std::optional<history::EventId>> events;            // by rule of the taxonomy, once known
+  bool syncs_carry_attributes = false;
+  std::vector<std::optional<history::EventId>> events;  // by rule of the taxonomy, once known
 
   // Missing: no event of that name was admitted yet, nor does a segment ask for it.
   std::optional<history::EventId> event_of(const ingest::Taxonomy::Named& named,
@@ -383,6 +389,7 @@ void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<con
     }
   }
   if (effect.merged) output.changed_profiles.push_back(*effect.merged);
+  if (live_ && live_->syncs_carry_attributes) output.changed_attributes.push_back(effect.person);
   const bool contact = std::any_of(effect.traits.begin(), effect.traits.end(), [&](profiles::TraitId trait) {
     return profiles_.trait_name(trait) == "email" || profiles_.trait_name(trait) == "phone";
   });
@@ -474,6 +481,7 @@ Result<std::unique_ptr<Engine::Live>> Engine::compile(workspace::Workspace works
                                     : std::nullopt);
     if (expired) TRY(add(expired));
   }
+  live->syncs_carry_attributes = sync_carries_attributes(live->workspace);
   if (carries_attributes(live->workspace)) {
     for (const auto& attribute : live->workspace.attributes) {
       segments::Dependencies unused;  // their streams are kept as those of segments are
@@ -655,7 +663,14 @@ bool Engine::contains(SegmentId segment, PersonId person) const {
 std::uint64_t Engine::size(SegmentId segment) const { return live_->tracker->size(segment); }
 
 PersonProfile Engine::profile(PersonId person) const {
-  return profiles_.profile(person, live_ ? live_->workspace.golden_id : IdentifierKind::external_id, now_);
+  auto profile =
+      profiles_.profile(person, live_ ? live_->workspace.golden_id : IdentifierKind::external_id, now_);
+  if (live_ && live_->syncs_carry_attributes && !profile.deleted) {
+    std::vector<Value> values = attributes(person);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      profile.attributes.emplace_back(live_->workspace.attributes[i].name, std::move(values[i]));
+  }
+  return profile;
 }
 
 std::string Engine::golden_id(PersonId person) const {

@@ -56,11 +56,16 @@ struct Deletion {
 struct Output {
   std::vector<Delta> deltas;
   std::vector<PersonId> changed_profiles;  // identifiers, contact traits or consent changed
+  std::vector<PersonId>
+      changed_attributes;  // a trait, or a computed attribute perhaps; where syncs carry some
   std::vector<Deletion> deletions;
-  bool empty() const { return deltas.empty() && changed_profiles.empty() && deletions.empty(); }
+  bool empty() const {
+    return deltas.empty() && changed_profiles.empty() && changed_attributes.empty() && deletions.empty();
+  }
   void clear() {
     deltas.clear();
     changed_profiles.clear();
+    changed_attributes.clear();
     deletions.clear();
   }
 };

@@ -789,5 +789,32 @@ TEST_F(Audience, is_the_same_after_a_restart) {
   EXPECT_THAT(audience(kNoon + kHour * 24), IsEmpty());
 }
 
+TEST_F(EngineTest, profiles_have_computed_attributes_where_a_sync_carries_some) {
+  auto workspace = workspace_of({"performed \"X\""});
+  workspace::Named& visits = workspace.attributes.emplace_back();
+  visits.name = "visits";
+  visits.text = "count(\"X\" within 1d)";
+  apply(workspace);
+  finish();
+  track("ada", "X");
+  const PersonId ada = *engine_.find_person("ada");
+  EXPECT_THAT(engine_.profile(ada).attributes, IsEmpty());
+  EXPECT_THAT(output_.changed_attributes, IsEmpty());
+
+  workspace::SyncConfig& sync = workspace.syncs.emplace_back();
+  sync.name = "tell";
+  sync.segment = "s0";
+  sync.destination = "tool";
+  sync.attributes = {{"visits", "Visits"}};
+  apply(workspace);
+  finish();
+  track("ada", "X");
+  EXPECT_THAT(output_.changed_attributes, ElementsAre(ada));
+  const auto attributes = engine_.profile(ada).attributes;
+  ASSERT_EQ(attributes.size(), 1u);
+  EXPECT_EQ(attributes[0].first, "visits");
+  EXPECT_EQ(to_json(attributes[0].second), "2");
+}
+
 }  // namespace
 }  // namespace tailrace::engine

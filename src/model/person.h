@@ -52,7 +52,10 @@ struct PersonProfile {
   std::string
       golden_id;  // the identifier that names the person outwards; an anonymous id where there is none
   std::vector<Identifier> identifiers;
-  Value traits;                                       // object; the latest value per trait
+  Value traits;  // object; the latest value per trait
+  // Computed attributes by name, as of now; where audience syncs carry some. Times as texts; missing: there
+  // is none.
+  std::vector<std::pair<std::string, Value>> attributes = {};
   std::vector<std::pair<std::string, bool>> consent;  // purpose -> granted; a purpose not listed is unknown
   bool deleted = false;
 };

@@ -16,6 +16,15 @@ std::optional<HttpResponse> EventTool::control(const Call& call) {
     for (const auto& [reason, count] : dropped_) dropped.members.emplace_back(reason, whole(count));
     all.members.emplace_back("dropped", std::move(dropped));
   }
+  if (!profiles_.empty()) {
+    Value profiles = Value::with(Value::Kind::object);
+    for (const auto& [id, properties] : profiles_) {
+      Value profile = Value::with(Value::Kind::object);
+      for (const auto& [name, value] : properties) profile.members.emplace_back(name, value);
+      profiles.members.emplace_back(id, std::move(profile));
+    }
+    all.members.emplace_back("profiles", std::move(profiles));
+  }
   return json_response(200, all);
 }
 
@@ -62,6 +71,15 @@ std::optional<std::pair<std::string, std::string>> EventTool::basic(const HttpHe
   const std::size_t colon = text.find(':');
   if (colon == std::string::npos) return std::nullopt;
   return std::pair(text.substr(0, colon), text.substr(colon + 1));
+}
+
+void EventTool::set_property(const std::string& name, const MemberId& id, const Value& value, Time now) {
+  if (value.kind == Value::Kind::null) {
+    profiles_[id.value].erase(name);
+  } else {
+    profiles_[id.value][name] = value;
+  }
+  if (value.kind == Value::Kind::boolean) set_member(name, id, value.boolean, now);
 }
 
 void EventTool::set_member(const std::string& audience, const MemberId& id, bool is_in, Time now) {

@@ -36,6 +36,8 @@ class EventTool : public Platform {
   bool is_token(std::string_view given) const;
   // User and password of "Authorization: Basic"; missing where there is none, or it cannot be read.
   static std::optional<std::pair<std::string, std::string>> basic(const HttpHeaders& headers);
+  // Of whoever the id names. One that is true or false is a membership too; null takes it away.
+  void set_property(const std::string& name, const MemberId& id, const Value& value, Time now);
   // Sets or clears membership of whoever the id names.
   void set_member(const std::string& audience, const MemberId& id, bool is_in, Time now);
 
@@ -43,6 +45,7 @@ class EventTool : public Platform {
   ReceivedEvents events_;
   std::map<std::string, std::int64_t> dropped_;  // silently, by reason; shown beside the events
   std::map<std::string, Members> audiences_;
+  std::map<std::string, std::map<std::string, Value>> profiles_;  // properties of people, by id
 };
 
 // Whether the text is empty or one of those that stand in everybody's place.

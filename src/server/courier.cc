@@ -80,6 +80,11 @@ void Courier::profiles_changed(std::vector<PersonId> people) {
       [this, people = std::move(people)]() mutable { dispatch_.profiles_changed(std::move(people)); });
 }
 
+void Courier::attributes_changed(std::vector<PersonId> people) {
+  post_to_thread(
+      [this, people = std::move(people)]() mutable { dispatch_.attributes_changed(std::move(people)); });
+}
+
 // Many batches of records are one knock.
 void Courier::logged() {
   {

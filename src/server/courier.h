@@ -34,6 +34,7 @@ class Courier final : public Outlet {
   void configure(Configuration configuration) override;
   void change(std::vector<std::pair<SyncId, Delta>> changes, delivery::Delivery::Origin origin) override;
   void profiles_changed(std::vector<PersonId> people) override;
+  void attributes_changed(std::vector<PersonId> people) override;
   void logged() override;
 
   // Runs work on the courier's thread, later. The delivery is nullptr before the first workspace.

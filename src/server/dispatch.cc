@@ -33,6 +33,13 @@ void Dispatch::profiles_changed(std::vector<PersonId> people) {
   });
 }
 
+void Dispatch::attributes_changed(std::vector<PersonId> people) {
+  post([people = std::move(people)](delivery::Delivery* delivery) {
+    if (delivery == nullptr) return;
+    for (const PersonId person : people) delivery->on_attributes_change(person);
+  });
+}
+
 void Dispatch::post(std::function<void(delivery::Delivery*)> work) {
   if (waiting_.empty()) {
     work(delivery_.get());

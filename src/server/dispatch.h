@@ -33,6 +33,7 @@ class Outlet {
   virtual void configure(Configuration configuration) = 0;
   virtual void change(std::vector<std::pair<SyncId, Delta>> changes, delivery::Delivery::Origin origin) = 0;
   virtual void profiles_changed(std::vector<PersonId> people) = 0;
+  virtual void attributes_changed(std::vector<PersonId> people) = 0;
   virtual void logged() = 0;  // there are more records, for streams
 };
 
@@ -47,6 +48,7 @@ class Dispatch final : public Outlet {
   void configure(Configuration configuration) override;
   void change(std::vector<std::pair<SyncId, Delta>> changes, delivery::Delivery::Origin origin) override;
   void profiles_changed(std::vector<PersonId> people) override;
+  void attributes_changed(std::vector<PersonId> people) override;
   void logged() override;
   // The delivery is nullptr before the first workspace, and where one could not be taken up.
   void post(std::function<void(delivery::Delivery*)> work);

@@ -122,6 +122,7 @@ void Pipeline::route(delivery::Delivery::Origin origin, Time now) {
     if (!changes.empty()) outlet_->change(std::move(changes), origin);
     if (!output_.changed_profiles.empty() && !syncs.empty())
       outlet_->profiles_changed(output_.changed_profiles);
+    if (!output_.changed_attributes.empty()) outlet_->attributes_changed(output_.changed_attributes);
   }
   if (store_->changes() != nullptr) store_->changes()->note(output_, engine());
   if (deletions_.empty() && !output_.deletions.empty()) redact_at_ = now + kRedactAfter;

@@ -86,6 +86,7 @@ class ReferenceCheck {
   void required_settings(const Destination& type, Setting::Scope scope, const Settings& given,
                          const Spot& whole);
   void identifiers(const Destination& type, const SyncConfig& config, const SyncSite& site);
+  void attributes(const Destination& type, const SyncConfig& config, const SyncSite& site);
   void topics(const SyncConfig& config, const SyncSite& site);
   void test_segment(Mode mode, const std::string& segment, const Spot& spot);
   void twin(const SyncConfig& config, const SyncSite& site);
@@ -224,6 +225,40 @@ void ReferenceCheck::identifiers(const Destination& type, const SyncConfig& conf
         site.identifiers[i],
         fmt::format("{} cannot match people by {}", type.title(), tailrace::to_string(config.identifiers[i])),
         suggest("", names));
+  }
+}
+
+void ReferenceCheck::attributes(const Destination& type, const SyncConfig& config, const SyncSite& site) {
+  const destinations::AudienceDestination* audiences = type.as_audience();
+  if (audiences == nullptr || config.attributes.empty()) return;
+  if (!audiences->takes_attributes()) {
+    problems_.error(site.attributes.front(), fmt::format("{} takes no attributes of people", type.title()),
+                    "leave `attributes` out, or sync them to a tool that keeps profiles");
+    return;
+  }
+  const auto& traits = workspace_.taxonomy.traits;
+  for (std::size_t i = 0; i < config.attributes.size(); ++i) {
+    const std::string& name = config.attributes[i].name;
+    const auto named = config.settings.find("audience_name");
+    const std::string& flag = !config.audience_id.empty()      ? config.audience_id
+                              : named != config.settings.end() ? named->second
+                                                               : config.name;
+    if (config.attributes[i].as == flag) {
+      problems_.error(
+          site.attributes[i],
+          fmt::format("an attribute cannot be called {}: that is what says who is in", in_quotes(flag)),
+          "give it another name: `{ours: theirs}`");
+    }
+    const bool known =
+        std::ranges::find(workspace_.attributes, name, &Named::name) != workspace_.attributes.end() ||
+        traits.empty() || std::ranges::find(traits, name, &TraitRule::name) != traits.end();
+    if (known) continue;
+    std::vector<std::string> names;
+    for (const Named& attribute : workspace_.attributes) names.push_back(attribute.name);
+    for (const TraitRule& trait : traits) names.push_back(trait.name);
+    problems_.error(site.attributes[i],
+                    fmt::format("{} is neither a computed attribute nor a trait", in_quotes(name)),
+                    suggest(name, names));
   }
 }
 
@@ -367,6 +402,7 @@ void ReferenceCheck::sync(const SyncConfig& config, const SyncSite& site) {
   const Destination* type = type_of(config.destination, site.destination);
   if (type == nullptr) return;
   identifiers(*type, config, site);
+  attributes(*type, config, site);
   if (type->platform() == "meta" && config.audience_id.empty()) topics(config, site);
   given_settings(*type, Setting::Scope::sync, site.settings);
   required_settings(*type, Setting::Scope::sync, config.settings, site.whole);

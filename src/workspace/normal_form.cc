@@ -194,6 +194,11 @@ Value write(const SyncConfig& config) {
   if (!config.twin.empty()) object.add("twin", config.twin);
   if (config.drift != DriftPolicy::alert) object.add("drift", name_of(kDriftPolicies, config.drift));
   // Left out where they say nothing, as above.
+  if (!config.attributes.empty()) {
+    object.add("attributes", list_of(config.attributes, [](const CarriedAttribute& one) {
+                 return Object().add("name", one.name).add("as", one.as).take();
+               }));
+  }
   if (config.mode != Mode::live) object.add("mode", name_of(kModes, config.mode));
   if (!config.test_segment.empty()) object.add("test_segment", config.test_segment);
   if (config.is_retired()) object.add("lifecycle", name_of(kLifecycles, config.lifecycle));
@@ -462,6 +467,14 @@ Result<Guards> read_guards(const Value& value) {
   return guards;
 }
 
+Result<CarriedAttribute> read_carried(const Value& value) {
+  const Members members = TRY(Members::of(value, "an attribute of a sync"));
+  return CarriedAttribute {
+    TRY(members.text("name"))
+    , TRY(members.text("as"))
+  };
+}
+
 Result<SyncConfig> read_sync(const Value& value) {
   const Members members = TRY(Members::of(value, "a sync"));
   SyncConfig config;
@@ -481,6 +494,8 @@ Result<SyncConfig> read_sync(const Value& value) {
   config.batch_age_max = Millis { TRY(members.integer("batch_age_max_ms", 0, kHour.count)) };
   config.guards = Guards::of(config.effect);
   if (members.has("guards")) config.guards = TRY(members.part("guards", Value::Kind::object, read_guards));
+  if (members.has("attributes"))
+    config.attributes = TRY(members.list<CarriedAttribute>("attributes", read_carried));
   if (members.has("twin")) config.twin = TRY(members.text("twin"));
   if (members.has("mode")) config.mode = TRY(members.choice("mode", kModes));
   if (members.has("test_segment")) config.test_segment = TRY(members.text("test_segment"));

@@ -90,6 +90,7 @@ class Reader {
   void max_change(const YamlNode& node, Guards& guards);
   void expiry(Fields& fields, SyncConfig& config, SyncSite& site);
   void identifiers(Fields& fields, SyncConfig& config, SyncSite& site);
+  void attributes(Fields& fields, SyncConfig& config, SyncSite& site);
   template <class T>
   bool is_first(const std::vector<T>& others, const std::string& text, const Spot& spot,
                 std::string_view what, const auto& spot_of_other);
@@ -732,6 +733,28 @@ void Reader::identifiers(Fields& fields, SyncConfig& config, SyncSite& site) {
   }
 }
 
+// A list of names, or a mapping of them to what the destination calls them.
+void Reader::attributes(Fields& fields, SyncConfig& config, SyncSite& site) {
+  const YamlNode* node = fields.find("attributes");
+  if (node == nullptr) return;
+  const auto add = [&](std::string name, std::string as, const Spot& spot) {
+    if (name.empty() || as.empty())
+      return problems_.error(spot, "an attribute and what it is called cannot be empty");
+    if (std::ranges::find(config.attributes, as, &CarriedAttribute::as) != config.attributes.end())
+      return problems_.error(spot, fmt::format("two attributes would be called {}", in_quotes(as)));
+    config.attributes.push_back({std::move(name), std::move(as)});
+    site.attributes.push_back(spot);
+  };
+  if (node->kind == YamlNode::Kind::mapping) {
+    for (const auto& [key, value] : node->entries)
+      add(key.text, scalar_text(value, "what an attribute is called", problems_).value_or(""), key.spot);
+    return;
+  }
+  for (const YamlNode& item : one_or_many(*node)) {
+    if (const auto text = scalar_text(item, "an attribute", problems_)) add(*text, *text, item.spot);
+  }
+}
+
 // "20%", "5000", or both in a list.
 void Reader::max_change(const YamlNode& node, Guards& guards) {
   for (const YamlNode& item : one_or_many(node)) {
@@ -1026,6 +1049,7 @@ void Reader::sync(const YamlNode& node) {
                                    {{"active", Lifecycle::active}, {"retired", Lifecycle::retired}});
   mode(fields, config.mode, config.test_segment, site.test_segment);
   identifiers(fields, config, site);
+  attributes(fields, config, site);
   if (const std::string text = fields.text("cadence"); !text.empty()) {
     if (const Result<Cadence> cadence = parse_cadence(text)) {
       config.cadence = *cadence;

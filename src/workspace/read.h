@@ -38,6 +38,7 @@ struct SyncSite {
   Spot review_date;
   Spot objective;
   std::vector<Spot> identifiers;
+  std::vector<Spot> attributes;
   std::vector<Spot> exclusions;
   std::map<std::string, Spot> settings;
 };

@@ -156,6 +156,14 @@ enum class DriftPolicy : unsigned char {
   freeze,    // nothing is sent until `release`
 };
 
+// What an audience sync tells of its people beside their identifiers.
+struct CarriedAttribute {
+  std::string name;  // of a computed attribute, or else of a trait
+  std::string as;    // how the destination is to call it
+
+  bool operator==(const CarriedAttribute&) const = default;
+};
+
 struct SyncConfig {
   std::string name;
   std::string segment;
@@ -166,6 +174,7 @@ struct SyncConfig {
   Mode mode = Mode::live;
   std::string test_segment;  // of mode test
   std::vector<IdentifierKind> identifiers;
+  std::vector<CarriedAttribute> attributes;
   Cadence cadence;
   std::vector<std::string> exclusions;          // segments subtracted
   std::string consent_purpose;                  // empty: none asked for

@@ -178,6 +178,37 @@ class Analytics(unittest.TestCase):
         self.scene.send({"type": "delete", "userId": "eve", "messageId": "d-1"})
         everywhere({"ada"})
 
+    def test_attributes_are_told_with_membership_and_again_when_they_change(self):
+        tools = {**{kind: AUDIENCES[kind] for kind in AUDIENCES if kind not in ("amplitude_cohorts", "customerio_segments")},
+                 "customerio_people": {"base_url": "{sandbox}/customerio"}}
+        self.scene.write("workspace/attributes.yaml", 'ltv: sum("Order Completed".revenue)\nlast_order: last("Order Completed")\n')
+        text = ""
+        for kind, settings in tools.items():
+            self.destination(kind, settings)
+            text += (f"- name: VIP {kind}\n  segment: vip\n  destination: {kind}\n  effect: target\n  identifiers: [external_id]\n"
+                     "  attributes: {ltv: Lifetime value, last_order: last_order, plan: plan}\n")
+        self.scene.write("workspace/syncs/audiences.yaml", text)
+        self.scene.serve("--apply")
+        self.scene.send({"type": "identify", "userId": "ada", "messageId": "i-1", "traits": {"plan": "pro"}},
+                        order(1, "ada"), order(2, "ada"), order(3, "bob"))
+
+        def told(kind):
+            profiles = self.kept(kind.split("_")[0]).get("profiles", {})
+            return {who: (p.get("Lifetime value"), p.get("plan"), p.get(f"VIP {kind}")) for who, p in profiles.items()}
+
+        def everywhere(people):
+            return eventually(lambda: all(told(kind) == people for kind in tools),
+                              lambda: f"{ {kind: told(kind) for kind in tools} }\n{self.scene.run('status').stdout}", seconds=60)
+        everywhere({"ada": (61, "pro", True)})
+        self.assertIsInstance(self.kept("customerio")["profiles"]["ada"]["last_order"], int)
+        self.assertRegex(self.kept("mixpanel")["profiles"]["ada"]["last_order"], r"^20\d\d-")
+        self.scene.send(order(4, "ada"))
+        everywhere({"ada": (91.5, "pro", True)})
+        self.scene.send({"type": "identify", "userId": "ada", "messageId": "i-2", "traits": {"plan": "team"}})
+        everywhere({"ada": (91.5, "team", True)})
+        asked = self.scene.run("preview", "--sync", "VIP mixpanel_audiences", "--add", self.scene.write("who", "ada\n")).stdout
+        self.assertIn('"Lifetime value":91.5', asked)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -32,6 +32,11 @@ std::string property_of(const Batch& batch, const Config& config) {
   return batch.audience_id.empty() ? config.audience_name : batch.audience_id;
 }
 
+void add_properties(Value& to, const Batch& batch, const Config& config, const FlaggedPerson& person) {
+  to.members.emplace_back(property_of(batch, config), Value::of(batch.kind == BatchKind::add));
+  for (auto& each : attributes_of(*person.member).members) to.members.push_back(std::move(each));
+}
+
 std::vector<std::string> encode_people(const Batch& batch,
                                        const std::function<std::string(const FlaggedPerson&)>& encode) {
   std::vector<std::string> all;

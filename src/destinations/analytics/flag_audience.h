@@ -25,6 +25,8 @@ inline constexpr Setting kIdentifyBySetting{.name = kIdentifyBy,
                                                 "two, so that a changed address does not take "
                                                 "somebody out who is in."};
 
+// With attributes their values are properties beside it; they keep what was told last when somebody has left.
+//
 // Each identifier of a member is a record of its own, all of one kind.
 class FlagAudience : public AudienceDestination {
  public:
@@ -34,6 +36,7 @@ class FlagAudience : public AudienceDestination {
   Result<Normalised> normalise(IdentifierKind kind, std::string_view raw,
                                const Config& config) const override;
   bool one_kind_a_request() const override { return true; }
+  bool takes_attributes() const override { return true; }
 };
 
 // Of a batch, or of the sync where it names none.
@@ -43,6 +46,8 @@ struct FlaggedPerson {
   const Member* member = nullptr;
   const UploadIdentifier* identifier = nullptr;
 };
+// The flag and the attributes; what a person has not is null, which these tools take for "no longer".
+void add_properties(Value& to, const Batch& batch, const Config& config, const FlaggedPerson& person);
 // In the order of the records of a request, each as JSON made of it.
 std::vector<std::string> encode_people(const Batch& batch,
                                        const std::function<std::string(const FlaggedPerson&)>& encode);

@@ -30,6 +30,9 @@ of the attribute, `VIP is true`. Uploading the members of a Braze cohort is for 
 The attribute's name is the sync's audience id, or else its audience name. It is `true` for who is in and `false` for who
 has left; who never was in does not have it. Braze bills what is written: only changes are.
 
+With `attributes` in the sync those are properties beside it, and are told again whenever one changes; what somebody has no
+more is `null`.
+
 **Who.** `external_id`, or `email` in lower case, by `identify_by`; not hashed.
 
 **Errors.** Braze takes what it can of a request and names the others in `errors`: those are dead letters. Setting an
@@ -62,13 +65,12 @@ class BrazeAudiences final : public analytics::FlagAudience {
   }
 
   HttpRequest encode(const Batch& batch, const Context& context) const override {
-    const std::string name = analytics::property_of(batch, context.config);
     const bool existing = context.config.setting(std::string(kCreatePeople)) != "true";
     const auto people = analytics::encode_people(batch, [&](const analytics::FlaggedPerson& person) {
       Value attributes = analytics::empty_object();
       analytics::add_text(attributes, to_string(person.identifier->kind), person.identifier->value);
       attributes.members.emplace_back("_update_existing_only", Value::of(existing));
-      attributes.members.emplace_back(name, Value::of(batch.kind == BatchKind::add));
+      analytics::add_properties(attributes, batch, context.config, person);
       return to_json(attributes);
     });
     return braze_api::encode(kList, people, context.config);

@@ -23,6 +23,8 @@ std::string setting(const Config& config, std::string_view name) { return config
 std::string setting(const Config& config, BatchKind kind, std::string_view part) {
   return config.setting(fmt::format("{}_{}", operation_of(kind), part));
 }
+constexpr std::string_view kAttributePrefix = "attributes.";
+
 bool is_form(const Config& config) { return setting(config, kBodyType) == "form"; }
 
 // --- templates
@@ -32,13 +34,26 @@ struct Filling {
   std::vector<std::string> values;
   bool is_list = false;
   bool is_verbatim = false;  // written already
+  std::string json = {};     // what stands in JSON, where that is no text
 };
 using Fillings = std::map<std::string, Filling, std::less<>>;
 
-Filling one(std::string value) { return {.values = {std::move(value)}}; }
+Filling one(std::string value) {
+  Filling filling;
+  filling.values.push_back(std::move(value));
+  return filling;
+}
+
+Filling whole(const Value& value) {
+  const std::string json = to_json(value);
+  Filling filling = one(value.kind == Value::Kind::string ? value.string : json);
+  filling.json = json;
+  return filling;
+}
 
 std::string as_json(const Filling& filling) {
   if (filling.is_verbatim) return filling.values.front();
+  if (!filling.json.empty()) return filling.json;
   std::string out;
   if (filling.is_list) {
     for (const std::string& value : filling.values) {
@@ -78,7 +93,21 @@ std::string filled(std::string_view text, const Fillings& fillings, std::string 
   return out;
 }
 
-Fillings of_member(const Member& member) {
+// What the template of a record names of their attributes: all of them, or `attributes.plan`.
+void add_attributes(Fillings& fillings, const Member& member, std::string_view record) {
+  fillings.emplace("attributes", whole(attributes_of(member)));
+  const auto parts = cut_template(record);
+  for (std::size_t i = 1; parts && i < parts->size(); i += 2) {
+    const std::string& name = (*parts)[i];
+    if (!name.starts_with(kAttributePrefix)) continue;
+    const auto found = std::ranges::find(member.attributes, name.substr(kAttributePrefix.size()),
+                                         &std::pair<std::string, Value>::first);
+    const bool has_it = found != member.attributes.end() && found->second.kind != Value::Kind::missing;
+    fillings.emplace(name, has_it ? whole(found->second) : Filling());
+  }
+}
+
+Fillings of_member(const Member& member, std::string_view record) {
   Fillings fillings{{"person", one(member.person)}, {"changed_at", one(format_time(member.changed_at))}};
   for (const IdentifierKind kind : kKinds) {
     Filling all{.values = {}, .is_list = true};
@@ -89,6 +118,7 @@ Fillings of_member(const Member& member) {
     all.is_list = false;
     fillings.emplace(std::string(to_string(kind)), std::move(all));
   }
+  add_attributes(fillings, member, record);
   return fillings;
 }
 
@@ -105,7 +135,7 @@ std::string body_of(const Batch& batch, const Config& config) {
   std::string records;
   for (const Member& member : batch.members) {
     if (&member != batch.members.data()) records += form ? "&" : ",";
-    records += filled(record, of_member(member), form ? &as_form : &as_json);
+    records += filled(record, of_member(member, record), form ? &as_form : &as_json);
   }
   Fillings fillings = of_batch(batch, config);
   fillings["records"] = {.values = {std::move(records)}, .is_verbatim = true};
@@ -339,7 +369,8 @@ std::vector<std::string> problems_of(const Config& config) {
                    .identifiers = {{.kind = IdentifierKind::email, .value = std::string(64, 'a')}},
                    .changed_at = Time{0}};
   const std::vector<Member> people{ada, ada};
-  check("record", setting(config, kRecord), names(of_member(ada)));
+  const std::string record = setting(config, kRecord);
+  check("record", record, names(of_member(ada, record)));
   for (const BatchKind kind : {BatchKind::add, BatchKind::remove}) {
     const Batch batch{.kind = kind, .audience_id = "1", .id = 1, .members = people};
     const std::string operation(operation_of(kind));

@@ -120,7 +120,8 @@ A sync to it names the list by `audience_id`, or else its name stands for it. `t
 the requests without sending any.
 
 **Placeholders.** In a record: `{{email}}`, `{{phone}}`, `{{external_id}}`, `{{anonymous_id}}`, `{{idfa}}`, `{{aaid}}` (the first of that kind,
-or nothing), `{{email[]}}` and so on (all of it), `{{person}}` (the golden id) and `{{changed_at}}`. In a body: `{{records}}`, `{{audience}}`,
+or nothing), `{{email[]}}` and so on (all of it), `{{person}}` (the golden id), `{{changed_at}}`,
+`{{attributes}}` (what the sync carries, an object) and `{{attributes.plan}}` (one of them). In a body: `{{records}}`, `{{audience}}`,
 `{{audience_name}}`, `{{operation}}` (`add` or `remove`) and `{{batch_id}}` (the same in a resend). In a path and a header the same without
 records; in a header `{{credentials.access_token}}` and `{{credentials.secret}}` too. In JSON a value comes with its quotes, and as `null` where there is none;
 in a form and a path it is percent-encoded.
@@ -140,6 +141,7 @@ class Http final : public AudienceDestination {
   std::span<const IdentifierKind> identifiers() const override { return kIdentifiers; }
   std::span<const FieldRule> fields() const override { return kFields; }
   Limits limits() const override { return {.batch_records_max = 1'000}; }
+  bool takes_attributes() const override { return true; }
 
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;

@@ -26,6 +26,9 @@ addresses, but taken off only by Klaviyo's own ids, so lists are not kept here.
 The property's name is the sync's audience id, or else its audience name. It is `true` for who is in and `false` for who
 has left. A profile that Klaviyo does not know is made; that is no consent to be written to.
 
+With `attributes` in the sync those are properties beside it, and are told again whenever one changes; what somebody has no
+more is `null`.
+
 **Who.** `external_id`, or `email` in lower case, by `identify_by`; not hashed.
 
 **Errors.** Klaviyo refuses a request whole and points at the profiles it minds: those are dead letters, and the others go
@@ -54,10 +57,9 @@ class KlaviyoAudiences final : public analytics::FlagAudience {
   }
 
   HttpRequest encode(const Batch& batch, const Context& context) const override {
-    const std::string name = analytics::property_of(batch, context.config);
     const auto profiles = analytics::encode_people(batch, [&](const analytics::FlaggedPerson& person) {
       Value properties = analytics::empty_object();
-      properties.members.emplace_back(name, Value::of(batch.kind == BatchKind::add));
+      analytics::add_properties(properties, batch, context.config, person);
       Value attributes = analytics::empty_object();
       analytics::add_text(attributes, to_string(person.identifier->kind), person.identifier->value);
       attributes.members.emplace_back("properties", std::move(properties));

@@ -35,6 +35,9 @@ the members of a cohort; make a dynamic cohort of the property, `VIP is true`.
 The property's name is the sync's audience id, or else its audience name. It is `true` for who is in and `false` for who
 has left; who never was in does not have it.
 
+With `attributes` in the sync those are properties beside it, and are told again whenever one changes; what somebody has no
+more is `null`.
+
 **Who.** `$distinct_id` is the external id. Anonymous people have no profile.
 
 **Errors.** Mixpanel answers 200 and says in the body whether it took the request (`verbose`); a request that it did not
@@ -63,10 +66,9 @@ class MixpanelAudiences final : public analytics::FlagAudience {
 
   HttpRequest encode(const Batch& batch, const Context& context) const override {
     const Config& config = context.config;
-    const std::string name = analytics::property_of(batch, config);
     const auto updates = analytics::encode_people(batch, [&](const analytics::FlaggedPerson& person) {
       Value set = analytics::empty_object();
-      set.members.emplace_back(name, Value::of(batch.kind == BatchKind::add));
+      analytics::add_properties(set, batch, config, person);
       Value update = analytics::empty_object();
       analytics::add_text(update, "$token", config.secret(std::string(kProjectToken)));
       analytics::add_text(update, "$distinct_id", person.identifier->value);

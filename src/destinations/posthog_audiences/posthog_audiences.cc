@@ -32,6 +32,9 @@ project's key cannot upload the members of a cohort; make a dynamic cohort of th
 The property's name is the sync's audience id, or else its audience name. It is `true` for who is in and `false` for who
 has left; who never was in does not have it.
 
+With `attributes` in the sync those are properties beside it, and are told again whenever one changes; what somebody has no
+more is `null`.
+
 **Who.** `distinct_id` is the external id.
 
 **De-duplication.** By a `uuid` that is derived from the change.
@@ -61,10 +64,9 @@ class PosthogAudiences final : public analytics::FlagAudience {
   }
 
   HttpRequest encode(const Batch& batch, const Context& context) const override {
-    const std::string name = analytics::property_of(batch, context.config);
     const auto events = analytics::encode_people(batch, [&](const analytics::FlaggedPerson& person) {
       Value set = analytics::empty_object();
-      set.members.emplace_back(name, Value::of(batch.kind == BatchKind::add));
+      analytics::add_properties(set, batch, context.config, person);
       Value properties = analytics::empty_object();
       properties.members.emplace_back("$set", std::move(set));
       properties.members.emplace_back("$geoip_disable", Value::of(true));

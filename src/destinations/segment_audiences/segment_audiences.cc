@@ -41,6 +41,9 @@ constexpr std::string_view kAbout =
 The trait's name is the sync's audience id, or else its audience name. It is `true` for who is in and `false` for who has
 left; who never was in does not have it.
 
+With `attributes` in the sync those are properties beside it, and are told again whenever one changes; what somebody has no
+more is `null`.
+
 **Who.** `userId` is the external id.
 
 **De-duplication.** By a `messageId` that is derived from the change.
@@ -74,10 +77,9 @@ class SegmentAudiences final : public analytics::FlagAudience {
   }
 
   HttpRequest encode(const Batch& batch, const Context& context) const override {
-    const std::string name = analytics::property_of(batch, context.config);
     const auto messages = analytics::encode_people(batch, [&](const analytics::FlaggedPerson& person) {
       Value traits = analytics::empty_object();
-      traits.members.emplace_back(name, Value::of(batch.kind == BatchKind::add));
+      analytics::add_properties(traits, batch, context.config, person);
       Value message = analytics::empty_object();
       analytics::add_text(message, "type", "identify");
       analytics::add_text(message, "messageId", sha256_hex(analytics::change_id(batch, person)));

@@ -60,6 +60,7 @@ std::string body_json(const Batch& batch, const Context& context) {
     append_json_string(out, person.person);
     out += R"(,"identifiers":)";
     append_identifiers(out, person);
+    if (!person.attributes.empty()) out += R"(,"attributes":)" + to_json(attributes_of(person));
     out += R"(,"changed_at":)";
     append_json_string(out, format_time(person.changed_at));
     out += '}';

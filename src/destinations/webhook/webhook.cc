@@ -58,6 +58,9 @@ describes (HMAC-SHA256, `v1`), so that its libraries verify them.
 audience name where it has none. Identifiers are the values as they came, trimmed, not normalised and **not
 hashed**; each kind is a list. `timestamp` is the latest `changed_at`.
 
+With `attributes` in the sync each member who was added has `"attributes": {"lifetime_value": 120.5, "plan": null}` too, and is told
+of again, as added, whenever one of them changes.
+
 `webhook-id` is the same in every resend of a batch: remember it, or apply changes as set operations.
 `webhook-timestamp` and the signature are of the attempt.
 
@@ -75,6 +78,7 @@ class Webhook final : public AudienceDestination {
   std::span<const IdentifierKind> identifiers() const override { return kIdentifiers; }
   std::span<const FieldRule> fields() const override { return kFields; }
   Limits limits() const override { return {.batch_records_max = 100}; }
+  bool takes_attributes() const override { return true; }
 
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;

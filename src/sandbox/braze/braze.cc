@@ -103,8 +103,7 @@ HttpResponse Braze::handle(const Call& call) {
     const std::string id = text_at(one, "external_id");
     const MemberId who = id.empty() ? MemberId{"email", text_at(one, "email")} : MemberId{"external_id", id};
     for (const auto& [name, value] : one.members) {
-      if (value.kind == Value::Kind::boolean && !name.starts_with('_'))
-        set_member(name, who, value.boolean, call.now);
+      if (!name.starts_with('_')) set_property(name, who, value, call.now);
     }
   }
   Value answer = object({{"message", Value::of("success")}});

@@ -101,8 +101,8 @@ void Customerio::take(const Value& item, Time now) {
   const Value* attributes = object_at(item, "attributes");
   if (attributes == nullptr) return;
   for (const auto& [name, value] : attributes->members) {
-    if (value.kind == Value::Kind::boolean)
-      set_member(name, {kind == "id" ? "external_id" : kind, id.string}, value.boolean, now);
+    if (!name.starts_with('_'))
+      set_property(name, {kind == "id" ? "external_id" : kind, id.string}, value, now);
   }
 }
 

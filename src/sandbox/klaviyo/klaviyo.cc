@@ -157,7 +157,7 @@ HttpResponse Klaviyo::take_profiles(const Value& data, Time now) {
     const Value* properties = object_at(profile, "properties");
     if (properties == nullptr) continue;
     for (const auto& [name, value] : properties->members) {
-      if (value.kind == Value::Kind::boolean) set_member(name, who, value.boolean, now);
+      set_property(name, who, value, now);
     }
   }
   return json_response(202, object({{"data", object({{"type", Value::of("profile-bulk-import-job")},

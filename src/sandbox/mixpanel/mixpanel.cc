@@ -117,7 +117,7 @@ HttpResponse Mixpanel::engage(const Call& call) {
     const MemberId id{"external_id", text_at(update, "$distinct_id")};
     if (const Value* set = object_at(update, "$set")) {
       for (const auto& [name, value] : set->members) {
-        if (value.kind == Value::Kind::boolean) set_member(name, id, value.boolean, call.now);
+        set_property(name, id, value, call.now);
       }
     }
     if (const Value* unset = list_at(update, "$unset")) {

@@ -48,8 +48,7 @@ HttpResponse Posthog::handle(const Call& call) {
     const Value* properties = object_at(event, "properties");
     if (const Value* set = properties == nullptr ? nullptr : object_at(*properties, "$set")) {
       for (const auto& [name, value] : set->members) {
-        if (value.kind == Value::Kind::boolean)
-          set_member(name, {"external_id", distinct_id(event)}, value.boolean, call.now);
+        set_property(name, {"external_id", distinct_id(event)}, value, call.now);
       }
     }
     events_.add(text_at(event, "uuid"), event, call.now);

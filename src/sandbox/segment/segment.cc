@@ -65,8 +65,7 @@ HttpResponse Segment::handle(const Call& call) {
     const Value* traits = object_at(message, "traits");
     if (text_at(message, "type") != "identify" || traits == nullptr) continue;
     for (const auto& [name, value] : traits->members) {
-      if (value.kind == Value::Kind::boolean)
-        set_member(name, {"external_id", text_at(message, "userId")}, value.boolean, call.now);
+      set_property(name, {"external_id", text_at(message, "userId")}, value, call.now);
     }
   }
   return yes;
