@@ -81,6 +81,10 @@ class AudienceDestination : public Destination {
   virtual bool one_kind_a_request() const { return false; }
   // Whether additions can carry attributes of people. Somebody whose attributes change is added again.
   virtual bool takes_attributes() const { return false; }
+  // What is wrong with a sync that carries these, by their names there; a sentence each.
+  virtual std::vector<std::string> check_attributes(std::span<const std::string>, const Config&) const {
+    return {};
+  }
   // So many people the platform must have recognised before it uses an audience. 0: it documents none.
   virtual std::int64_t people_min() const { return 0; }
 

@@ -23,6 +23,8 @@ Loaded load_with(const std::string& attributes, const std::string& destination =
       {"destinations/tools.yaml",
        "- name: Profiles\n  type: mixpanel_audiences\n  credentials: {project_token: {env: TOKEN}}\n"
        "- name: Meta\n  type: meta_custom_audiences\n  settings: {ad_account_id: 1}\n"
+       "  credentials: {access_token: {env: TOKEN}}\n"
+       "- name: TikTok\n  type: tiktok_audiences\n  settings: {advertiser_id: 1}\n"
        "  credentials: {access_token: {env: TOKEN}}\n"},
       {"syncs/sync.yaml", fmt::format("name: Tell\nsegment: Buyers\ndestination: {}\neffect: suppress\n{}",
                                       destination, attributes)},
@@ -65,9 +67,21 @@ TEST(CarriedAttributes, two_cannot_be_called_the_same) {
               HasSubstr("two attributes would be called \"x\""));
 }
 
-TEST(CarriedAttributes, an_ad_platform_takes_none) {
-  EXPECT_THAT(problems_of(load_with("attributes: [ltv]\n", "Meta")),
+TEST(CarriedAttributes, some_platforms_take_none) {
+  EXPECT_THAT(problems_of(load_with("attributes: [ltv]\n", "TikTok")),
               HasSubstr("takes no attributes of people"));
+}
+
+TEST(CarriedAttributes, meta_takes_what_it_has_columns_for) {
+  EXPECT_EQ(problems_of(load_with("attributes: {plan: first_name}\n", "Meta")), "");
+  EXPECT_THAT(problems_of(load_with("attributes: [plan]\n", "Meta")), HasSubstr("no column for `plan`"));
+}
+
+TEST(CarriedAttributes, a_value_and_an_audience_of_values_belong_together) {
+  EXPECT_EQ(problems_of(load_with("attributes: {ltv: value}\nsettings: {value_based: true}\n", "Meta")), "");
+  EXPECT_THAT(problems_of(load_with("attributes: {ltv: value}\n", "Meta")), HasSubstr("belong together"));
+  EXPECT_THAT(problems_of(load_with("settings: {value_based: true}\n", "Meta")),
+              HasSubstr("belong together"));
 }
 
 TEST(CarriedAttributes, cannot_be_called_as_the_property_that_says_who_is_in) {

@@ -230,12 +230,18 @@ void ReferenceCheck::identifiers(const Destination& type, const SyncConfig& conf
 
 void ReferenceCheck::attributes(const Destination& type, const SyncConfig& config, const SyncSite& site) {
   const destinations::AudienceDestination* audiences = type.as_audience();
-  if (audiences == nullptr || config.attributes.empty()) return;
+  if (audiences == nullptr || (config.attributes.empty() && !audiences->takes_attributes())) return;
   if (!audiences->takes_attributes()) {
     problems_.error(site.attributes.front(), fmt::format("{} takes no attributes of people", type.title()),
                     "leave `attributes` out, or sync them to a tool that keeps profiles");
     return;
   }
+  destinations::Config given;
+  given.settings = config.settings;
+  std::vector<std::string> as;
+  for (const CarriedAttribute& each : config.attributes) as.push_back(each.as);
+  for (const std::string& problem : audiences->check_attributes(as, given))
+    problems_.error(site.attributes.empty() ? site.whole : site.attributes.front(), problem);
   const auto& traits = workspace_.taxonomy.traits;
   for (std::size_t i = 0; i < config.attributes.size(); ++i) {
     const std::string& name = config.attributes[i].name;

@@ -81,7 +81,62 @@ std::vector<Column> columns_present(const Batch& batch) {
   return present;
 }
 
-void append_row(std::string& out, const Member& member, std::size_t row, const std::vector<Column>& columns) {
+std::string text_of(const Value& value) {
+  if (value.kind == Value::Kind::string) return value.string;
+  return value.kind == Value::Kind::number ? value.number.to_string() : std::string();
+}
+
+// What a batch's members carry beside their identifiers. Their names are the sync's, so all have the same.
+class Details {
+ public:
+  Details(const Batch& batch, std::span<const FieldRule> fields, const Config& config)
+      : region_(config.default_region) {
+    if (batch.members.empty()) return;
+    const auto& carried = batch.members.front().attributes;
+    for (std::size_t i = 0; i < carried.size(); ++i) {
+      const FieldRule* rule = detail_named(fields, carried[i].first);
+      if (rule != nullptr) columns_.push_back({i, rule});
+      if (rule != nullptr && rule->field == Field::country) country_ = i;
+      if (carried[i].first == kValue) columns_.push_back({i, nullptr});
+    }
+  }
+  void append_keys(std::string& out) const {
+    for (const Column& column : columns_) {
+      out += ',';
+      append_json_string(out, column.rule == nullptr ? "LOOKALIKE_VALUE" : column.rule->key);
+    }
+  }
+  // What cannot be normalised helps nobody to be found, and is left out.
+  void append_values(std::string& out, const Member& member) const {
+    const auto raw = [&](std::size_t i) {
+      return i < member.attributes.size() ? text_of(member.attributes[i].second) : std::string();
+    };
+    for (const Column& column : columns_) {
+      out += ',';
+      if (column.rule == nullptr) {
+        const auto number = Number::parse(raw(column.attribute));
+        out += number && number->to_double() >= 0 ? number->to_string() : "0";
+        continue;
+      }
+      const auto prepared =
+          prepare(*column.rule, raw(column.attribute),
+                  {.region = region_, .country = country_ ? raw(*country_) : std::string()});
+      append_json_string(out, prepared ? std::string_view(prepared->value) : std::string_view());
+    }
+  }
+
+ private:
+  struct Column {
+    std::size_t attribute;
+    const FieldRule* rule;  // nullptr: the value
+  };
+  std::string region_;
+  std::optional<std::size_t> country_;
+  std::vector<Column> columns_;
+};
+
+void append_row(std::string& out, const Member& member, std::size_t row, const std::vector<Column>& columns,
+                const Details& details) {
   out += '[';
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (i > 0) out += ',';
@@ -89,16 +144,18 @@ void append_row(std::string& out, const Member& member, std::size_t row, const s
     if (identifier == nullptr && columns[i] == Column::external_id) identifier = nth(member, columns[i], 0);
     append_json_string(out, identifier == nullptr ? std::string_view() : identifier->value);
   }
+  details.append_values(out, member);
   out += ']';
 }
 
-std::string payload_json(const Batch& batch) {
+std::string payload_json(const Batch& batch, const Details& details) {
   const auto columns = columns_present(batch);
   std::string out = R"({"schema":[)";
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (i > 0) out += ',';
     append_json_string(out, key(columns[i]));
   }
+  details.append_keys(out);
   out += R"(],"data":[)";
   bool first = true;
   for (const Member& person : batch.members) {
@@ -106,7 +163,7 @@ std::string payload_json(const Batch& batch) {
     for (std::size_t row = 0; row < row_count; ++row) {
       if (!first) out += ',';
       first = false;
-      append_row(out, person, row, columns);
+      append_row(out, person, row, columns, details);
     }
   }
   out += "]}";
@@ -190,10 +247,19 @@ std::size_t rows(const Member& member) {
   return most;
 }
 
-HttpRequest encode(const Batch& batch, const Context& context) {
+const FieldRule* detail_named(std::span<const FieldRule> fields, std::string_view attribute) {
+  const auto field = field_named(attribute);
+  if (!field) return nullptr;
+  constexpr std::array kOfIdentifiers{Field::external_id, Field::email, Field::phone, Field::idfa,
+                                      Field::aaid};
+  return std::ranges::find(kOfIdentifiers, *field) != kOfIdentifiers.end() ? nullptr
+                                                                           : find_rule(fields, *field);
+}
+
+HttpRequest encode(const Batch& batch, const Context& context, std::span<const FieldRule> fields) {
   HttpRequest result = request(context, batch.kind == BatchKind::add ? "POST" : "DELETE",
                                percent_encoded(batch.audience_id) + "/users");
-  const std::string payload = payload_json(batch);
+  const std::string payload = payload_json(batch, Details(batch, fields, context.config));
   set_json(result, fmt::format(R"({{"session":{{"session_id":{},"batch_seq":1,"last_batch_flag":true,)"
                                R"("estimated_num_total":{}}},"payload":{}}})",
                                session_id(batch, payload), rows(batch), payload));
@@ -243,6 +309,7 @@ HttpRequest encode_create(const Context& context) {
   body.members.emplace_back("subtype", Value::of("CUSTOM"));
   body.members.emplace_back("description", Value::of(context.config.audience_description));
   body.members.emplace_back("customer_file_source", Value::of(setting(context, kCustomerFileSource)));
+  if (setting(context, kValueBased) == "true") body.members.emplace_back("is_value_based", Value::of(true));
   set_json(result, to_json(body));
   return result;
 }

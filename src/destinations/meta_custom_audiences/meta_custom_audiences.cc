@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "destinations/checks.h"
@@ -14,7 +15,9 @@ namespace codec = meta_codec;
 constexpr std::array<std::string_view, 3> kSources{"USER_PROVIDED_ONLY", "PARTNER_PROVIDED_ONLY",
                                                    "BOTH_USER_AND_PARTNER_PROVIDED"};
 
-constexpr std::array<Setting, 7> kSettings{{
+constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
+
+constexpr std::array<Setting, 8> kSettings{{
     {.name = codec::kAdAccountId,
      .required = true,
      .about = "The ad account that owns the audiences: `1234567890` or `act_1234567890`."},
@@ -25,6 +28,12 @@ constexpr std::array<Setting, 7> kSettings{{
      .default_value = "USER_PROVIDED_ONLY",
      .about = "Where the data is from, told to Meta when an audience is created: `USER_PROVIDED_ONLY`, "
               "`PARTNER_PROVIDED_ONLY` or `BOTH_USER_AND_PARTNER_PROVIDED`."},
+    {.name = codec::kValueBased,
+     .scope = Setting::Scope::sync,
+     .default_value = "false",
+     .about =
+         "Whether the audience is made with a value for each member, for lookalikes of the best: `true` or "
+         "`false`. The sync then carries an attribute called `value`."},
     kBatchRecordsMax,
     kRequestsPerMinute,
     {.name = codec::kAccessToken,
@@ -69,6 +78,11 @@ constexpr std::string_view kAbout =
 only, no `+`, no leading zeros, SHA-256. External id: as it is, not hashed (`EXTERN_ID`). Advertising ids of iOS and
 Android: lower case, not hashed (`MADID`). A value that is a SHA-256 in hexadecimal already is passed in lower case;
 an advertising id that came hashed is refused. Someone with two e-mails takes two rows of a request.
+
+**Attributes.** A sync may carry what helps Meta to find somebody, hashed as it documents: `first_name`, `first_initial`, `last_name`, `city`,
+`state`, `postal_code`, `country`, `gender`, `birth_year`, `birth_month`, `birth_day` (`attributes: {first_name: first_name, zip: postal_code}`). What
+cannot be normalised is left empty. A removal names the identifiers alone. With `settings: {value_based: true}` the attribute called `value`
+(`attributes: {lifetime_value: value}`, zero or more) says what a member is worth; the audience has to be made so, which cannot be changed later.
 
 **Sessions.** A batch is one session; its id is derived from the batch, so a resend is the same session. It is
 even for additions and odd for removals.
@@ -122,8 +136,25 @@ class MetaCustomAudiences final : public AudienceDestination, public Probed {
     check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);
     check_account(config, problems);
     check_choice(config, std::string(codec::kCustomerFileSource), kSources, problems);
+    check_choice(config, std::string(codec::kValueBased), kYesNo, problems);
     check_limits(config, limits(), problems);
     check_token(config, std::string(codec::kAccessToken), problems);
+    return problems;
+  }
+
+  bool takes_attributes() const override { return true; }
+  std::vector<std::string> check_attributes(std::span<const std::string> names,
+                                            const Config& config) const override {
+    Problems problems;
+    for (const std::string& name : names) {
+      if (name != codec::kValue && codec::detail_named(kFields, name) == nullptr)
+        problems.push_back("Meta has no column for `" + name + "`; its page lists those it has");
+    }
+    const bool has_value = std::ranges::find(names, codec::kValue) != names.end();
+    const bool is_value_based = config.setting(std::string(codec::kValueBased)) == "true";
+    if (has_value != is_value_based)
+      problems.emplace_back(
+          "an attribute called `value` and `settings: {value_based: true}` belong together");
     return problems;
   }
 
@@ -140,7 +171,7 @@ class MetaCustomAudiences final : public AudienceDestination, public Probed {
     return codec::decode_create(response);
   }
   HttpRequest encode(const Batch& batch, const Context& context) const override {
-    return codec::encode(batch, context);
+    return codec::encode(batch, context, kFields);
   }
   Reply decode(const Batch& batch, const HttpResponse& response) const override {
     return codec::decode(batch, response);
