@@ -99,6 +99,11 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   explain->callback([&] {
     if (command.person.empty() && command.plan.empty()) throw CLI::RequiredError("person or --plan");
   });
+  auto* identity =
+      on_store(app.add_subcommand("identity", "by what a person is known, since when, and what was refused"));
+  identity->add_option("person", command.person,
+                       "an identifier of the person; without it, what was refused of everybody");
+  identity->add_flag("--unmasked", command.unmasked, "values as they are");
   auto* transitions = on_store(app.add_subcommand("transitions", "every entry and exit with its exact time"));
   transitions->add_option("segment", command.segment, segment_help)->required();
   transitions->add_option("--from", command.from, "after this instant (default: the beginning)")
@@ -309,6 +314,7 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
   if (command.name == "members") return run_members(run);
   if (command.name == "transitions") return run_transitions(run);
   if (command.name == "explain") return run_explain(run);
+  if (command.name == "identity") return run_identity(run);
   if (command.name == "backtest") return run_backtest(run);
   if (command.name == "preview") return run_preview(run);
   if (command.name == "release") return run_release(run);

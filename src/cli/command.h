@@ -47,6 +47,7 @@ struct Command {
   bool live = false;           // check: the platforms are asked, too
   bool once = false;           // sync: one pass (the only way)
   bool leave_members = false;  // apply: of syncs that go away, people may stay in the audience
+  bool unmasked = false;       // identity: values as they are
   bool memory = false;         // status: of the process, instead of the syncs
   bool streams = false;        // status: of the syncs that send events alone
   double known_share = 0.6;
@@ -86,6 +87,7 @@ int run_import(const Run& run);
 int run_members(const Run& run);
 int run_transitions(const Run& run);
 int run_explain(const Run& run);
+int run_identity(const Run& run);
 int run_backtest(const Run& run);
 int run_preview(const Run& run);
 int run_release(const Run& run);

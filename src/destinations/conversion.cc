@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include <fmt/format.h>
 
+#include "base/query.h"
 #include "destinations/text.h"
 
 namespace tailrace::destinations {
@@ -71,17 +73,6 @@ constexpr std::array kUserPlaces{
     UserPlace{Field::twclid, "properties.twclid ?? context.twclid ?? traits.twclid"},
     UserPlace{Field::ga_client_id, "properties.ga_client_id ?? context.ga_client_id ?? traits.ga_client_id"},
 };
-
-constexpr std::array<std::pair<std::string_view, Field>, 10> kClicks{{{"gclid", Field::gclid},
-                                                                      {"gbraid", Field::gbraid},
-                                                                      {"wbraid", Field::wbraid},
-                                                                      {"ttclid", Field::ttclid},
-                                                                      {"ScCid", Field::sc_click_id},
-                                                                      {"epik", Field::epik},
-                                                                      {"li_fat_id", Field::li_fat_id},
-                                                                      {"msclkid", Field::msclkid},
-                                                                      {"rdt_cid", Field::rdt_cid},
-                                                                      {"twclid", Field::twclid}}};
 
 const FieldPath& parsed(std::string_view text) {
   static const auto kParsed = [] {
@@ -194,48 +185,33 @@ std::optional<bool> consent_of(const PersonProfile& person, std::string_view pur
   return std::nullopt;
 }
 
-std::string percent_decoded(std::string_view text) {
-  const auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool escape =
-        text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
-    if (escape) {
-      out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
-      i += 2;
-    } else {
-      out += text[i] == '+' ? ' ' : text[i];
-    }
-  }
-  return out;
-}
+// The name is a field's: a test says so.
+Field field_of(ClickKind kind) { return field_named(rule_of(kind).name).value(); }
 
-std::string parameter_of(std::string_view url, std::string_view name) {
-  url = url.substr(0, url.find('#'));
-  std::size_t begin = url.find('?');
-  while (begin != std::string_view::npos) {
-    const std::string_view rest = url.substr(begin + 1);
-    const std::string_view pair = rest.substr(0, rest.find('&'));
-    const std::size_t equals = pair.find('=');
-    if (equals != std::string_view::npos && pair.substr(0, equals) == name)
-      return percent_decoded(pair.substr(equals + 1));
-    begin = url.find('&', begin + 1);
+// Of what was seen of the person before, the newest of each family, unless the platform looks back no longer.
+std::vector<Click> usable_clicks(std::span<const Click> kept, Time at) {
+  std::map<int, Click> newest;
+  for (const Click& click : kept) {
+    const ClickRule& rule = rule_of(click.kind);
+    const Time seen = rule.is_browsers ? std::min(click.last, at) : click.first;
+    if (click.first > at || at - seen > rule.window) continue;
+    const auto [known, is_first] = newest.try_emplace(rule.family, click);
+    if (!is_first && std::tie(known->second.first, known->second.value) < std::tie(click.first, click.value))
+      known->second = click;
   }
-  return "";
+  std::vector<Click> usable;
+  for (const auto& [family, click] : newest) usable.push_back(click);
+  return usable;
 }
 
 }  // namespace
 
 std::vector<std::pair<Field, std::string>> clicks_in(std::string_view url) {
   std::vector<std::pair<Field, std::string>> found;
-  for (const auto& [name, field] : kClicks) {
-    if (std::string value = parameter_of(url, name); !value.empty())
-      found.emplace_back(field, std::move(value));
+  for (const ClickRule& rule : kClickRules) {
+    if (rule.parameter.empty()) continue;
+    if (std::string value = query_parameter(url, rule.parameter); !value.empty())
+      found.emplace_back(field_of(rule.kind), std::move(value));
   }
   return found;
 }
@@ -275,8 +251,14 @@ std::vector<std::pair<Field, std::string>> user_of(const EventMessage& message, 
     if (!has(field)) add(field, std::move(value));
   }
   // Meta's browser id of a click, where the page had the click and no cookie.
-  if (const std::string click = parameter_of(url, "fbclid"); !click.empty() && !has(Field::fbc))
+  if (const std::string click = query_parameter(url, "fbclid"); !click.empty() && !has(Field::fbc))
     add(Field::fbc, fmt::format("fb.1.{}.{}", message.at.ms, click));
+  for (const Click& click : usable_clicks(message.clicks, message.at)) {
+    const bool is_known = std::ranges::any_of(kClickRules, [&](const ClickRule& rule) {
+      return rule.family == rule_of(click.kind).family && has(field_of(rule.kind));
+    });
+    if (!is_known) add(field_of(click.kind), click.value);
+  }
   return user;
 }
 

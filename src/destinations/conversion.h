@@ -21,6 +21,7 @@
 #include "destinations/event_destination.h"
 #include "destinations/field_path.h"
 #include "destinations/selection.h"
+#include "model/click.h"
 #include "model/person.h"
 #include "model/value.h"
 
@@ -35,6 +36,7 @@ struct EventMessage {
   Time at;
   Value properties;  // objects
   Value context;
+  std::vector<Click> clicks = {};  // that were seen of the person: for an event that names none
 };
 
 class Mapping {

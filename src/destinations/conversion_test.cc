@@ -150,6 +150,41 @@ TEST_F(ConversionTest, leaves_the_device_alone_that_limits_tracking) {
   EXPECT_EQ(order.user_field(Field::idfa), "");
 }
 
+// Ids that were seen of the person before, as `field value`.
+std::vector<std::string> clicks_sent(const std::string& context, std::vector<Click> kept, Time at) {
+  EventMessage message;
+  message.at = at;
+  message.properties = Value::with(Value::Kind::object);
+  message.context = parse_json(context).value();
+  message.clicks = std::move(kept);
+  std::vector<std::string> sent;
+  for (const auto& [field, value] : user_of(message, {})) sent.push_back(value);
+  return sent;
+}
+
+TEST(Clicks, that_were_seen_before_go_with_an_event_that_names_none) {
+  const std::vector<Click> kept{{ClickKind::gclid, "g1", Time{1'000}, Time{1'000}},
+                                {ClickKind::gbraid, "b2", Time{2'000}, Time{2'000}},
+                                {ClickKind::ttclid, "t1", Time{1'000}, Time{1'000}}};
+  EXPECT_THAT(clicks_sent("{}", kept, Time{3'000}), ElementsAre("b2", "t1")) << "of a family the newest";
+  EXPECT_THAT(clicks_sent("{}", kept, Time{1'500}), ElementsAre("g1", "t1")) << "not of the future";
+  EXPECT_THAT(clicks_sent(R"({"wbraid":"w"})", kept, Time{3'000}), ElementsAre("w", "t1"));
+}
+
+TEST(Clicks, go_as_long_as_the_platform_looks_back) {
+  const std::vector<Click> kept{{ClickKind::ttclid, "t1", Time{0}, kTimeMax},
+                                {ClickKind::fbp, "p1", Time{0}, Time{0} + kDay * 80}};
+  EXPECT_THAT(clicks_sent("{}", kept, Time{0} + kDay * 28), ElementsAre("p1", "t1"));
+  EXPECT_THAT(clicks_sent("{}", kept, Time{0} + kDay * 28 + Millis{1}), ElementsAre("p1"));
+  EXPECT_THAT(clicks_sent("{}", kept, Time{0} + kDay * 170), ElementsAre("p1"))
+      << "the browser was seen since";
+  EXPECT_THAT(clicks_sent("{}", kept, Time{0} + kDay * 171), ElementsAre());
+}
+
+TEST(Clicks, are_named_as_fields_of_a_conversion) {
+  for (const ClickRule& rule : kClickRules) EXPECT_TRUE(field_named(rule.name)) << rule.name;
+}
+
 TEST(Clicks, are_read_from_an_address) {
   EXPECT_THAT(clicks_in("https://shop.example/?a=1&ScCid=s%201&twclid=t#gclid=no"),
               ElementsAre(Pair(Field::sc_click_id, "s 1"), Pair(Field::twclid, "t")));

@@ -8,13 +8,14 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "model/json.h"
+#include "profiles/identifier_filter.h"
 #include "segments/walk.h"
 #include "workspace/audience.h"
 
 namespace tailrace::engine {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 9;
+constexpr std::uint32_t kSnapshotVersion = 10;
 
 // An unreadable payload counts as empty: the sources validated it before it reached the log.
 Value parse_payload(std::string_view payload) {
@@ -34,14 +35,28 @@ Value properties_of(const RecordView& record) {
   return properties;
 }
 
-Value consent_of(const RecordView& record) {
+// What a record says beside its payload.
+struct Aside {
+  Value consent;
+  std::vector<profiles::SeenClick> clicks;
+};
+Aside aside_of(const RecordView& record) {
   // memmem, as string_view::find stops at every quotation mark.
   static constexpr std::string_view kKey = "\"consent\"";
-  if (record.context.empty()) return {};  // its data may be null, which memmem must not be given
-  if (::memmem(record.context.data(), record.context.size(), kKey.data(), kKey.size()) == nullptr) return {};
+  Aside aside;
+  if (record.kind == RecordKind::page && profiles::may_hold_clicks(record.payload))
+    aside.clicks = profiles::clicks_in(parse_payload(record.payload), record.time);
+  if (record.context.empty()) return aside;  // its data may be null, which memmem must not be given
+  const bool consents =
+      ::memmem(record.context.data(), record.context.size(), kKey.data(), kKey.size()) != nullptr;
+  const bool clicks = profiles::may_hold_clicks(record.context);
+  if (!consents && !clicks) return aside;
   const Value context = parse_payload(record.context);
-  const Value* consent = context.kind == Value::Kind::object ? context.find("consent") : nullptr;
-  return consent == nullptr ? Value() : *consent;
+  if (context.kind != Value::Kind::object) return aside;
+  if (const Value* consent = context.find("consent")) aside.consent = *consent;
+  auto seen = profiles::clicks_in(context, record.time);
+  aside.clicks.insert(aside.clicks.end(), seen.begin(), seen.end());
+  return aside;
 }
 
 // Attributes that no segment uses cost nothing unless somebody is told of them.
@@ -61,21 +76,25 @@ bool names_somebody(const Value& contact) {
 }
 
 // Whom a record names by an e-mail or phone: context.traits, and context.previous of who becomes that person.
+// An identify without ids may name them by its traits.
 profiles::Contacts contacts_of(const RecordView& record) {
   const bool has_id = !record.user_id.empty() || !record.anonymous_id.empty();
   const bool merges = record.kind == RecordKind::identify || record.kind == RecordKind::alias;
-  if (record.context.empty() || (has_id && !merges)) return {};
+  if (has_id && (!merges || record.context.empty())) return {};
   static constexpr std::string_view kPrevious = "\"previous\"";
   if (has_id &&
       ::memmem(record.context.data(), record.context.size(), kPrevious.data(), kPrevious.size()) == nullptr)
     return {};
   profiles::Contacts contacts;
   Value context = parse_payload(record.context);
-  if (context.kind != Value::Kind::object) return contacts;
-  for (auto& [name, value] : context.members) {
-    if (name == "traits") contacts.named = std::move(value);
-    if (name == "previous") contacts.previous = std::move(value);
+  if (context.kind == Value::Kind::object) {
+    for (auto& [name, value] : context.members) {
+      if (name == "traits") contacts.named = std::move(value);
+      if (name == "previous") contacts.previous = std::move(value);
+    }
   }
+  if (record.kind == RecordKind::identify && !has_id && !names_somebody(contacts.named))
+    contacts.named = parse_payload(record.payload);
   return contacts;
 }
 
@@ -196,7 +215,7 @@ Result<void> Engine::apply_record(Position position, const RecordView& record, O
     case RecordKind::identify:
     case RecordKind::group:
     case RecordKind::alias:
-      if (seen_before(position, record)) return {};
+      if (held_back(position, record) || seen_before(position, record)) return {};
       apply_person(position, record, output);
       return {};
     case RecordKind::remove:
@@ -297,30 +316,66 @@ Result<void> Engine::apply_event(Position position, const RecordView& record, Ou
     quarantine_.push_back({position, std::move(reason)});
     return {};
   }
-  if (seen_before(position, record)) return {};
+  if (held_back(position, record) || seen_before(position, record)) return {};
   if (!event) event = history_.event(named.event);
   judge.taxonomy.convert(named, properties);
   admit(position, record, *event, properties, output);
   return {};
 }
 
+// Quarantines what is nobody's, and an alias that may not make two people one: by other rules it may.
+bool Engine::held_back(Position position, const RecordView& record) {
+  RecordView copy;
+  const RecordView& left = profiles_.without_blocked(record, copy);
+  // Of an event with an id only that names somebody, and its payload need not be read.
+  const bool has_id = !left.user_id.empty() || !left.anonymous_id.empty();
+  if (has_id && record.kind != RecordKind::alias) return false;
+  const profiles::Contacts contacts = contacts_of(left);
+  std::string reason = profiles_.why_nobody(record, contacts.named);
+  if (reason.empty() && record.kind == RecordKind::alias) {
+    if (const auto refusal = profiles_.why_not(left, contacts))
+      reason = fmt::format("the two did not become one: {}", to_string(*refusal));
+  }
+  if (reason.empty()) return false;
+  quarantine_.push_back({position, std::move(reason)});
+  return true;
+}
+
 std::optional<Engine::Admitted> Engine::admitted(Position position, const RecordView& record) {
   const bool is_event = record.kind == RecordKind::track || record.kind == RecordKind::page ||
                         record.kind == RecordKind::screen;
   if (live_ == nullptr || !is_event) return std::nullopt;
-  const auto person = profiles_.find(record, contacts_of(record).named);
-  if (!person) return std::nullopt;
-  const auto stands_as = [&](std::optional<history::EventId> event) {
-    return event && history_.at(history_.base(*event)).has_row(*person, record.time, position);
-  };
   // Under the name it was admitted by: of the workspace that judges now, or one before it.
-  for (Live* live : {next_.get(), live_.get()}) {
-    if (live == nullptr) continue;
-    if (const auto event = live->event_of(live->taxonomy.name(record), history_); stands_as(event))
-      return Admitted{*person, history_.event_name(*event)};
+  const auto as_of = [&](PersonId person) -> std::optional<Admitted> {
+    const auto stands_as = [&](std::optional<history::EventId> event) {
+      return event && history_.at(history_.base(*event)).has_row(person, record.time, position);
+    };
+    for (Live* live : {next_.get(), live_.get()}) {
+      if (live == nullptr) continue;
+      if (const auto event = live->event_of(live->taxonomy.name(record), history_); stands_as(event))
+        return Admitted{person, history_.event_name(*event)};
+    }
+    if (const auto event = history_.find_event(record.event); stands_as(event))
+      return Admitted{person, history_.event_name(*event)};
+    return std::nullopt;
+  };
+  RecordView copy;
+  const RecordView& left = profiles_.without_blocked(record, copy);
+  const Value named = contacts_of(left).named;
+  if (const auto person = profiles_.find(left, named)) {
+    if (const auto found = as_of(*person)) return found;
   }
-  if (const auto event = history_.find_event(record.event); stands_as(event))
-    return Admitted{*person, history_.event_name(*event)};
+  // It came before what names it was blocked.
+  if (&left != &record) {
+    const auto person = profiles_.find(record, Value());
+    return person ? as_of(*person) : std::nullopt;
+  }
+  for (const auto kind : {IdentifierKind::email, IdentifierKind::phone}) {
+    const std::string_view value = profiles::text_in(named, to_string(kind));
+    if (value.empty() || !profiles_.graph().blocks(kind, value)) continue;
+    const auto person = profiles_.find(kind, value);
+    if (const auto found = person ? as_of(*person) : std::nullopt) return found;
+  }
   return std::nullopt;
 }
 
@@ -333,7 +388,11 @@ Value Engine::properties(const RecordView& record) const {
 
 void Engine::admit(Position position, const RecordView& record, history::EventId event,
                    const Value& properties, Output& output) {
-  const auto effect = profiles_.apply(position, record, Value(), consent_of(record), contacts_of(record));
+  RecordView copy;
+  const RecordView& left = profiles_.without_blocked(record, copy);
+  const Aside aside = aside_of(record);
+  const auto effect = profiles_.apply(position, left, Value(), aside.consent, contacts_of(left));
+  profiles_.see(effect.person, aside.clicks, record.time);
   touched_.clear();
   history_.insert(event, effect.person, record.time, position, record.message_id, properties, *ids_,
                   &touched_);
@@ -349,14 +408,16 @@ void Engine::apply_person(Position position, const RecordView& record, Output& o
     if (traits.kind == Value::Kind::object) group.members.emplace_back("group", std::move(traits));
     traits = std::move(group);
   }
-  profiles::Contacts contacts = contacts_of(record);
-  if (!names_somebody(contacts.named)) contacts.named = traits;
-  auto effect = profiles_.apply(position, record, traits, consent_of(record), contacts);
+  RecordView copy;
+  const RecordView& left = profiles_.without_blocked(record, copy);
+  const Aside aside = aside_of(record);
+  const auto effect = profiles_.apply(position, left, traits, aside.consent, contacts_of(left));
+  profiles_.see(effect.person, aside.clicks, record.time);
   touched_.clear();
-  if (effect.merged) {
-    history_.move(*effect.merged, effect.person, *ids_, &touched_);
+  for (const PersonId gone : effect.merged) {
+    history_.move(gone, effect.person, *ids_, &touched_);
     for (auto& [sync, people] : sync_entries_) {
-      const auto moved = people.find(effect.merged->value);
+      const auto moved = people.find(gone.value);
       if (moved == people.end()) continue;
       auto times = std::move(moved->second);
       people.erase(moved);
@@ -376,19 +437,16 @@ void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<con
     auto& deltas = live == live_.get() ? output.deltas : unseen;
     const segments::Tracker::Touch touch{.person = effect.person,
                                          .created = effect.created,
-                                         .all = effect.merged.has_value(),
+                                         .all = !effect.merged.empty(),
                                          .streams = touched,
                                          .event_time = event_time,
                                          .traits = effect.traits,
                                          .purposes = effect.purposes,
                                          .sync = {}};
-    if (effect.merged) {
-      live->tracker->merge(*effect.merged, touch, now_, deltas);
-    } else {
-      live->tracker->touch(touch, now_, deltas);
-    }
+    if (effect.merged.empty()) live->tracker->touch(touch, now_, deltas);
+    for (const PersonId gone : effect.merged) live->tracker->merge(gone, touch, now_, deltas);
   }
-  if (effect.merged) output.changed_profiles.push_back(*effect.merged);
+  output.changed_profiles.insert(output.changed_profiles.end(), effect.merged.begin(), effect.merged.end());
   if (live_ && live_->syncs_carry_attributes) output.changed_attributes.push_back(effect.person);
   const bool contact = std::any_of(effect.traits.begin(), effect.traits.end(), [&](profiles::TraitId trait) {
     return profiles_.trait_name(trait) == "email" || profiles_.trait_name(trait) == "phone";
@@ -399,8 +457,8 @@ void Engine::note_effect(const profiles::Profiles::Effect& effect, std::span<con
 
 void Engine::apply_deletion(Position position, const RecordView& record, Output& output) {
   const Value contact = contacts_of(record).named;
-  const auto found = profiles_.find(record, contact);
-  if (!found) {
+  auto removal = profiles_.remove(record, contact);
+  if (!removal) {
     // Nobody is known by it (any more: a deletion that was cut short is finished at the next start), but
     // records may name it.
     std::vector<Identifier> named;
@@ -409,21 +467,70 @@ void Engine::apply_deletion(Position position, const RecordView& record, Output&
     };
     add(IdentifierKind::external_id, record.user_id);
     add(IdentifierKind::anonymous_id, record.anonymous_id);
-    for (const auto kind : {IdentifierKind::email, IdentifierKind::phone}) {
-      const Value* value = contact.find(to_string(kind));
-      if (value != nullptr && value->kind == Value::Kind::string) add(kind, value->string);
-    }
-    output.deletions.push_back({kNoPerson, std::move(named), {}, position});
+    for (const auto kind : {IdentifierKind::email, IdentifierKind::phone})
+      add(kind, profiles::text_in(contact, to_string(kind)));
+    output.deletions.push_back({kNoPerson, std::move(named), {}, position, {}});
     return;
   }
-  output.deletions.push_back({*found, profiles_.identifiers(*found), profiles_.created_by(*found), position});
-  profiles_.remove(record, contact);
-  history_.erase(*found, nullptr);
-  for (auto& [sync, people] : sync_entries_) people.erase(found->value);
+  const PersonId person = removal->person;
+  output.deletions.push_back({person, std::move(removal->identifiers), std::move(removal->created_by),
+                              position, std::move(removal->pins)});
+  history_.erase(person, nullptr);
+  for (auto& [sync, people] : sync_entries_) people.erase(person.value);
   std::vector<Delta> unseen;
-  if (live_) live_->tracker->remove(*found, now_, output.deltas);
-  if (next_) next_->tracker->remove(*found, now_, unseen);
-  output.changed_profiles.push_back(*found);
+  if (live_) live_->tracker->remove(person, now_, output.deltas);
+  if (next_) next_->tracker->remove(person, now_, unseen);
+  output.changed_profiles.push_back(person);
+  output.changed_profiles.insert(output.changed_profiles.end(), removal->heirs.begin(), removal->heirs.end());
+}
+
+bool Engine::is_theirs(const Deletion& deletion, Position position, const RecordView& record) const {
+  const bool is_somebodys = record.kind != RecordKind::workspace && record.kind != RecordKind::tombstone;
+  if (!is_somebodys || position > deletion.until) return false;
+  const auto has = [&](std::string_view value) {
+    return !value.empty() && std::ranges::any_of(deletion.identifiers, [&](const Identifier& identifier) {
+      const bool is_id =
+          identifier.kind == IdentifierKind::external_id || identifier.kind == IdentifierKind::anonymous_id;
+      return is_id && identifier.value == value;
+    });
+  };
+  const auto has_contact = [&](const profiles::Contact& contact) {
+    return std::ranges::any_of(deletion.identifiers, [&](const Identifier& identifier) {
+      return identifier.kind == contact.kind &&
+             profiles::is_same(contact.kind, identifier.value, contact.value);
+    });
+  };
+  RecordView copy;
+  const RecordView& left = profiles_.without_blocked(record, copy);
+  if (has(left.user_id)) return true;
+  // An alias that was held back did nothing for anybody else.
+  const auto is_held_back = [&] {
+    return std::ranges::any_of(quarantine_,
+                               [&](const Quarantined& item) { return item.position == position; });
+  };
+  if (has(record.previous_id) && is_held_back()) return true;
+  const profiles::Contacts contacts = contacts_of(left);
+  if (record.kind == RecordKind::alias && record.previous_id.empty()) {
+    const profiles::Contact previous = profiles_.contact_in(contacts.previous);
+    if (!previous.value.empty() && has_contact(previous) && is_held_back()) return true;
+  }
+  // On a device that several people used, what somebody with a user id did is theirs.
+  if (!left.user_id.empty() && profiles_.find(IdentifierKind::external_id, left.user_id)) return false;
+  if (has(left.anonymous_id)) return true;
+  if (!left.user_id.empty() || !left.anonymous_id.empty()) return false;
+  if (const profiles::Contact named = profiles_.contact_in(contacts.named); !named.value.empty())
+    return has_contact(named);
+  // All by which it names somebody is blocked: nobody's, but it names them.
+  if (!record.user_id.empty() || !record.anonymous_id.empty())
+    return has(record.user_id) || has(record.anonymous_id);
+  for (const auto kind : {IdentifierKind::email, IdentifierKind::phone}) {
+    const std::string_view value = profiles::text_in(contacts.named, to_string(kind));
+    if (!value.empty() && has_contact({kind, value})) return true;
+  }
+  return std::ranges::any_of(deletion.identifiers, [&](const Identifier& identifier) {
+    return record.payload.find(identifier.value) != std::string_view::npos ||
+           record.context.find(identifier.value) != std::string_view::npos;
+  });
 }
 
 void Engine::enter_sync(const std::string& sync, PersonId person, Time at, Output& output) {
@@ -544,6 +651,7 @@ Result<void> Engine::apply_workspace(Position position, const RecordView& record
     return {};
   }
   deduplication_.set_window(workspace->dedup_window);
+  profiles_.set_rules(workspace->identity);
   history_.begin_claims();
   next_ = TRY(compile(std::move(*workspace)));
   history_.begin_backfill();
@@ -563,6 +671,12 @@ Result<void> Engine::judge_again(Output& output) {
   for (const Quarantined& item : held) {
     const RecordView again = TRY(records_.record(item.position, bytes));
     if (again.kind == RecordKind::tombstone) continue;
+    if (again.kind == RecordKind::identify || again.kind == RecordKind::group ||
+        again.kind == RecordKind::alias) {
+      if (!held_back(item.position, again) && !seen_before(item.position, again))
+        apply_person(item.position, again, output);
+      continue;
+    }
     if (again.kind != RecordKind::track && again.kind != RecordKind::page &&
         again.kind != RecordKind::screen) {
       quarantine_.push_back(item);
@@ -573,7 +687,7 @@ Result<void> Engine::judge_again(Output& output) {
     std::string reason = next_->taxonomy.judge(named, properties);
     if (!reason.empty()) {
       quarantine_.push_back({item.position, std::move(reason)});
-    } else if (!seen_before(item.position, again)) {
+    } else if (!held_back(item.position, again) && !seen_before(item.position, again)) {
       next_->taxonomy.convert(named, properties);
       admit(item.position, again, history_.event(named.event), properties, output);
     }
@@ -1002,6 +1116,7 @@ Result<void> Engine::restore(ByteReader& in) {
   }
   if (workspace) {
     deduplication_.set_window(workspace->dedup_window);
+    profiles_.restore_rules(workspace->identity);
     history_.begin_claims();
     live_ = TRY(compile(std::move(*workspace)));
     if (history_.backfill_pending())

@@ -48,9 +48,10 @@ constexpr PersonId kNoPerson{UINT32_MAX};
 
 struct Deletion {
   PersonId person;
-  std::vector<Identifier> identifiers;  // all it ever had: whose records are to become tombstones
+  std::vector<Identifier> identifiers;  // by which it was found: whose records are to become tombstones
   std::vector<Position> created_by;     // the records that made the person known
   Position until;                       // the deletion itself; later records are another person's
+  std::vector<Pin> pins;                // of others' records, where the person was in the way
 };
 
 struct Output {
@@ -190,6 +191,10 @@ class Engine {
   std::size_t person_limit() const { return profiles_.person_limit(); }  // ids below this were given out
   std::string golden_id(PersonId person) const;
   std::optional<PersonId> find_person(std::string_view identifier) const;
+  // Of a record that is still there: is it to become a tombstone? Nobody else's is, whatever it says of them.
+  bool is_theirs(const Deletion& deletion, Position position, const RecordView& record) const;
+  // What somebody is known by, how that came, and what was refused.
+  const profiles::Profiles& profiles() const { return profiles_; }
   const std::vector<Quarantined>& quarantine() const { return quarantine_; }
   Counts counts() const;
   // What it holds, by part (docs/performance.md names them). Takes a millisecond, whatever there is.
@@ -236,6 +241,7 @@ class Engine {
   class MessageIds;
 
   Result<void> apply_record(Position position, const RecordView& record, Output& output);
+  bool held_back(Position position, const RecordView& record);
   void apply_person(Position position, const RecordView& record, Output& output);
   Result<void> apply_event(Position position, const RecordView& record, Output& output);
   Result<void> apply_workspace(Position position, const RecordView& record, Output& output);

@@ -273,15 +273,25 @@ class FileLog final : public Log {
     return end;
   }
 
-  Result<void> redact(std::vector<Position> positions, std::vector<Position> creators) override {
+  Result<void> redact(std::vector<Position> positions, std::vector<Position> creators,
+                      std::vector<Pin> pins) override {
     TRY(commit());
     std::ranges::sort(creators);
     std::ranges::sort(positions);
     const auto repeated = std::ranges::unique(positions);
     positions.erase(repeated.begin(), repeated.end());
-    TRY(drop_redacted(positions));
-    if (positions.empty()) return {};
-    const Redaction redaction{std::move(positions), std::move(creators)};
+    std::ranges::sort(pins);
+    std::vector<Pin> merged;
+    for (const Pin& pin : pins) {
+      if (merged.empty() || merged.back().position != pin.position) {
+        merged.push_back(pin);
+      } else {
+        merged.back().kinds |= pin.kinds;
+      }
+    }
+    Redaction redaction{std::move(positions), std::move(creators), std::move(merged)};
+    TRY(drop_redacted(redaction));
+    if (redaction.empty()) return {};
     TRY(write_down(disk(), catalog_.directory(), redaction));
     return carry_out(redaction);
   }
@@ -406,24 +416,37 @@ class FileLog final : public Log {
     return create_file(written_);
   }
 
-  // Leaves the positions whose records are no tombstones yet.
-  Result<void> drop_redacted(std::vector<Position>& positions) const {
+  // Leaves the positions whose records are no tombstones yet, and the pins that are not there yet.
+  Result<void> drop_redacted(Redaction& redaction) const {
     std::vector<Position> left;
     std::string bytes;
-    for (const Position position : positions) {
+    for (const Position position : redaction.positions) {
       if (!is_tombstone(TRY(read(position, bytes)))) left.push_back(position);
     }
-    positions = std::move(left);
+    redaction.positions = std::move(left);
+    std::vector<Pin> pins;
+    for (const Pin& pin : redaction.pins) {
+      if (!is_pinned(TRY(read(pin.position, bytes)), pin)) pins.push_back(pin);
+    }
+    redaction.pins = std::move(pins);
     return {};
   }
 
+  // File by file.
   Result<void> carry_out(const Redaction& redaction) {
-    const auto& positions = redaction.positions;
-    for (auto from = positions.begin(); from != positions.end();) {
-      const Extent extent = catalog_.find(*from);
-      const auto to = std::find_if(from, positions.end(), [&](Position p) { return p.value >= extent.end; });
-      TRY(redact_file(extent, {from, to}, redaction.creators));
-      from = to;
+    auto position = redaction.positions.begin();
+    auto pin = redaction.pins.begin();
+    while (position != redaction.positions.end() || pin != redaction.pins.end()) {
+      Position first = position != redaction.positions.end() ? *position : pin->position;
+      if (pin != redaction.pins.end()) first = std::min(first, pin->position);
+      const Extent extent = catalog_.find(first);
+      const auto is_behind = [&](Position p) { return p.value >= extent.end; };
+      const auto position_end = std::find_if(position, redaction.positions.end(), is_behind);
+      const auto pin_end =
+          std::find_if(pin, redaction.pins.end(), [&](const Pin& one) { return is_behind(one.position); });
+      TRY(redact_file(extent, {{position, position_end}, redaction.creators, {pin, pin_end}}));
+      position = position_end;
+      pin = pin_end;
     }
     return cross_out(disk(), catalog_.directory());
   }
@@ -434,21 +457,21 @@ class FileLog final : public Log {
     if (!redaction) return {};
     // Without durability a power cut may have taken the last of them.
     std::erase_if(redaction->positions, [&](Position position) { return position >= end(); });
-    TRY(drop_redacted(redaction->positions));
+    std::erase_if(redaction->pins, [&](const Pin& pin) { return pin.position >= end(); });
+    TRY(drop_redacted(*redaction));
     TRY(carry_out(*redaction));
     add_note("a deletion that was under way was finished");
     return {};
   }
 
-  Result<void> redact_file(Extent extent, const std::vector<Position>& positions,
-                           const std::vector<Position>& creators) {
+  Result<void> redact_file(Extent extent, const Redaction& part) {
     const bool is_open = extent.first == first_;
     const std::uint64_t end = std::min(extent.end, written_.value) - extent.first.value;
     const Rewrite rewrite{.path = catalog_.path(extent.first),
                           .first = extent.first,
                           .frames_end = end,
                           .size = is_open ? file_size_ : end};
-    auto file = write_redacted(disk(), rewrite, positions, creators);
+    auto file = write_redacted(disk(), rewrite, part);
     if (!file) return std::unexpected(file.error());
     TRY(disk().rename(temporary_path(rewrite.path), rewrite.path));
     if (is_open) file_ = std::move(*file);

@@ -25,6 +25,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "model/record.h"
 
 namespace tailrace::log {
 
@@ -102,8 +103,10 @@ class Log {
   // Commits what is buffered. A file is rewritten beside and renamed; what a crash interrupts is finished
   // when the log is opened. Idempotent. Readers that run beside it see a record either whole or as a
   // tombstone. Errors: not_found (a position outside of what is committed), corrupt (no whole record there),
-  // both without changing anything; io. `creators`: those of them that made a person known.
-  virtual Result<void> redact(std::vector<Position> positions, std::vector<Position> creators = {}) = 0;
+  // both without changing anything; io. `creators`: those of them that made a person known. `pins`: of other
+  // records, which stay and are pinned.
+  virtual Result<void> redact(std::vector<Position> positions, std::vector<Position> creators = {},
+                              std::vector<Pin> pins = {}) = 0;
 };
 
 // The full check: reads every byte of every file and changes nothing. For a log that nobody writes.

@@ -16,7 +16,8 @@ namespace tailrace::log {
 namespace {
 
 constexpr std::size_t kWriteBytes = 1 << 20;
-constexpr std::string_view kMagic = "TRREDAC1";
+constexpr std::string_view kMagic = "TRREDAC2";
+constexpr std::string_view kMagicBefore = "TRREDAC1";
 
 std::string intent_path(const std::string& directory) { return path_in(directory, kRedactionName); }
 
@@ -28,12 +29,19 @@ void append_tombstone(std::string& out, const ScannedFrame& frame, Position posi
   seal_frame(out, offset, position, static_cast<std::uint32_t>(frame.record.size()), frame.back);
 }
 
-Result<void> copy_frames(const File& from, File& to, const Rewrite& rewrite,
-                         const std::vector<Position>& positions, const std::vector<Position>& creators) {
+void append_pinned(std::string& out, const ScannedFrame& frame, const Pin& pinned) {
+  const std::size_t offset = out.size();
+  out += frame.raw;
+  pin(out, offset + kFrameHeaderBytes, pinned.kinds);
+  seal_frame(out, offset, pinned.position, static_cast<std::uint32_t>(frame.record.size()), frame.back);
+}
+
+Result<void> copy_frames(const File& from, File& to, const Rewrite& rewrite, const Redaction& part) {
   std::string out(kFileHeaderBytes, '\0');
   out.resize(TRY(from.read_at(0, out)));
   std::uint64_t written = 0;
-  auto tombstone = positions.begin();
+  auto tombstone = part.positions.begin();
+  auto pin = part.pins.begin();
   FrameScanner scanner(from, rewrite.first);
   ScannedFrame frame;
   for (std::uint64_t offset = kFileHeaderBytes; offset < rewrite.frames_end; offset += frame.raw.size()) {
@@ -41,28 +49,30 @@ Result<void> copy_frames(const File& from, File& to, const Rewrite& rewrite,
       return std::unexpected(damage_at(rewrite.path, offset, "no whole record begins here"));
     }
     const Position position{rewrite.first.value + offset};
-    if (tombstone != positions.end() && *tombstone == position) {
-      append_tombstone(out, frame, position, std::ranges::binary_search(creators, position));
+    const bool is_pinned = pin != part.pins.end() && pin->position == position;
+    if (tombstone != part.positions.end() && *tombstone == position) {
+      append_tombstone(out, frame, position, std::ranges::binary_search(part.creators, position));
       ++tombstone;
+    } else if (is_pinned) {
+      append_pinned(out, frame, *pin);
     } else {
       out += frame.raw;
     }
+    if (is_pinned) ++pin;
     if (out.size() < kWriteBytes) continue;
     TRY(to.write_at(written, out));
     written += out.size();
     out.clear();
   }
-  TR_ASSERT(tombstone == positions.end());
+  TR_ASSERT(tombstone == part.positions.end() && pin == part.pins.end());
   if (!out.empty()) TRY(to.write_at(written, out));
   return {};
 }
 
-Result<std::unique_ptr<File>> write_copy(Disk& disk, const Rewrite& rewrite,
-                                         const std::vector<Position>& positions,
-                                         const std::vector<Position>& creators) {
+Result<std::unique_ptr<File>> write_copy(Disk& disk, const Rewrite& rewrite, const Redaction& part) {
   const auto from = TRY(disk.open(rewrite.path, Disk::Mode::read));
   auto to = TRY(disk.open(temporary_path(rewrite.path), Disk::Mode::create_or_open));
-  TRY(copy_frames(*from, *to, rewrite, positions, creators));
+  TRY(copy_frames(*from, *to, rewrite, part));
   if (rewrite.size > rewrite.frames_end) TRY(to->allocate(rewrite.size));
   TRY(to->sync());
   return to;
@@ -74,6 +84,11 @@ Result<void> write_down(Disk& disk, const std::string& directory, const Redactio
   ByteWriter body;
   body.put_array(redaction.positions);
   body.put_array(redaction.creators);
+  body.put<std::uint64_t>(redaction.pins.size());
+  for (const Pin& pin : redaction.pins) {
+    body.put(pin.position);
+    body.put(pin.kinds);
+  }
   const std::string bytes = body.take();
   ByteWriter whole;
   whole.put(hash64(bytes));
@@ -93,7 +108,8 @@ Result<std::optional<Redaction>> find_written_down(Disk& disk, const std::string
                     path));
   };
   const std::string bytes = TRY(read_whole(disk, path));
-  if (!bytes.starts_with(kMagic)) return damaged();
+  const bool has_pins = bytes.starts_with(kMagic);
+  if (!has_pins && !bytes.starts_with(kMagicBefore)) return damaged();
   ByteReader reader(std::string_view(bytes).substr(kMagic.size()));
   const auto checksum = reader.get<std::uint64_t>();
   if (!checksum || *checksum != hash64(std::string_view(bytes).substr(kMagic.size() + sizeof *checksum)))
@@ -101,6 +117,10 @@ Result<std::optional<Redaction>> find_written_down(Disk& disk, const std::string
   Redaction redaction;
   redaction.positions = TRY(reader.get_array<Position>());
   redaction.creators = TRY(reader.get_array<Position>());
+  for (auto left = has_pins ? TRY(reader.get_count(9)) : 0; left > 0; --left) {
+    const auto position = TRY(reader.get<Position>());
+    redaction.pins.push_back({ position, TRY(reader.get<std::uint8_t>()) });
+  }
   return redaction;
 }
 
@@ -117,10 +137,14 @@ bool is_tombstone(std::string_view record) {
   return record == tombstone;
 }
 
-Result<std::unique_ptr<File>> write_redacted(Disk& disk, const Rewrite& rewrite,
-                                             const std::vector<Position>& positions,
-                                             const std::vector<Position>& creators) {
-  auto copy = write_copy(disk, rewrite, positions, creators);
+bool is_pinned(std::string_view record, const Pin& pinned) {
+  std::string changed(record);
+  pin(changed, 0, pinned.kinds);
+  return record == changed;
+}
+
+Result<std::unique_ptr<File>> write_redacted(Disk& disk, const Rewrite& rewrite, const Redaction& part) {
+  auto copy = write_copy(disk, rewrite, part);
   // A copy that stays is removed when the log is opened next, so a failure here changes nothing.
   if (!copy && disk.exists(temporary_path(rewrite.path))) (void)disk.remove(temporary_path(rewrite.path));
   return copy;

@@ -2,7 +2,8 @@
 // (DIR/redaction), and done again from there when the log is opened after a crash: a log of which some files
 // are redacted and others not would give other people other ids when it is replayed.
 //
-//   redaction := magic:8 checksum:u64 positions creators      arrays of u64, their count before them
+//   redaction := magic:8 checksum:u64 positions creators pins      arrays, their count before them, of u64; a
+//                                                                  pin is a u64 and a u8
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/result.h"
+#include "model/record.h"
 
 namespace tailrace::log {
 
@@ -30,6 +32,9 @@ struct Rewrite {
 struct Redaction {
   std::vector<Position> positions;  // ascending
   std::vector<Position> creators;   // ascending; those of them that made a person known
+  std::vector<Pin> pins;            // ascending by position, each once; of records that stay
+
+  bool empty() const { return positions.empty() && pins.empty(); }
 };
 // On disk on return.
 Result<void> write_down(Disk& disk, const std::string& directory, const Redaction& redaction);
@@ -39,12 +44,11 @@ Result<void> cross_out(Disk& disk, const std::string& directory);
 
 std::string temporary_path(const std::string& path);
 bool is_tombstone(std::string_view record);
+// Or it is a tombstone.
+bool is_pinned(std::string_view record, const Pin& pin);
 
-// Writes the copy to temporary_path(path) and syncs it; it is then ready to be renamed. positions: ascending,
-// each of a whole record of this file; creators: ascending. On an error the copy is removed as far as
-// possible.
-Result<std::unique_ptr<File>> write_redacted(Disk& disk, const Rewrite& rewrite,
-                                             const std::vector<Position>& positions,
-                                             const std::vector<Position>& creators);
+// Writes the copy to temporary_path(path) and syncs it; it is then ready to be renamed. part: positions and
+// pins of whole records of this file; creators of any. On an error the copy is removed as far as possible.
+Result<std::unique_ptr<File>> write_redacted(Disk& disk, const Rewrite& rewrite, const Redaction& part);
 
 }  // namespace tailrace::log

@@ -1,6 +1,6 @@
 // Encoding of a record, version 1. Little-endian.
 //
-//   record   := kind:u8 received_at:i64 body
+//   record   := kind:u8 received_at:i64 body       the upper four bits of kind are those of `pinned`
 //   body     := time:i64 field{8}        fields in the order source, message_id, user_id, anonymous_id,
 //                                        previous_id, event (group_id for group, reason for rejected),
 //                                        payload, context
@@ -22,6 +22,8 @@ namespace {
 
 constexpr std::size_t kHeaderBytes = kRecordBytesMin;  // kind, received_at
 constexpr std::size_t kTombstoneBytes = 1 + 8;         // flag and hash
+constexpr std::uint8_t kKindBits = 0x0f;
+constexpr int kPinShift = 4;
 constexpr std::uint8_t kKindMax = static_cast<std::uint8_t>(RecordKind::rejected);
 
 char* put_i64(char* at, std::int64_t value) {
@@ -80,7 +82,8 @@ Result<void> encode_record(const RecordView& record, std::string& out) {
   const std::size_t before = out.size();
   out.resize_and_overwrite(before + bytes, [&](char* begin, std::size_t) {
     char* at = begin + before;
-    *at++ = static_cast<char>(record.kind);
+    *at++ = static_cast<char>(static_cast<unsigned>(record.kind) | static_cast<unsigned>(record.pinned)
+                                                                       << kPinShift);
     at = put_i64(at, record.received_at.ms);
     at = put_i64(at, record.time.ms);
     for (const auto field : fields) at = put_field(at, field);
@@ -91,9 +94,12 @@ Result<void> encode_record(const RecordView& record, std::string& out) {
 
 Result<RecordView> decode_record(std::string_view bytes) {
   if (bytes.size() < kHeaderBytes) return corrupt();
-  const auto kind = static_cast<std::uint8_t>(bytes[0]);
+  const auto first = static_cast<std::uint8_t>(bytes[0]);
+  const auto kind = static_cast<std::uint8_t>(first & kKindBits);
   if (kind > kKindMax) return corrupt();
   RecordView record;
+  record.pinned = first >> kPinShift;
+  if (record.pinned != 0 && kind == static_cast<std::uint8_t>(RecordKind::tombstone)) return corrupt();
   record.kind = static_cast<RecordKind>(kind);
   record.received_at = {load_i64(bytes.data() + 1)};
   if (record.kind == RecordKind::tombstone) {
@@ -122,6 +128,12 @@ Result<RecordView> decode_record(std::string_view bytes) {
     record.event = sixth;
   }
   return record;
+}
+
+void pin(std::string& encoded, std::size_t offset, std::uint8_t kinds) {
+  TR_ASSERT(offset + kHeaderBytes <= encoded.size() && kinds <= kKindBits);
+  if (encoded[offset] == static_cast<char>(RecordKind::tombstone)) return;
+  encoded[offset] = static_cast<char>(static_cast<unsigned char>(encoded[offset]) | kinds << kPinShift);
 }
 
 void stamp_received_at(std::string& encoded, std::size_t offset, Time received_at) {

@@ -9,6 +9,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "model/person.h"
 
 namespace tailrace {
 
@@ -42,6 +43,9 @@ struct RecordView {
   std::string_view context;  // JSON object
   std::string_view
       reason;  // rejected only: what is wrong and how to mend it, with the line number for imports
+  // What it says of an e-mail, phone or device of these kinds makes nobody one: somebody was in the way, and
+  // has been deleted since. A bit for each, see pin_of.
+  std::uint8_t pinned = 0;
   // Of a tombstone only.
   bool created_person = false;     // the record made a person known: their PersonId stays taken
   std::uint64_t message_hash = 0;  // so that a retry of the message is still known as one; 0: unknown
@@ -54,6 +58,33 @@ Result<void> encode_record(const RecordView& record, std::string& out);
 
 // Views into bytes. Errors: corrupt.
 Result<RecordView> decode_record(std::string_view bytes);
+
+// The bit of a kind in `pinned`; 0: records cannot be pinned for it.
+constexpr std::uint8_t pin_of(IdentifierKind kind) {
+  switch (kind) {
+    case IdentifierKind::email:
+      return 1;
+    case IdentifierKind::phone:
+      return 2;
+    case IdentifierKind::idfa:
+      return 4;
+    case IdentifierKind::aaid:
+      return 8;
+    case IdentifierKind::external_id:
+    case IdentifierKind::anonymous_id:
+      return 0;
+  }
+  return 0;
+}
+// A record that stays when others go, and is to be pinned.
+struct Pin {
+  Position position;
+  std::uint8_t kinds = 0;
+
+  auto operator<=>(const Pin&) const = default;
+};
+// In encoded bytes (of a record that begins at offset and is no tombstone).
+void pin(std::string& encoded, std::size_t offset, std::uint8_t kinds);
 
 // Moves the event time in encoded bytes (of a record that begins at offset and is no tombstone).
 void shift_time(std::string& encoded, std::size_t offset, Millis by);

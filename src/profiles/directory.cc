@@ -1,22 +1,9 @@
 #include "profiles/directory.h"
 
 #include "base/hash.h"
+#include "profiles/identifier_filter.h"
 
 namespace tailrace::profiles {
-
-namespace {
-
-// E-mails are the same whatever their case; other identifiers are as they are.
-std::string_view stored_form(IdentifierKind kind, std::string_view value, std::string& buffer) {
-  if (kind != IdentifierKind::email) return value;
-  buffer = value;
-  for (char& c : buffer) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return buffer;
-}
-
-}  // namespace
 
 std::uint64_t Directory::hash_of(IdentifierKind kind, std::string_view value) {
   return hash64(value, static_cast<std::uint64_t>(kind) + 1);
@@ -35,7 +22,7 @@ std::uint64_t Directory::key_of(IdentifierKind kind, std::string_view value) con
 
 std::uint64_t Directory::prefetch(IdentifierKind kind, std::string_view written) const {
   std::string buffer;
-  const std::uint64_t key = hash_of(kind, stored_form(kind, written, buffer));
+  const std::uint64_t key = hash_of(kind, compared_form(kind, written, buffer));
   entries_.prefetch(key);
   return key;
 }
@@ -46,13 +33,13 @@ void Directory::prefetch_text(std::uint64_t key) const {
 
 std::optional<PersonId> Directory::find(IdentifierKind kind, std::string_view written) const {
   std::string buffer;
-  const Entry* entry = entries_.find(key_of(kind, stored_form(kind, written, buffer)));
+  const Entry* entry = entries_.find(key_of(kind, compared_form(kind, written, buffer)));
   return entry == nullptr || entry->person == kNobody ? std::nullopt : std::optional(entry->person);
 }
 
 void Directory::put(IdentifierKind kind, std::string_view written, PersonId person) {
   std::string buffer;
-  const std::string_view value = stored_form(kind, written, buffer);
+  const std::string_view value = compared_form(kind, written, buffer);
   const std::uint64_t key = key_of(kind, value);
   if (Entry* known = entries_.find(key)) {
     known->person = person;
@@ -65,7 +52,7 @@ void Directory::put(IdentifierKind kind, std::string_view written, PersonId pers
 
 void Directory::erase(IdentifierKind kind, std::string_view written) {
   std::string buffer;
-  Entry* entry = entries_.find(key_of(kind, stored_form(kind, written, buffer)));
+  Entry* entry = entries_.find(key_of(kind, compared_form(kind, written, buffer)));
   if (entry == nullptr) return;
   // The entry stays as nobody's, so that texts behind it in a chain of equal hashes are still found; its text
   // is wiped, because it is personal data of a deleted person.

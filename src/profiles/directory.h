@@ -1,5 +1,5 @@
-// The identity directory: identifier -> PersonId. E-mails are compared without regard to case. One look-up
-// per event, so it is a flat table of hashes; the texts stand in one arena and settle collisions.
+// The identity directory: identifier -> PersonId, compared as identifier_filter.h says. One look-up per
+// event, so it is a flat table of hashes; the texts stand in one arena and settle collisions.
 #pragma once
 
 #include <cstdint>

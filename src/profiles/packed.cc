@@ -16,13 +16,6 @@ void put_text(std::string& out, std::string_view text) {
   put_varint(out, text.size());
   out += text;
 }
-// Small numbers of both signs become small ones.
-std::uint64_t zigzag(std::int64_t value) {
-  return static_cast<std::uint64_t>(value) << 1 ^ static_cast<std::uint64_t>(value >> 63);
-}
-std::int64_t from_zigzag(std::uint64_t value) {
-  return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
-}
 
 }  // namespace
 
@@ -53,18 +46,42 @@ std::string_view Unpacker::bytes(std::uint64_t size) {
   return found;
 }
 
-IdentifierView read_identifier(Unpacker& in) {
-  IdentifierView identifier;
-  identifier.kind = static_cast<IdentifierKind>(in.fixed<unsigned char>());
-  identifier.since = in.fixed<Time>();
-  identifier.value = in.bytes(in.varint());
-  return identifier;
+namespace {
+constexpr unsigned char kWhatMask = 0xc0;
 }
 
-void put_identifier(std::string& out, const IdentifierView& identifier) {
-  out += static_cast<char>(identifier.kind);
-  put_fixed(out, identifier.since);
-  put_text(out, identifier.value);
+IdentityEntry read_entry(Unpacker& in) {
+  using What = IdentityEntry::What;
+  IdentityEntry entry;
+  const auto tag = in.fixed<unsigned char>();
+  entry.what = static_cast<What>(tag & kWhatMask);
+  entry.kind = static_cast<IdentifierKind>(tag & ~kWhatMask);
+  entry.time = {from_zigzag(in.varint())};
+  entry.source = static_cast<std::uint32_t>(in.varint());
+  entry.position = Position(in.varint());
+  if (entry.what == What::joined) entry.gone = PersonId(static_cast<std::uint32_t>(in.varint()));
+  if (entry.what == What::refused || entry.what == What::contested) {
+    entry.reason = static_cast<Refusal>(in.fixed<unsigned char>());
+    entry.count = in.varint();
+    entry.rules = in.varint();
+  }
+  entry.value = in.bytes(in.varint());
+  return entry;
+}
+
+void put_entry(std::string& out, const IdentityEntry& entry) {
+  using What = IdentityEntry::What;
+  out += static_cast<char>(static_cast<unsigned char>(entry.what) | static_cast<unsigned char>(entry.kind));
+  put_varint(out, zigzag(entry.time.ms));
+  put_varint(out, entry.source);
+  put_varint(out, entry.position.value);
+  if (entry.what == What::joined) put_varint(out, entry.gone.value);
+  if (entry.what == What::refused || entry.what == What::contested) {
+    out += static_cast<char>(entry.reason);
+    put_varint(out, entry.count);
+    put_varint(out, entry.rules);
+  }
+  put_text(out, entry.value);
 }
 
 ValueView read_value(Unpacker& in) {
@@ -184,14 +201,16 @@ std::optional<LastRecord> take_last_record(std::string_view& statements) {
   return last;
 }
 
-bool is_identity(std::string_view bytes) {
+bool is_identity(std::string_view bytes, std::size_t sources) {
   if (bytes.empty()) return true;
   Unpacker in(bytes);
-  const std::uint64_t creators = in.varint();
+  std::uint64_t creators = in.varint();
   if (creators > bytes.size()) return false;
-  in.bytes(creators * sizeof(Position));
+  for (; creators > 0; --creators) in.varint();
   while (!in.done() && !in.failed()) {
-    if (read_identifier(in).kind > kLastIdentifierKind) return false;
+    const IdentityEntry entry = read_entry(in);
+    if (entry.kind > kLastIdentifierKind || entry.reason > kLastRefusal || entry.source >= sources)
+      return false;
   }
   return !in.failed();
 }

@@ -16,22 +16,6 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-// A trait that names the person beyond this workspace.
-std::string_view trait_text(const Value& traits, std::string_view name) {
-  const Value* value = traits.kind == Value::Kind::object ? traits.find(name) : nullptr;
-  return value != nullptr && value->kind == Value::Kind::string ? trimmed(value->string) : std::string_view();
-}
-
-// The e-mail, else the phone, by which a person is named who has no other id; empty where there is neither.
-struct Contact {
-  IdentifierKind kind = IdentifierKind::email;
-  std::string_view value;
-};
-Contact contact_in(const Value& traits) {
-  if (const auto email = trait_text(traits, "email"); !email.empty()) return {IdentifierKind::email, email};
-  return {IdentifierKind::phone, trait_text(traits, "phone")};
-}
-
 // Everything that is in a value beside itself.
 std::uint64_t bytes_in(const Value& value) {
   std::uint64_t bytes =
@@ -39,14 +23,6 @@ std::uint64_t bytes_in(const Value& value) {
   for (const Value& element : value.list) bytes += bytes_in(element);
   for (const auto& [name, member] : value.members) bytes += memory_of(name).bytes + bytes_in(member);
   return bytes;
-}
-
-template <class Visit>
-void for_each_identifier(std::string_view identity, Visit visit) {
-  if (identity.empty()) return;
-  Unpacker in(identity);
-  in.bytes(in.varint() * sizeof(Position));
-  while (!in.done()) visit(read_identifier(in));
 }
 
 // Calls visit(trait, in), which reads or skips the value, for each statement of a record.
@@ -112,6 +88,11 @@ std::optional<ConsentGroup> find_consent(std::string_view consents, PurposeId wa
 
 }  // namespace
 
+std::string_view text_in(const Value& object, std::string_view name) {
+  const Value* value = object.kind == Value::Kind::object ? object.find(name) : nullptr;
+  return value != nullptr && value->kind == Value::Kind::string ? trimmed(value->string) : std::string_view();
+}
+
 TraitId Profiles::trait(std::string_view name) {
   if (const auto known = trait_ids_.find(name); known != trait_ids_.end()) return known->second;
   const TraitId id(static_cast<std::uint32_t>(trait_names_.size()));
@@ -130,23 +111,76 @@ PurposeId Profiles::purpose(std::string_view name) {
 
 std::optional<PersonId> Profiles::find(const RecordView& record, const Value& named) const {
   if (!record.user_id.empty()) {
-    if (const auto known = directory_.find(IdentifierKind::external_id, record.user_id)) return known;
+    if (const auto known = directory().find(IdentifierKind::external_id, record.user_id)) return known;
     // An alias may have named it as a previous id, before anything else did.
-    return directory_.find(IdentifierKind::anonymous_id, record.user_id);
+    return directory().find(IdentifierKind::anonymous_id, record.user_id);
   }
-  if (!record.anonymous_id.empty()) return directory_.find(IdentifierKind::anonymous_id, record.anonymous_id);
+  if (!record.anonymous_id.empty())
+    return directory().find(IdentifierKind::anonymous_id, record.anonymous_id);
   return find_contact(named);
+}
+
+Contact Profiles::contact_in(const Value& named) const {
+  for (const auto kind : {IdentifierKind::email, IdentifierKind::phone}) {
+    const std::string_view value = text_in(named, to_string(kind));
+    if (!value.empty() && !graph_.blocks(kind, value)) return {kind, value};
+  }
+  return {};
 }
 
 std::optional<PersonId> Profiles::find_contact(const Value& named) const {
   const Contact contact = contact_in(named);
-  return contact.value.empty() ? std::nullopt : directory_.find(contact.kind, contact.value);
+  return contact.value.empty() ? std::nullopt : directory().find(contact.kind, contact.value);
+}
+
+bool Profiles::is_wholly_anonymous(PersonId person) const {
+  bool anonymous = true;
+  graph_.for_each_identifier(
+      person, [&](const IdentityEntry& known) { anonymous &= known.kind == IdentifierKind::anonymous_id; });
+  return anonymous;
+}
+
+const RecordView& Profiles::without_blocked(const RecordView& record, RecordView& copy) const {
+  const auto blocks = [&](IdentifierKind kind, std::string_view value) {
+    return !value.empty() && graph_.blocks(kind, value);
+  };
+  const bool user = blocks(IdentifierKind::external_id, record.user_id);
+  const bool anonymous = blocks(IdentifierKind::anonymous_id, record.anonymous_id);
+  const bool previous = blocks(IdentifierKind::external_id, record.previous_id) ||
+                        blocks(IdentifierKind::anonymous_id, record.previous_id);
+  if (!user && !anonymous && !previous) return record;
+  copy = record;
+  if (user) copy.user_id = {};
+  if (anonymous) copy.anonymous_id = {};
+  if (previous) copy.previous_id = {};
+  return copy;
+}
+
+std::string Profiles::why_nobody(const RecordView& record, const Value& traits) const {
+  RecordView copy;
+  const RecordView& left = without_blocked(record, copy);
+  if (!left.user_id.empty() || !left.anonymous_id.empty()) return "";
+  std::string blocked;
+  const auto add = [&](std::string_view what) {
+    blocked += blocked.empty() ? "" : " and ";
+    blocked += what;
+  };
+  if (!record.user_id.empty()) add("user id");
+  if (!record.anonymous_id.empty()) add("anonymous id");
+  for (const auto kind : {IdentifierKind::email, IdentifierKind::phone}) {
+    const std::string_view value = text_in(traits, to_string(kind));
+    if (value.empty()) continue;
+    if (!graph_.blocks(kind, value)) return "";
+    add(to_string(kind));
+  }
+  if (blocked.empty()) return "";
+  return "it names nobody: its " + blocked + " is blocked by `identity` in tailrace.yaml";
 }
 
 std::optional<PersonId> Profiles::find_by_any(std::string_view value) const {
   for (const auto kind : {IdentifierKind::external_id, IdentifierKind::email, IdentifierKind::phone,
                           IdentifierKind::anonymous_id, IdentifierKind::idfa, IdentifierKind::aaid}) {
-    if (const auto person = directory_.find(kind, value)) return person;
+    if (const auto person = directory().find(kind, value)) return person;
   }
   return std::nullopt;
 }
@@ -174,77 +208,16 @@ PersonId Profiles::create(Position position) {
   skip();
   alive_.back() = true;
   ++alive_count_;
-  add_creators(id, {&position, 1});
+  graph_.add_creators(id, {&position, 1});
   return id;
-}
-
-void Profiles::add_creators(PersonId person, std::span<const Position> positions) {
-  const std::string_view identity = identities_.of(person);
-  Unpacker in(identity);
-  const std::uint64_t known = identity.empty() ? 0 : in.varint();
-  const std::string_view before = in.bytes(known * sizeof(Position));
-  std::string head;
-  put_varint(head, known + positions.size());
-  head += before;
-  head.append(reinterpret_cast<const char*>(positions.data()), positions.size_bytes());
-  identities_.splice(person, 0, identity.size() - in.rest().size(), head);
-}
-
-std::vector<Position> Profiles::created_by(PersonId person) const {
-  const std::string_view identity = identities_.of(person);
-  if (identity.empty()) return {};
-  Unpacker in(identity);
-  std::vector<Position> positions(in.varint());
-  for (Position& position : positions) position = in.fixed<Position>();
-  return positions;
 }
 
 std::vector<Identifier> Profiles::identifiers(PersonId person) const {
   std::vector<Identifier> result;
-  for_each_identifier(identities_.of(person), [&](const IdentifierView& known) {
-    result.push_back({known.kind, std::string(known.value), known.since});
+  graph_.for_each_identifier(person, [&](const IdentityEntry& known) {
+    result.push_back({known.kind, std::string(known.value), known.time});
   });
   return result;
-}
-
-bool Profiles::add_identifier(PersonId person, IdentifierKind kind, std::string_view value, Time time) {
-  const std::string_view identity = identities_.of(person);
-  bool is_known = false;
-  std::optional<std::size_t> since_at;  // of an identifier that is older than was known
-  for_each_identifier(identity, [&](const IdentifierView& known) {
-    if (is_known || known.kind != kind || known.value != value) return;
-    is_known = true;
-    if (time >= known.since) return;
-    // The value stands behind the instant and its own size.
-    std::string written;
-    put_identifier(written, known);
-    since_at = static_cast<std::size_t>(known.value.data() - identity.data()) + known.value.size() -
-               written.size() + 1;
-  });
-  if (is_known) {
-    if (since_at)
-      identities_.splice(person, *since_at, sizeof time, {reinterpret_cast<const char*>(&time), sizeof time});
-    return false;
-  }
-  std::string written;
-  put_identifier(written, {kind, time, value});
-  identities_.append(person, written);
-  return true;
-}
-
-bool Profiles::has_kind(PersonId person, IdentifierKind kind) const {
-  bool found = false;
-  for_each_identifier(identities_.of(person),
-                      [&](const IdentifierView& known) { found |= known.kind == kind; });
-  return found;
-}
-
-bool Profiles::is_wholly_anonymous(PersonId person) const {
-  bool anonymous = true;
-  for_each_identifier(identities_.of(person), [&](const IdentifierView& known) {
-    anonymous &= known.kind == IdentifierKind::anonymous_id;
-  });
-  return anonymous;
 }
 
 std::uint32_t Profiles::keep_other(const Value& value) {
@@ -312,9 +285,9 @@ void Profiles::insert_consent(PersonId person, PurposeId purpose, std::int64_t e
 }
 
 void Profiles::clear(PersonId person) {
-  identities_.clear(person);
   statements_.clear(person);
   consents_.clear(person);
+  clicks_.clear(person);
   alive_[person.value] = false;
   --alive_count_;
 }
@@ -322,12 +295,7 @@ void Profiles::clear(PersonId person) {
 PersonId Profiles::merge(PersonId a, PersonId b) {
   const PersonId survivor = std::min(a, b);
   const PersonId other = std::max(a, b);
-  for (const Identifier& identifier : identifiers(other)) {
-    // An e-mail may belong to several people; the directory's entry moves only where it was this one's.
-    if (directory_.find(identifier.kind, identifier.value) == other)
-      directory_.put(identifier.kind, identifier.value, survivor);
-    add_identifier(survivor, identifier.kind, identifier.value, identifier.since);
-  }
+  graph_.absorb(survivor, other);
   std::vector<std::string_view> records;  // the newest first
   for (std::string_view rest = statements_.of(other); const auto last = take_last_record(rest);)
     records.push_back(last->whole);
@@ -338,7 +306,7 @@ PersonId Profiles::merge(PersonId a, PersonId b) {
   for_each_consent(consents_.of(other), [&](PurposeId purpose, const ConsentGroup& group) {
     for (std::size_t i = 0; i < group.size(); ++i) insert_consent(survivor, purpose, group.entry(i));
   });
-  add_creators(survivor, created_by(other));
+  clicks_.absorb(survivor, other);
   clear(other);
   merged_into_[other.value] = survivor;
   return survivor;
@@ -348,25 +316,46 @@ PersonId Profiles::merge(PersonId a, PersonId b) {
 // has a user id of its own; that of its previous id or contact, likewise.
 std::optional<PersonId> Profiles::find_anonymous(const RecordView& record, const Value& previous) const {
   if (!record.previous_id.empty()) {
-    const auto known = directory_.find(IdentifierKind::anonymous_id, record.previous_id);
+    const auto known = directory().find(IdentifierKind::anonymous_id, record.previous_id);
     return known && is_wholly_anonymous(*known) ? known : std::nullopt;
   }
   auto found = find_contact(previous);
   if (!found && !record.user_id.empty() && !record.anonymous_id.empty())
-    found = directory_.find(IdentifierKind::anonymous_id, record.anonymous_id);
-  return found && !has_kind(*found, IdentifierKind::external_id) ? found : std::nullopt;
+    found = directory().find(IdentifierKind::anonymous_id, record.anonymous_id);
+  return found && !graph_.has_kind(*found, IdentifierKind::external_id) ? found : std::nullopt;
 }
 
-std::optional<PersonId> Profiles::find_previous(const RecordView& record, const Value& previous) const {
-  if (record.previous_id.empty()) return find_contact(previous);
-  const auto found = directory_.find(IdentifierKind::external_id, record.previous_id);
-  return found ? found : directory_.find(IdentifierKind::anonymous_id, record.previous_id);
+std::optional<PersonId> Profiles::find_previous(const RecordView& record, const Value& previous,
+                                                IdentifierKind& kind) const {
+  if (record.previous_id.empty()) {
+    const auto found = find_contact(previous);
+    const bool has_name = found && graph_.has_kind(*found, IdentifierKind::external_id);
+    kind = has_name ? IdentifierKind::external_id : IdentifierKind::anonymous_id;
+    return found;
+  }
+  for (const auto each : {IdentifierKind::external_id, IdentifierKind::anonymous_id}) {
+    kind = each;
+    if (const auto found = directory().find(each, record.previous_id)) return found;
+  }
+  return std::nullopt;
 }
 
-// Another person who is this one by what the record says.
-std::optional<PersonId> Profiles::find_other(const RecordView& record, const Value& previous) const {
-  if (record.kind == RecordKind::identify) return find_anonymous(record, previous);
-  if (record.kind == RecordKind::alias) return find_previous(record, previous);
+std::optional<Refusal> Profiles::why_not(const RecordView& alias, const Contacts& contacts) const {
+  IdentifierKind kind{};
+  const auto previous = find_previous(alias, contacts.previous, kind);
+  if (alias.kind != RecordKind::alias || !previous) return std::nullopt;
+  const auto person = find(alias, contacts.named);
+  if (person == previous) return std::nullopt;
+  if (person) {
+    if (!alias.previous_id.empty()) return graph_.why_not(*person, *previous, kind, kind, alias.previous_id);
+    const Contact contact = contact_in(contacts.previous);
+    return graph_.why_not(*person, *previous, kind, contact.kind, contact.value);
+  }
+  if (!graph_.rules().of(kind).merges) return Refusal::kind_does_not_merge;
+  IdentifierKind named = IdentifierKind::external_id;
+  if (alias.user_id.empty())
+    named = alias.anonymous_id.empty() ? contact_in(contacts.named).kind : IdentifierKind::anonymous_id;
+  if (!graph_.has_room(*previous, named)) return Refusal::too_many_together;
   return std::nullopt;
 }
 
@@ -375,52 +364,114 @@ PersonId Profiles::survivor(PersonId person) const {
   return person;
 }
 
+void Profiles::see(PersonId person, std::span<const SeenClick> clicks, Time at) {
+  for (const auto& [kind, value] : clicks) clicks_.see(person, {kind, value, at, at});
+}
+
+void Profiles::join(Effect& effect, PersonId other, IdentifierKind kind, std::string_view value,
+                    const Said& said) {
+  const PersonId survivor = merge(effect.person, other);
+  const PersonId gone = survivor == other ? effect.person : other;
+  graph_.note_join(survivor, gone, kind, value, said);
+  // Whom this record made known nobody has heard of.
+  if (effect.created && gone == effect.person) {
+    effect.created = false;
+  } else {
+    effect.merged.push_back(gone);
+  }
+  effect.person = survivor;
+  effect.identifiers_changed = true;
+}
+
 Profiles::Effect Profiles::apply(Position position, const RecordView& record, const Value& traits,
                                  const Value& consent, const Contacts& contacts) {
   Effect effect;
-  const auto claim = [&](IdentifierKind kind, std::string_view value) {
-    if (directory_.find(kind, value)) return;
-    directory_.put(kind, value, effect.person);
-    effect.identifiers_changed |= add_identifier(effect.person, kind, value, record.time);
-  };
-
-  const auto other = find_other(record, contacts.previous);
+  // Events of somebody known say nothing of who is who: they are spared the look-ups.
+  const bool names_somebody = record.kind == RecordKind::identify || record.kind == RecordKind::alias;
+  // Another person who is this one by what the record says.
+  IdentifierKind through = IdentifierKind::anonymous_id;
+  std::optional<PersonId> other;
+  if (record.kind == RecordKind::identify) other = find_anonymous(record, contacts.previous);
+  if (record.kind == RecordKind::alias) other = find_previous(record, contacts.previous, through);
   auto found = find(record, contacts.named);
-  if (!found) found = other;
+  // They take on the name that nobody has yet.
+  if (!found && other && graph_.rules().of(through).merges) found = other;
   effect.created = !found;
   effect.person = found ? *found : create(position);
-  // The ids of an event of somebody known are known: events are spared the look-up.
-  const bool names_somebody = record.kind == RecordKind::identify || record.kind == RecordKind::alias;
   if (effect.created || names_somebody) {
+    const Said said{record.time, position, graph_.source(message_scope(record.source))};
+    const auto claim = [&](IdentifierKind kind, std::string_view value) {
+      effect.identifiers_changed |= graph_.claim(effect.person, kind, value, said);
+    };
     if (!record.user_id.empty()) {
       claim(IdentifierKind::external_id, record.user_id);
     } else if (!record.anonymous_id.empty()) {
       claim(IdentifierKind::anonymous_id, record.anonymous_id);
-    } else if (const Contact contact = contact_in(contacts.named); !contact.value.empty()) {
-      claim(contact.kind, contact.value);
+    } else if (const Contact named = contact_in(contacts.named); !named.value.empty()) {
+      // Of those that nobody else has.
+      effect.identifiers_changed |= graph_.state(effect.person, named.kind, named.value, said, false).changed;
     }
-  }
-  if (other && *other != effect.person) {
-    const PersonId survivor = merge(effect.person, *other);
-    effect.merged = survivor == effect.person ? *other : effect.person;
-    effect.person = survivor;
-    effect.identifiers_changed = true;
-  }
-  if (record.kind == RecordKind::identify && !record.anonymous_id.empty())
-    claim(IdentifierKind::anonymous_id, record.anonymous_id);
-  if (names_somebody && !other) {
-    const Contact previous = contact_in(contacts.previous);
-    if (!record.previous_id.empty()) {
-      claim(IdentifierKind::anonymous_id, record.previous_id);
-    } else if (!previous.value.empty()) {
-      claim(previous.kind, previous.value);
+    const bool is_alias = record.kind == RecordKind::alias;
+    const Contact previous = record.previous_id.empty() ? contact_in(contacts.previous) : Contact{};
+    // By which the other is known.
+    const std::string_view id =
+        is_alias || !record.previous_id.empty() ? record.previous_id : record.anonymous_id;
+    std::optional<Refusal> refusal;
+    if (other && *other != effect.person) {
+      const IdentifierKind kind = previous.value.empty() ? through : previous.kind;
+      const std::string_view value = previous.value.empty() ? id : previous.value;
+      // An alias that may not is held back before it comes here.
+      refusal = graph_.why_not(effect.person, *other, through, kind, value);
+      if (!refusal) join(effect, *other, kind, value, said);
     }
+    if (!previous.value.empty()) state_previous(effect, record, previous, said);
+    if (record.kind == RecordKind::identify) {
+      for (const std::string_view each : {record.anonymous_id, record.previous_id}) {
+        const bool is_judged = refusal && previous.value.empty() && each == id;
+        if (!each.empty())
+          effect.identifiers_changed |= graph_.claim(effect.person, IdentifierKind::anonymous_id, each, said,
+                                                     is_judged ? *refusal : Refusal::somebody_elses);
+      }
+      state_identifiers(effect, record, traits, said);
+    }
+    if (is_alias && !id.empty() && !other) claim(IdentifierKind::anonymous_id, id);
   }
 
   if (record.kind == RecordKind::identify || record.kind == RecordKind::group)
     state_traits(effect, record, traits);
   state_consent(effect, record, consent);
   return effect;
+}
+
+// Whoever has the contact has become the person, or was not to; what nobody has is the person's.
+void Profiles::state_previous(Effect& effect, const RecordView& record, const Contact& previous,
+                              const Said& said) {
+  const auto& [kind, value] = previous;
+  const auto owner = directory().find(kind, value);
+  const bool is_pinned = (record.pinned & pin_of(kind)) != 0;
+  if (owner && *owner != effect.person) {
+    graph_.pin_if_free(effect.person, kind, value, said);
+  } else if (!owner && !is_pinned) {
+    effect.identifiers_changed |= graph_.state(effect.person, kind, value, said, false).changed;
+  }
+}
+
+void Profiles::state_identifiers(Effect& effect, const RecordView& record, const Value& traits,
+                                 const Said& said) {
+  for (const auto kind :
+       {IdentifierKind::email, IdentifierKind::phone, IdentifierKind::idfa, IdentifierKind::aaid}) {
+    const std::string_view value = text_in(traits, to_string(kind));
+    if (value.empty()) continue;
+    const bool is_pinned = (record.pinned & pin_of(kind)) != 0;
+    const auto stated = graph_.state(effect.person, kind, value, said, is_pinned);
+    effect.identifiers_changed |= stated.changed;
+    if (!stated.other) continue;
+    if (const auto refusal = graph_.why_not(effect.person, *stated.other, kind, kind, value)) {
+      graph_.refuse(effect.person, kind, value, *refusal, said, Graph::Claims::pinned);
+    } else {
+      join(effect, *stated.other, kind, value, said);
+    }
+  }
 }
 
 void Profiles::state_traits(Effect& effect, const RecordView& record, const Value& traits) {
@@ -441,14 +492,6 @@ void Profiles::state_traits(Effect& effect, const RecordView& record, const Valu
     std::string bytes;
     put_record(bytes, record.time, record.message_id, effect.traits.size(), statements);
     insert_record(effect.person, record.message_id, record.time, bytes);
-  }
-  for (const auto& [name, kind] :
-       {std::pair("email", IdentifierKind::email), std::pair("phone", IdentifierKind::phone),
-        std::pair("idfa", IdentifierKind::idfa), std::pair("aaid", IdentifierKind::aaid)}) {
-    const std::string_view value = trait_text(traits, name);
-    if (value.empty()) continue;
-    if (!directory_.find(kind, value)) directory_.put(kind, value, effect.person);
-    effect.identifiers_changed |= add_identifier(effect.person, kind, value, record.time);
   }
 }
 
@@ -473,16 +516,30 @@ void Profiles::state_one_consent(Effect& effect, const RecordView& record, std::
   effect.purposes.push_back(id);
 }
 
-std::optional<PersonId> Profiles::remove(const RecordView& record, const Value& named) {
-  const auto person = find(record, named);
+std::optional<Profiles::Removal> Profiles::remove(const RecordView& record, const Value& named) {
+  auto person = find(record, named);
+  // What is blocked may have been somebody's before.
+  const bool has_id = !record.user_id.empty() || !record.anonymous_id.empty();
+  for (const auto kind : {IdentifierKind::email, IdentifierKind::phone}) {
+    if (!person && !has_id) person = directory().find(kind, text_in(named, to_string(kind)));
+  }
   if (!person) return std::nullopt;
-  for (const Identifier& identifier : identifiers(*person)) {
-    if (directory_.find(identifier.kind, identifier.value) == *person)
-      directory_.erase(identifier.kind, identifier.value);
+  Removal removal{.person = *person,
+                  .identifiers = {},
+                  .created_by = graph_.created_by(*person),
+                  .pins = {},
+                  .heirs = {}};
+  // By an e-mail that somebody else has too, records are found that are the other's.
+  for (Identifier& identifier : identifiers(*person)) {
+    if (directory().find(identifier.kind, identifier.value) == person)
+      removal.identifiers.push_back(std::move(identifier));
   }
   release_others(statements_.of(*person));
+  auto removed = graph_.remove(*person, [this](PersonId one) { return survivor(one); });
+  removal.pins = std::move(removed.pins);
+  removal.heirs = std::move(removed.heirs);
   clear(*person);
-  return person;
+  return removal;
 }
 
 Stated Profiles::stated(const ValueView& value, Time time, Time until) const {
@@ -553,14 +610,14 @@ Time Profiles::first_time(PersonId person) const {
 }
 
 std::string_view Profiles::golden_id(PersonId person, IdentifierKind golden) const {
-  std::optional<IdentifierView> best;
-  const auto better = [&](const IdentifierView& candidate) {
+  std::optional<IdentityEntry> best;
+  const auto better = [&](const IdentityEntry& candidate) {
     if (!best) return true;
     if ((candidate.kind == golden) != (best->kind == golden)) return candidate.kind == golden;
     if (candidate.kind != best->kind) return candidate.kind < best->kind && best->kind != golden;
-    return std::tie(candidate.since, candidate.value) < std::tie(best->since, best->value);
+    return std::tie(candidate.time, candidate.value) < std::tie(best->time, best->value);
   };
-  for_each_identifier(identities_.of(person), [&](const IdentifierView& candidate) {
+  graph_.for_each_identifier(person, [&](const IdentityEntry& candidate) {
     if (better(candidate)) best = candidate;
   });
   return best ? best->value : std::string_view();
@@ -592,7 +649,8 @@ PersonProfile Profiles::profile(PersonId person, IdentifierKind golden, Time now
   for (Identifier& identifier : identifiers(person)) {
     const bool lasting =
         identifier.kind == IdentifierKind::external_id || identifier.kind == IdentifierKind::anonymous_id;
-    if (lasting || trait_text(result.traits, to_string(identifier.kind)) == identifier.value)
+    if (graph_.blocks(identifier.kind, identifier.value)) continue;
+    if (lasting || text_in(result.traits, to_string(identifier.kind)) == identifier.value)
       result.identifiers.push_back(std::move(identifier));
   }
   for_each_consent(consents_.of(person), [&](PurposeId purpose, const ConsentGroup& group) {
@@ -606,14 +664,14 @@ PersonProfile Profiles::profile(PersonId person, IdentifierKind golden, Time now
 void Profiles::add_memory(MemoryParts& parts) const {
   MemoryUse use = memory_of(merged_into_);
   use += memory_of(alive_);
-  use += identities_.memory();
   use += statements_.memory();
   use += consents_.memory();
+  use += clicks_.memory();
   use += memory_of(others_);
   use += memory_of(free_others_);
   use += {other_bytes_, 0};
+  graph_.add_memory(parts, use);
   parts.add("profiles", use);
-  parts.add("directory", directory_.memory());
 }
 
 void Profiles::save(ByteWriter& out) const {
@@ -624,7 +682,7 @@ void Profiles::save(ByteWriter& out) const {
   out.begin_part("names of traits and purposes");
   put_names(trait_names_);
   put_names(purpose_names_);
-  directory_.save(out);
+  graph_.save(out);
   out.begin_part("lists and objects of traits");
   out.put<std::uint64_t>(others_.size());
   for (const Value& value : others_) out.put_string(to_json(value));
@@ -635,8 +693,9 @@ void Profiles::save(ByteWriter& out) const {
     if (begins_range(PersonId(person))) out.begin_range(1 + range_of(PersonId(person)));
     out.put<bool>(alive_[person]);
     out.put(merged_into_[person]);
-    for (const PersonBytes* bytes : {&identities_, &statements_, &consents_})
-      out.put_string(bytes->of(PersonId(person)));
+    out.put_string(graph_.bytes_of(PersonId(person)));
+    for (const PersonBytes* bytes : {&statements_, &consents_}) out.put_string(bytes->of(PersonId(person)));
+    out.put_string(clicks_.bytes_of(PersonId(person)));
   }
 }
 
@@ -644,7 +703,7 @@ Result<void> Profiles::restore(ByteReader& in) {
   TR_ASSERT(merged_into_.empty());
   for (auto left = TRY(in.get_count(8)); left > 0; --left) trait(TRY(in.get_view()));
   for (auto left = TRY(in.get_count(8)); left > 0; --left) purpose(TRY(in.get_view()));
-  TRY(directory_.restore(in));
+  TRY(graph_.restore(in));
   for (auto left = TRY(in.get_count(8)); left > 0; --left) {
     others_.push_back(TRY(parse_json(TRY(in.get_view()))));
     other_bytes_ += bytes_in(others_.back());
@@ -653,7 +712,7 @@ Result<void> Profiles::restore(ByteReader& in) {
   for (const std::uint32_t place : free_others_) {
     if (place >= others_.size()) return fail(Error::Code::corrupt, "a place of no list or object");
   }
-  const auto count = TRY(in.get_count(29));
+  const auto count = TRY(in.get_count(37));
   merged_into_.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     skip();
@@ -670,11 +729,12 @@ Result<void> Profiles::restore(ByteReader& in) {
       if (!bytes.empty()) kept.append(person, bytes);
       return {};
     };
-    TRY(take(identities_, is_identity));
+    TRY(graph_.restore_person(person, TRY(in.get_view())));
     TRY(take(statements_, [&](std::string_view bytes) {
       return is_statements(bytes, trait_names_.size(), others_.size());
     }));
     TRY(take(consents_, [&](std::string_view bytes) { return is_consents(bytes, purpose_names_.size()); }));
+    TRY(clicks_.restore_person(person, TRY(in.get_view())));
   }
   return {};
 }

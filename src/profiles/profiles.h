@@ -3,16 +3,17 @@
 // Rules of identity (docs/concepts.md):
 //   - a record belongs to the person of its user id; without one, of its anonymous id; without both, of the
 //   e-mail or phone by which it names them (Contacts)
-//   - identify with a user id and an anonymous id: the anonymous person, if there is one without a user id,
-//   is merged in, or becomes that person where the user id is new
-//   - alias merges the person of the previous id with the person of the user id, likewise; a previous id that
-//   nobody has yet will be that person's, whether it comes as an anonymous id or as a user id. An e-mail or
-//   phone may name the previous person, too
 //   - identify with a previous id, such as that of an order: whoever was known by it and by nothing but
 //   anonymous ids is merged in. With a previous e-mail or phone: whoever has it and no user id. What nobody
 //   has yet will be that person's; nobody else is taken
+//   - identify with a user id and an anonymous id: the anonymous person, if there is one without a user id,
+//   is merged in, or becomes that person where the user id is new
+//   - alias merges the person of the previous id with the person of the user id, likewise; a previous id that
+//   nobody has yet will be that person's, whether it comes as an anonymous id or as a user id
 //   - of merged people the older PersonId survives, and keeps both histories
-//   - an e-mail or phone in traits belongs to the person; it does not merge people
+//   - an e-mail, phone or device in traits belongs to the person; it merges people where the workspace says
+//   so
+//   - the workspace's limits and blocked values hold back the rest (profiles/graph.h)
 //
 // What is known of a person stands as bytes (profiles/packed.h): beside their texts some 70 bytes, and 14
 // more for each further message that states traits. Lists and objects in traits cost what they cost as
@@ -35,7 +36,8 @@
 #include "model/person.h"
 #include "model/record.h"
 #include "model/value.h"
-#include "profiles/directory.h"
+#include "profiles/clicks.h"
+#include "profiles/graph.h"
 #include "profiles/packed.h"
 #include "profiles/person_bytes.h"
 
@@ -69,6 +71,15 @@ struct Contacts {
   Value previous;  // who becomes that person by an alias or identify; read where there is no previous id
 };
 
+// A text among the members of an object, without blanks around it; empty: it has none.
+std::string_view text_in(const Value& object, std::string_view name);
+
+// An e-mail or a phone; empty: neither.
+struct Contact {
+  IdentifierKind kind = IdentifierKind::email;
+  std::string_view value;
+};
+
 class Profiles {
  public:
   TraitId trait(std::string_view name);
@@ -78,9 +89,23 @@ class Profiles {
   // The person a record belongs to, without creating anyone. named: Contacts::named.
   std::optional<PersonId> find(const RecordView& record, const Value& named) const;
   std::optional<PersonId> find(IdentifierKind kind, std::string_view value) const {
-    return directory_.find(kind, value);
+    return directory().find(kind, value);
   }
-  const Directory& directory() const { return directory_; }
+  const Directory& directory() const { return graph_.directory(); }
+  const Graph& graph() const { return graph_; }
+  const Clicks& clicks() const { return clicks_; }
+  void see(PersonId person, std::span<const SeenClick> clicks, Time at);
+  // Of the workspace that judges from the next record on; and those in force when this was saved.
+  void set_rules(const IdentityRules& rules) { graph_.set_rules(rules); }
+  void restore_rules(const IdentityRules& rules) { graph_.restore_rules(rules); }
+  // The record without ids that are nobody's: itself, or `copy`.
+  const RecordView& without_blocked(const RecordView& record, RecordView& copy) const;
+  // Why a record is nobody's: all it names somebody by is blocked. "": it is somebody's.
+  std::string why_nobody(const RecordView& record, const Value& traits) const;
+  // Why an alias may not make two people one; it is not to be applied then.
+  std::optional<Refusal> why_not(const RecordView& alias, const Contacts& contacts) const;
+  // The e-mail of an object, else its phone, of those that are not blocked.
+  Contact contact_in(const Value& named) const;
   // By golden id, else any other kind of identifier.
   std::optional<PersonId> find_by_any(std::string_view value) const;
 
@@ -89,23 +114,28 @@ class Profiles {
     PersonId person;
     bool created = false;
     bool identifiers_changed = false;
-    std::optional<PersonId> merged;   // this person's history is to be moved to `person`
+    std::vector<PersonId> merged;     // their histories are to be moved to `person`, in this order
     std::vector<TraitId> traits;      // that got a statement
     std::vector<PurposeId> purposes;  // likewise
   };
-  // identify, alias, group, and the attribution of events. traits: what identify and group state, else
-  // missing; consent: the object at context.consent (categoryPreferences or plain), else missing.
+  // identify, alias, group, and the attribution of events. traits: parsed payload of identify, else missing;
+  // consent: the object at context.consent (categoryPreferences or plain), else missing.
   Effect apply(Position position, const RecordView& record, const Value& traits, const Value& consent,
                const Contacts& contacts);
-  // The records that made this person known.
-  std::vector<Position> created_by(PersonId person) const;
   // Takes the next PersonId for nobody: in the place of a person whose records are gone.
   void skip() {
     merged_into_.push_back(kNobody);
     alive_.push_back(false);
   }
   // Deletes; missing: there is no such person. named: Contacts::named.
-  std::optional<PersonId> remove(const RecordView& record, const Value& named);
+  struct Removal {
+    PersonId person;
+    std::vector<Identifier> identifiers;  // by which they were found
+    std::vector<Position> created_by;     // the records that made them known
+    std::vector<Pin> pins;                // of others' records
+    std::vector<PersonId> heirs;          // who got an identifier that was theirs
+  };
+  std::optional<Removal> remove(const RecordView& record, const Value& named);
 
   // Whom a merged person has become; others are themselves.
   PersonId survivor(PersonId person) const;
@@ -133,14 +163,15 @@ class Profiles {
 
  private:
   PersonId create(Position position);
-  void add_creators(PersonId person, std::span<const Position> positions);
   std::optional<PersonId> find_contact(const Value& named) const;
-  std::optional<PersonId> find_other(const RecordView& record, const Value& previous) const;
-  std::optional<PersonId> find_anonymous(const RecordView& record, const Value& previous) const;
-  std::optional<PersonId> find_previous(const RecordView& record, const Value& previous) const;
-  bool add_identifier(PersonId person, IdentifierKind kind, std::string_view value, Time time);
-  bool has_kind(PersonId person, IdentifierKind kind) const;
   bool is_wholly_anonymous(PersonId person) const;
+  std::optional<PersonId> find_anonymous(const RecordView& record, const Value& previous) const;
+  // kind: under which the previous id is known.
+  std::optional<PersonId> find_previous(const RecordView& record, const Value& previous,
+                                        IdentifierKind& kind) const;
+  void join(Effect& effect, PersonId other, IdentifierKind kind, std::string_view value, const Said& said);
+  void state_previous(Effect& effect, const RecordView& record, const Contact& previous, const Said& said);
+  void state_identifiers(Effect& effect, const RecordView& record, const Value& traits, const Said& said);
   PersonId merge(PersonId a, PersonId b);
   Stated stated(const ValueView& value, Time time, Time until) const;
   std::uint32_t keep_other(const Value& value);
@@ -155,12 +186,13 @@ class Profiles {
   // By person.
   std::vector<PersonId> merged_into_;
   std::vector<bool> alive_;
-  PersonBytes identities_, statements_, consents_;
+  Graph graph_;
+  PersonBytes statements_, consents_;
+  Clicks clicks_;
   // Lists and objects that are stated, and the places of those that no longer are.
   std::deque<Value> others_;
   std::vector<std::uint32_t> free_others_;
   std::uint64_t other_bytes_ = 0;
-  Directory directory_;
   std::size_t alive_count_ = 0;
   std::vector<std::string> trait_names_;
   std::vector<std::string> purpose_names_;

@@ -114,7 +114,9 @@ class Scene {
     RecordView record;
     record.kind = RecordKind::remove;
     record.user_id = user;
-    ASSERT_EQ(profiles_.remove(record, Value()), ids_[person]);
+    const auto removal = profiles_.remove(record, Value());
+    ASSERT_TRUE(removal);
+    ASSERT_EQ(removal->person, ids_[person]);
     ids_.erase(person);
     plain_.erase(person);
     ++merged_[person];

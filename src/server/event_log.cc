@@ -69,16 +69,19 @@ delivery::EventSource::Page judge(engine::Engine& engine, Position applied, Logg
     const auto admitted = engine.admitted(position, *record);
     if (!admitted || !question.wants(admitted->event)) continue;
     const PersonId person = admitted->person;
+    RecordView copy;
+    const RecordView& named = engine.profiles().without_blocked(*record, copy);
     delivery::LoggedEvent event{.position = position,
                                 .received_at = record->received_at,
                                 .person = {},
                                 .message = {.event = std::string(admitted->event),
                                             .message_id = std::string(record->message_id),
-                                            .user_id = std::string(record->user_id),
-                                            .anonymous_id = std::string(record->anonymous_id),
+                                            .user_id = std::string(named.user_id),
+                                            .anonymous_id = std::string(named.anonymous_id),
                                             .at = record->time,
                                             .properties = engine.properties(*record),
-                                            .context = object_of(record->context)}};
+                                            .context = object_of(record->context),
+                                            .clicks = engine.profiles().clicks().of(person)}};
     event.in_people = (question.people.empty() || (people && engine.contains(*people, person))) &&
                       (question.also.empty() || (also && engine.contains(*also, person)));
     event.person = engine.profile(person);

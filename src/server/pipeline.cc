@@ -159,45 +159,28 @@ void Pipeline::start_delivery() {
   outlet_->configure(std::move(configuration));
 }
 
-bool Pipeline::is_theirs(const RecordView& record, Position position) const {
-  for (const auto& deletion : deletions_) {
-    if (position > deletion.until) continue;
-    for (const Identifier& identifier : deletion.identifiers) {
-      const bool by_id =
-          identifier.kind == IdentifierKind::external_id || identifier.kind == IdentifierKind::anonymous_id;
-      const bool named = identifier.value == record.user_id || identifier.value == record.anonymous_id ||
-                         identifier.value == record.previous_id;
-      if (by_id && named) return true;
-      if (!record.user_id.empty() || !record.anonymous_id.empty()) continue;
-      // Who has no id is named in the payload or the context.
-      if (record.payload.find(identifier.value) != std::string_view::npos ||
-          record.context.find(identifier.value) != std::string_view::npos)
-        return true;
-    }
-  }
-  return false;
-}
-
 Result<void> Pipeline::redact(log::Log& log, Time now) {
   redact_at_ = now + kMinute;
   TRY(store_->drop_snapshot());
   std::vector<Position> positions;
   std::vector<Position> creators;
+  std::vector<Pin> pins;
   const auto reader = TRY(log.read_from(log.begin()));
   log::Frame frame;
   while (TRY(reader->next(frame))) {
     const RecordView record = TRY(decode_record(frame.record));
-    if (record.kind != RecordKind::workspace && record.kind != RecordKind::tombstone &&
-        is_theirs(record, frame.position)) {
+    if (std::ranges::any_of(deletions_, [&](const engine::Deletion& deletion) {
+          return engine().is_theirs(deletion, frame.position, record);
+        }))
       positions.push_back(frame.position);
-    }
   }
   for (const auto& deletion : deletions_) {
     creators.insert(creators.end(), deletion.created_by.begin(), deletion.created_by.end());
+    pins.insert(pins.end(), deletion.pins.begin(), deletion.pins.end());
   }
   // A record that made the person known is theirs, whatever it says.
   positions.insert(positions.end(), creators.begin(), creators.end());
-  TRY(log.redact(std::move(positions), std::move(creators)));
+  TRY(log.redact(std::move(positions), std::move(creators), std::move(pins)));
   deletions_.clear();
   return {};
 }

@@ -77,7 +77,6 @@ class Pipeline final : public delivery::ProfileSource, public delivery::EventSou
       : store_(std::move(store)), ledger_(std::move(ledger)) {}
   void route(delivery::Delivery::Origin origin, Time now);
   Result<void> look_at_changes();
-  bool is_theirs(const RecordView& record, Position position) const;
 
   std::unique_ptr<Store> store_;
   std::unique_ptr<delivery::Ledger> ledger_;

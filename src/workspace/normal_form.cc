@@ -99,6 +99,23 @@ Value write(const Named& named) {
       .take();
 }
 
+Value write(const IdentityRules& rules) {
+  Value kinds = Value::with(Value::Kind::object);
+  for (std::size_t i = 0; i < IdentityRules::kKinds; ++i) {
+    const auto& rule = rules.kinds[i];
+    Object object;
+    object.add_flag("merges", rule.merges);
+    if (rule.people_max) object.add("people_max", std::int64_t{*rule.people_max});
+    if (rule.values_max) object.add("values_max", std::int64_t{*rule.values_max});
+    object.add("blocked", texts(rule.blocked));
+    kinds.members.emplace_back(to_string(static_cast<IdentifierKind>(i)), object.take());
+  }
+  return Object()
+      .add_flag("blocks_placeholders", rules.blocks_placeholders)
+      .add("kinds", std::move(kinds))
+      .take();
+}
+
 Value write(const PropertyRule& rule) {
   Object object;
   object.add("name", rule.name).add("type", print_type(rule.type)).add_flag("required", rule.required);
@@ -331,6 +348,26 @@ Result<std::map<std::string, std::string>> read_map(const Value& value) {
   std::map<std::string, std::string> out;
   for (const auto& [name, text] : value.members) out[name] = TRY(read_text(text));
   return out;
+}
+
+Result<IdentityRules> read_identity(const Value& value) {
+  const Members members = TRY(Members::of(value, "the rules of identity"));
+  IdentityRules rules;
+  rules.blocks_placeholders = TRY(members.flag("blocks_placeholders"));
+  const Members kinds = TRY(Members::of(*TRY(members.member("kinds", Value::Kind::object)), "the kinds"));
+  for (std::size_t i = 0; i < IdentityRules::kKinds; ++i) {
+    const std::string name(to_string(static_cast<IdentifierKind>(i)));
+    const Members kind = TRY(Members::of(*TRY(kinds.member(name.c_str(), Value::Kind::object)), name));
+    auto& rule = rules.kinds[i];
+    rule.merges = TRY(kind.flag("merges"));
+    constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
+    if (kind.has("people_max"))
+      rule.people_max = static_cast<std::uint32_t>(TRY(kind.integer("people_max", 2, kMost)));
+    if (kind.has("values_max"))
+      rule.values_max = static_cast<std::uint32_t>(TRY(kind.integer("values_max", 1, kMost)));
+    rule.blocked = TRY(kind.list<std::string>("blocked", read_text));
+  }
+  return rules;
 }
 
 Result<SecretReference> read_secret(const Value& value) {
@@ -612,8 +649,10 @@ Value to_value(const Workspace& workspace) {
       .add("time_zone", workspace.time_zone)
       .add("default_region", workspace.default_region)
       .add_flag("consent_unknown", workspace.consent_unknown)
-      .add("dedup_window_ms", workspace.dedup_window.count)
-      .add("write_keys", list_of(workspace.write_keys, [](const WriteKey& key) { return write(key); }))
+      .add("dedup_window_ms", workspace.dedup_window.count);
+  // Left out where it says nothing: workspaces that were applied before it came are the same as ever.
+  if (workspace.identity != IdentityRules()) object.add("identity", write(workspace.identity));
+  object.add("write_keys", list_of(workspace.write_keys, [](const WriteKey& key) { return write(key); }))
       .add("taxonomy", write(workspace.taxonomy))
       .add("definitions", list_of(workspace.definitions, named))
       .add("attributes", list_of(workspace.attributes, named))
@@ -651,6 +690,8 @@ Result<Workspace> from_value(const Value& value) {
   workspace.dedup_window = Millis {
     TRY(members.integer("dedup_window_ms", 1, std::numeric_limits<std::int64_t>::max()))
   };
+  if (members.has("identity"))
+    workspace.identity = TRY(members.part("identity", Value::Kind::object, read_identity));
   workspace.write_keys = TRY(members.list<WriteKey>("write_keys", read_write_key));
   if (members.has("tls_certificate")) {
     workspace.tls = {

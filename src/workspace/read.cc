@@ -77,6 +77,10 @@ class Reader {
   void check_source_name(const std::string& text, const Spot& spot);
   std::uint32_t requests_per_second(const YamlNode& node);
   void tls(const YamlNode& node);
+  void identity(Fields& fields);
+  template <class Take>
+  void by_kind(Fields& fields, std::string_view key, Take take);
+  std::optional<IdentifierKind> identifier(const YamlNode& node);
   void event(const std::string& event_name, const YamlNode& key, const YamlNode& node);
   void properties(const YamlNode& node, EventRule& rule);
   std::optional<language::Type> type(const YamlNode& node);
@@ -337,6 +341,70 @@ void Reader::tls(const YamlNode& node) {
   fields.finish();
 }
 
+// `key: {email: ..., phone: ...}`: take(kind, node) for each.
+template <class Take>
+void Reader::by_kind(Fields& fields, std::string_view key, Take take) {
+  const YamlNode* node = fields.find(key);
+  if (node == nullptr) return;
+  if (node->kind != YamlNode::Kind::mapping) {
+    problems_.error(node->spot, fmt::format("`{}` must be a mapping of kinds of identifier", key),
+                    fmt::format("write `{}: {{email: ...}}`", key));
+    return;
+  }
+  for (const YamlNode::Entry& entry : node->entries) {
+    if (const auto kind = identifier(entry.key)) take(*kind, entry.value);
+  }
+}
+
+void Reader::identity(Fields& fields) {
+  IdentityRules& rules = workspace_.identity;
+  rules.blocks_placeholders = true;
+  const YamlNode* node = fields.find("identity");
+  if (node == nullptr) return;
+  Fields given(*node, "`identity`", problems_);
+  if (!given.usable()) return;
+  rules.blocks_placeholders = given.choice("placeholders", true, {{"block", true}, {"allow", false}});
+  if (const YamlNode* kinds = given.find("merge_on")) {
+    for (auto& each : rules.kinds) each.merges = false;
+    for (const YamlNode& item : one_or_many(*kinds)) {
+      const auto kind = identifier(item);
+      if (!kind) continue;
+      rules.of(*kind).merges = true;
+      // Nobody shares a user id; an e-mail, phone or device of so many people is a shop's or a placeholder.
+      constexpr std::uint32_t kPeopleMax = 10;
+      if (*kind != IdentifierKind::external_id && *kind != IdentifierKind::anonymous_id)
+        rules.of(*kind).people_max = kPeopleMax;
+    }
+  }
+  const auto limit = [&](std::string_view key, std::uint32_t least, auto set) {
+    by_kind(given, key, [&](IdentifierKind kind, const YamlNode& value) {
+      const std::string text = scalar_text(value, fmt::format("`{}`", key), problems_).value_or("");
+      std::uint32_t number = 0;
+      const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+      if (failure != std::errc() || end != text.data() + text.size() || number < least) {
+        if (!text.empty())
+          problems_.error(value.spot, fmt::format("`{}` cannot be {}", key, in_quotes(text)),
+                          fmt::format("write a whole number, {} at least", least));
+        return;
+      }
+      set(rules.of(kind), number);
+    });
+  };
+  limit("people_max", 2, [](IdentityRules::OfKind& rule, std::uint32_t number) { rule.people_max = number; });
+  limit("values_max", 1, [](IdentityRules::OfKind& rule, std::uint32_t number) { rule.values_max = number; });
+  by_kind(given, "block", [&](IdentifierKind kind, const YamlNode& values) {
+    for (const YamlNode& item : one_or_many(values)) {
+      auto text = scalar_text(item, "a blocked value", problems_);
+      if (!text) continue;
+      if (text->find_first_not_of('*') == std::string::npos)
+        problems_.error(item.spot, fmt::format("{} would block everything", in_quotes(*text)),
+                        "write a value, or a pattern such as \"*@example.com\"");
+      rules.of(kind).blocked.push_back(std::move(*text));
+    }
+  });
+  given.finish();
+}
+
 void Reader::tailrace_file(const YamlNode& root) {
   Fields fields(root, "the workspace", problems_);
   if (!fields.usable()) return;
@@ -374,6 +442,7 @@ void Reader::tailrace_file(const YamlNode& root) {
     for (const YamlNode& one : one_or_many(*listed)) source(one);
   }
   if (const YamlNode* files = fields.find("tls")) tls(*files);
+  identity(fields);
   fields.finish();
 }
 
@@ -714,18 +783,25 @@ void Reader::expiry(Fields& fields, SyncConfig& config, SyncSite& site) {
   }
 }
 
+std::optional<IdentifierKind> Reader::identifier(const YamlNode& node) {
+  const std::optional<std::string> text = scalar_text(node, "an identifier", problems_);
+  if (!text) return std::nullopt;
+  const std::optional<IdentifierKind> kind = parse_identifier_kind(*text);
+  if (!kind)
+    problems_.error(node.spot, fmt::format("{} is no identifier", in_quotes(*text)),
+                    suggest(*text, identifier_names()));
+  return kind;
+}
+
 void Reader::identifiers(Fields& fields, SyncConfig& config, SyncSite& site) {
   const YamlNode* node = fields.find("identifiers");
   if (node == nullptr) return;
   for (const YamlNode& item : one_or_many(*node)) {
-    const std::optional<std::string> text = scalar_text(item, "an identifier", problems_);
-    if (!text) continue;
-    const std::optional<IdentifierKind> kind = parse_identifier_kind(*text);
-    if (!kind) {
-      problems_.error(item.spot, fmt::format("{} is no identifier", in_quotes(*text)),
-                      suggest(*text, identifier_names()));
-    } else if (std::ranges::find(config.identifiers, *kind) != config.identifiers.end()) {
-      problems_.error(item.spot, fmt::format("the identifier {} stands here twice", in_quotes(*text)));
+    const std::optional<IdentifierKind> kind = identifier(item);
+    if (!kind) continue;
+    if (std::ranges::find(config.identifiers, *kind) != config.identifiers.end()) {
+      problems_.error(item.spot,
+                      fmt::format("the identifier {} stands here twice", in_quotes(to_string(*kind))));
     } else {
       config.identifiers.push_back(*kind);
       site.identifiers.push_back(item.spot);

@@ -18,6 +18,7 @@
 #include "base/time.h"
 #include "destinations/selection.h"
 #include "language/language.h"
+#include "model/identity_rules.h"
 #include "model/person.h"
 #include "model/value.h"
 
@@ -268,6 +269,7 @@ struct Workspace {
   std::string default_region;  // ISO 3166 alpha-2, for phone numbers written without a country; may be empty
   bool consent_unknown = false;  // what an unknown consent counts as
   Millis dedup_window = kDay * 30;
+  IdentityRules identity;
   std::vector<WriteKey> write_keys;
   std::vector<SourceEntry> sources;
   TlsFiles tls;

@@ -22,13 +22,14 @@ class Run {
       : scenario_(scenario), random_(random), telling_(telling) {}
 
   void run() {
+    known_.take_up(scenario_.first.identity);
     if (scenario_.holds_back) known_.hold_back();
     apply_workspace(scenario_.first, kStart - kDay * 2);
     std::vector<Step>& steps = scenario_.steps;
     const std::size_t change = scenario_.second ? scenario_.change : steps.size() + 1;
     for (std::size_t i = 0; i <= steps.size(); ++i) {
       if (i == change) {
-        known_.let_in();
+        known_.take_up(scenario_.second->identity);
         apply_workspace(*scenario_.second, now_);
       }
       Step& step = i == steps.size() ? scenario_.end : steps[i];
@@ -141,7 +142,7 @@ class Run {
     if (first == arrived.end()) return;
     const Input& input = first->input;
     if (input.kind == Input::Kind::sync_entry) return;
-    if (known_.waiting() > 0 && input.name == kHeldBack) return;
+    if (known_.is_waiting(input) || known_.waits(input)) return;
     if (now_ - input.received_at >= workspace().dedup_window) return;
     const auto before = play_.engine().counts().duplicates;
     play_.receive(input, now_);

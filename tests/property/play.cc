@@ -1,5 +1,7 @@
 #include "property/play.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "model/json.h"
@@ -10,6 +12,10 @@ namespace {
 
 constexpr engine::Engine::Slice kSmallSlices{.rows = 3, .people = 1};
 
+bool is_contact(IdentifierKind kind) {
+  return kind == IdentifierKind::email || kind == IdentifierKind::phone;
+}
+
 template <class T>
 T must(Result<T> result, std::string_view what) {
   if (!result) throw Finding{std::string(what), "success", result.error().message};
@@ -17,6 +23,12 @@ T must(Result<T> result, std::string_view what) {
 }
 
 }  // namespace
+
+IdentifierKind kind_of(std::string_view who) {
+  if (who.find('@') != std::string_view::npos) return IdentifierKind::email;
+  if (who.starts_with('+')) return IdentifierKind::phone;
+  return is_anonymous(who) ? IdentifierKind::anonymous_id : IdentifierKind::external_id;
+}
 
 std::optional<workspace::Workspace> usable(const workspace::Workspace& workspace) {
   auto checked = workspace::from_value(workspace::to_value(workspace));
@@ -33,7 +45,29 @@ void with_record(const Input& input, Time received_at, const std::function<void(
                     .source = source,
                     .message_id = input.message_id};
   Value payload = Value::with(Value::Kind::object);
-  (is_anonymous(input.who) ? record.anonymous_id : record.user_id) = input.who;
+  Value context = Value::with(Value::Kind::object);
+  const auto name = [&](const std::string& who, const char* contact, std::string_view& id) {
+    if (const auto kind = kind_of(who); is_contact(kind)) {
+      Value value = Value::with(Value::Kind::object);
+      value.members.emplace_back(to_string(kind), Value::of(who));
+      context.members.emplace_back(contact, std::move(value));
+    } else {
+      id = who;
+    }
+  };
+  switch (input.kind) {
+    case Input::Kind::join:
+      name(input.who, "previous", record.anonymous_id);
+      record.user_id = input.other;
+      break;
+    case Input::Kind::merge:
+      record.kind = RecordKind::alias;
+      name(input.who, "previous", record.previous_id);
+      name(input.other, "traits", record.user_id);
+      break;
+    default:
+      name(input.who, "traits", is_anonymous(input.who) ? record.anonymous_id : record.user_id);
+  }
   switch (input.kind) {
     case Input::Kind::event:
       record.kind = RecordKind::track;
@@ -50,19 +84,17 @@ void with_record(const Input& input, Time received_at, const std::function<void(
       break;
     }
     case Input::Kind::join:
-      record.user_id = input.other;
-      break;
-    case Input::Kind::merge:
-      record.kind = RecordKind::alias;
-      record.previous_id = input.who;
-      record.user_id = input.other;
+      if (input.value.kind == Value::Kind::object) payload = input.value;
       break;
     case Input::Kind::removal:
       record.kind = RecordKind::remove;
       break;
+    case Input::Kind::merge:
     case Input::Kind::sync_entry:
       break;
   }
+  const std::string context_text = context.members.empty() ? "" : to_json(context);
+  record.context = context_text;
   const std::string text = to_json(payload);
   record.payload = text;
   use(record);
@@ -90,6 +122,7 @@ void Play::receive(const Input& input, Time received_at) {
 
 void Play::apply(const RecordView& record) {
   must(engine_->apply(records_.append(record), record, output_), "applying a record");
+  if (redacts_) redact();
 }
 
 void Play::work() { must(engine_->work(), "a slice of back-fill"); }
@@ -102,6 +135,32 @@ void Play::restart() {
   const std::string snapshot = engine_->save();
   engine_ = std::make_unique<engine::Engine>(records_, kSmallSlices);
   must(engine_->restore(snapshot), "restoring a snapshot");
+}
+
+std::unique_ptr<Play> Play::replayed() {
+  auto other = std::make_unique<Play>();
+  other->records_ = records_;
+  std::string bytes;
+  for (std::size_t i = 0; i < records_.size(); ++i) {
+    const RecordView record = must(records_.record(Position(i), bytes), "reading a record");
+    must(other->engine_->apply(Position(i), record, other->output_), "applying a record again");
+  }
+  other->work_all();
+  return other;
+}
+
+// As the server does soon after.
+void Play::redact() {
+  std::string bytes;
+  for (const engine::Deletion& deletion : std::exchange(output_.deletions, {})) {
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      const RecordView record = must(records_.record(Position(i), bytes), "reading a record");
+      const bool created = std::ranges::find(deletion.created_by, Position(i)) != deletion.created_by.end();
+      if (created || engine_->is_theirs(deletion, Position(i), record))
+        records_.make_tombstone_at(Position(i), created);
+    }
+    for (const Pin& pin : deletion.pins) records_.pin_at(pin);
+  }
 }
 
 Changes Play::take_changes() {

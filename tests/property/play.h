@@ -53,13 +53,18 @@ class Play {
   std::multiset<std::tuple<PersonId, std::string, Time>> admitted();
   // As changes of segment 0.
   Changes transitions(const workspace::Named& segment, Time from, Time to);
+  // From now on deletions leave tombstones in the log, and pins.
+  void redact_deletions() { redacts_ = true; }
+  std::unique_ptr<Play> replayed();  // the log once more, from its beginning
 
  private:
   void apply(const RecordView& record);
+  void redact();
 
   MemoryRecords records_;
   std::unique_ptr<engine::Engine> engine_;
   engine::Output output_;
+  bool redacts_ = false;
 };
 
 }  // namespace tailrace::testing

@@ -243,4 +243,125 @@ Scenario random_scenario(Random& random, std::uint64_t seed) {
   return scenario;
 }
 
+namespace {
+
+IdentityRules random_rules(Random& random) {
+  IdentityRules rules;
+  for (std::size_t i = 0; i < IdentityRules::kKinds; ++i) {
+    const auto kind = static_cast<IdentifierKind>(i);
+    auto& rule = rules.kinds[i];
+    rule.merges = !one_in(random, kind <= IdentifierKind::anonymous_id ? 6 : 3);
+    if (one_in(random, 3)) rule.people_max = 2 + static_cast<std::uint32_t>(random.below(2));
+    if (one_in(random, 3)) rule.values_max = 1 + static_cast<std::uint32_t>(random.below(3));
+  }
+  if (one_in(random, 4)) rules.of(IdentifierKind::external_id).blocked = {"u1"};
+  if (one_in(random, 4)) rules.of(IdentifierKind::anonymous_id).blocked = {"*-2"};
+  if (one_in(random, 3)) rules.of(IdentifierKind::email).blocked = {"A@*", "*c@*.com"};
+  return rules;
+}
+
+workspace::Workspace identity_workspace(const IdentityRules& rules) {
+  workspace::Workspace workspace = empty_workspace({}, false);
+  workspace.identity = rules;
+  for (const char* trait : {"email", "phone"})
+    workspace.taxonomy.traits.push_back({trait, language::Type::any});
+  for (const char* text :
+       {R"(performed "Order Placed" within 24h)", R"(email = "b@example.com" or phone exists)",
+        R"(performed "Order Placed" at least 2 times)"})
+    EXPECT_TRUE(add_segment(workspace, fmt::format("s{}", workspace.segments.size()), text));
+  return workspace;
+}
+
+Input identity_input(Random& random, bool is_unlimited) {
+  const auto pick = [&](const std::vector<std::string>& texts) { return texts[random.below(texts.size())]; };
+  const auto user_number = random.below(5);
+  const std::string user = fmt::format("u{}", user_number);
+  const std::string anonymous = fmt::format("anon-{}", is_unlimited ? user_number : random.below(4));
+  const std::string email = pick({"a@example.com", "b@example.com", "B@Example.com", "c@example.com"});
+  Input input;
+  input.who = one_in(random, 3) ? anonymous : user;
+  input.time = kStart + kMinute * static_cast<std::int64_t>(random.below(3'000));
+  const auto phone = [&] { return pick({"+442079460018", "+44 20 7946 0018", "+442079460019"}); };
+  // Whom some name by an e-mail or phone alone.
+  const auto contact_instead = [&](std::string& who, std::uint64_t one_of) {
+    if (!is_unlimited && one_in(random, one_of)) who = one_in(random, 3) ? phone() : email;
+  };
+  const std::uint64_t kind = random.below(is_unlimited ? 16 : 20);
+  if (kind < 4) {
+    input.kind = Input::Kind::event;
+    input.name = "Order Placed";
+    input.value = Value::with(Value::Kind::object);
+    contact_instead(input.who, 3);
+  } else if (kind < 12) {
+    input.kind = Input::Kind::trait;
+    input.name = one_in(random, 2) ? "email" : "phone";
+    input.value = Value::of(input.name == "email" ? email : phone());
+    contact_instead(input.who, 8);
+    // Of an order that does not matter: an address that somebody anonymous has may take them to another user.
+    if (is_unlimited) input.who = user;
+    if (!is_unlimited && one_in(random, 8)) input.who.clear();
+  } else if (kind < 15) {
+    input.kind = Input::Kind::join;
+    input.who = anonymous;
+    input.other = user;
+    contact_instead(input.who, 4);
+    // Beside a previous e-mail it would be pinned with it.
+    if (one_in(random, 3) && !is_unlimited && kind_of(input.who) != IdentifierKind::email) {
+      input.value = Value::with(Value::Kind::object);
+      input.value.members.emplace_back("email", Value::of(email));
+    }
+  } else if (kind < 16) {
+    input.kind = Input::Kind::merge;
+    input.who = is_unlimited || one_in(random, 2) ? user : anonymous;
+    input.other = fmt::format("u{}", random.below(5));
+    contact_instead(input.who, 4);
+    contact_instead(input.other, 8);
+  } else if (kind < 18) {
+    input.kind = Input::Kind::consent;
+    input.name = "ads";
+    input.value = Value::of(one_in(random, 2));
+    contact_instead(input.who, 4);
+  } else {
+    input.kind = Input::Kind::removal;
+    contact_instead(input.who, 4);
+  }
+  return input;
+}
+
+std::vector<Step> identity_steps(Random& random, bool is_unlimited) {
+  std::vector<Step> steps;
+  const std::uint64_t count = 10 + random.below(50);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    Input input = identity_input(random, is_unlimited);
+    input.message_id = fmt::format("m{}", i);
+    input.serial = i;
+    input.received_at = kStart + kMinute * static_cast<std::int64_t>(30 * i);
+    steps.push_back({.input = std::move(input)});
+  }
+  return steps;
+}
+
+}  // namespace
+
+Scenario identity_scenario(Random& random, std::uint64_t seed) {
+  Scenario scenario;
+  scenario.seed = seed;
+  scenario.steps = identity_steps(random, false);
+  scenario.first = identity_workspace(random_rules(random));
+  scenario.second = identity_workspace(random_rules(random));
+  scenario.change = random.below(scenario.steps.size() + 1);
+  return scenario;
+}
+
+Scenario unlimited_identity_scenario(Random& random, std::uint64_t seed) {
+  Scenario scenario;
+  scenario.seed = seed;
+  scenario.steps = identity_steps(random, true);
+  IdentityRules rules;
+  rules.of(IdentifierKind::email).merges = true;
+  rules.of(IdentifierKind::phone).merges = one_in(random, 2);
+  scenario.first = identity_workspace(rules);
+  return scenario;
+}
+
 }  // namespace tailrace::testing

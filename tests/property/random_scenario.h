@@ -40,4 +40,9 @@ bool add_segment(workspace::Workspace& workspace, const std::string& name, const
 Scenario fixed_scenario(Random& random, std::uint64_t seed);
 Scenario random_scenario(Random& random, std::uint64_t seed);
 
+// Few people with few identifiers, of which many are the same, under rules of identity that change once.
+Scenario identity_scenario(Random& random, std::uint64_t seed);
+// Nothing holds anybody back, and nobody takes an anonymous id that is another's: the order does not matter.
+Scenario unlimited_identity_scenario(Random& random, std::uint64_t seed);
+
 }  // namespace tailrace::testing

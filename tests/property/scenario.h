@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "model/person.h"
 #include "model/value.h"
 #include "workspace/workspace.h"
 
@@ -19,8 +20,8 @@ namespace tailrace::testing {
 struct Input {
   enum class Kind : unsigned char { event, trait, consent, sync_entry, join, merge, removal };
   Kind kind = Kind::event;
-  std::string who;    // "u3", or the anonymous "anon-3"
-  std::string other;  // join, merge: the user into whom `who` goes
+  std::string who;    // "u3", the anonymous "anon-3", or an e-mail or phone ("+...") of whom it says no id
+  std::string other;  // join, merge: the user into whom `who` goes; of merge also an e-mail or phone
   Time time;
   Time received_at;
   std::string name;  // of the event, trait, purpose or sync
@@ -28,6 +29,9 @@ struct Input {
   std::string message_id;
   std::size_t serial = 0;  // stays its own when other inputs are taken away
 };
+
+// By what an input names somebody.
+IdentifierKind kind_of(std::string_view who);
 
 // An input, and what happens around it. What is not decided yet a run with a Random decides when it comes
 // there, and keeps; a run without one takes it for no.

@@ -26,6 +26,7 @@ class MemoryRecords final : public engine::Records {
     std::string& bytes = records_[position.value];
     make_tombstone(bytes, 0, bytes.size(), created_person);
   }
+  void pin_at(const Pin& pinned) { pin(records_[pinned.position.value], 0, pinned.kinds); }
   std::size_t size() const { return records_.size(); }
   std::size_t reads() const { return reads_; }  // by record()
 
