@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/expiry.h"
+#include "cli/identity_plan.h"
 #include "cli/leftover.h"
 #include "cli/stream.h"
 #include "cli/table.h"
@@ -71,6 +72,35 @@ Result<void> find_leftovers(server::Core& core, const workspace::Workspace& appl
         TRY(core.with_ledger([&](delivery::Ledger& ledger) { return leftover_of(*sync, ledger); }));
   }
   return {};
+}
+
+// What goes to the platforms, in slices, so that records are applied between them.
+Result<std::string> uploads(server::Core& core, const workspace::Workspace& applied,
+                            const workspace::Workspace& folder, const std::vector<Difference>& differences) {
+  constexpr std::size_t kSlice = 5'000;  // some milliseconds
+  std::string lines;
+  for (const Difference& difference : differences) {
+    const auto* after = difference.kind == "sync" ? folder.find_sync(difference.name) : nullptr;
+    if (after == nullptr) continue;
+    UploadChange change(applied, applied.find_sync(difference.name), folder, after);
+    if (difference.change == "same" && !change.may_change()) continue;
+    const std::vector<PersonId> none;
+    const std::vector<PersonId>& before = difference.before ? *difference.before : none;
+    const std::vector<PersonId>& then = difference.after ? *difference.after : none;
+    std::vector<PersonId> people;
+    std::ranges::set_union(before, then, std::back_inserter(people));
+    for (std::size_t begin = 0; begin < people.size(); begin += kSlice) {
+      const auto slice = std::span(people).subspan(begin, std::min(kSlice, people.size() - begin));
+      TRY(core.call([&](engine::Engine& engine) -> Result<void> {
+        for (const PersonId person : slice)
+          change.add(engine, person, std::ranges::binary_search(before, person),
+                     std::ranges::binary_search(then, person));
+        return {};
+      }));
+    }
+    lines += change.in_words(difference.name);
+  }
+  return lines;
 }
 
 void judge(Difference& difference, bool same_text) {
@@ -166,11 +196,15 @@ Result<Planned> make_plan(const Run& run) {
     planned.same =
         engine.workspace() != nullptr && to_json(workspace::to_value(*engine.workspace())) == planned.text;
     planned.stays = TRY(stays(engine, planned.folder, run.core.now()));
-    if (engine.workspace() != nullptr) applied = *engine.workspace();
+    if (engine.workspace() != nullptr) {
+      applied = *engine.workspace();
+      planned.stays += identity_in_words(engine, applied, planned.folder);
+    }
     return compare(engine, planned.folder, run.core.now());
   }));
   TRY(ask_guards(run.core, planned.folder, differences));
   TRY(find_leftovers(run.core, applied, differences));
+  planned.stays += TRY(uploads(run.core, applied, planned.folder, differences));
   const auto number = [](std::uint64_t value) {
     return Value::of(Number::integer(static_cast<std::int64_t>(value)));
   };

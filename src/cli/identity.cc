@@ -41,15 +41,14 @@ std::string note_of_identifier(const engine::Engine& engine, const PersonProfile
                                const IdentityEntry& entry) {
   const auto& graph = engine.profiles().graph();
   const bool is_id = entry.kind == IdentifierKind::external_id || entry.kind == IdentifierKind::anonymous_id;
-  const bool is_now = std::ranges::any_of(profile.identifiers, [&](const Identifier& identifier) {
-    return identifier.kind == entry.kind && identifier.value == entry.value;
-  });
+  const auto primary = std::ranges::find(profile.identifiers, entry.kind, &Identifier::kind);
+  const bool is_primary = primary != profile.identifiers.end() && primary->value == entry.value;
   std::string note = entry.value == profile.golden_id ? "golden id" : "";
   const auto add = [&](const std::string& more) { note += (note.empty() ? "" : ", ") + more; };
   if (graph.blocks(entry.kind, entry.value)) {
     add("blocked since");
   } else if (!is_id) {
-    add(is_now ? "primary" : "another");
+    add(is_primary ? "primary" : "another");
   }
   if (const auto owner = graph.directory().find(entry.kind, entry.value); owner != profile.id)
     add(owner ? fmt::format("looked up as person {}", owner->value) : "looked up as nobody");

@@ -131,7 +131,7 @@ struct BatchBuilder::Difference {
                        const Membership& membership) {
     const Connection& connection = run.connection;
     const Usable usable =
-        usable_identifiers(profile, connection.sync.identifiers, *connection.destination, connection.config);
+        usable_identifiers(profile, connection.sync, *connection.destination, connection.config);
     Difference difference;
     difference.none_usable = usable.identifiers.empty();
     if (!run.plan.extension_refused(person)) {
@@ -195,8 +195,8 @@ Result<void> BatchBuilder::draft_adds(SyncRun& run, std::span<const PersonId> pe
     Membership before;
     const bool is_uncertain = run.plan.is_uncertain(person);
     if (is_uncertain) before = uncertain_memberships[next_uncertain++].value_or(Membership{});
-    Usable usable = usable_identifiers(profiles[i], connection.sync.identifiers, *connection.destination,
-                                       connection.config);
+    Usable usable =
+        usable_identifiers(profiles[i], connection.sync, *connection.destination, connection.config);
     if (usable.identifiers.empty() && !before.uploaded.empty()) {
       draft.withdrawn.push_back(person);
       continue;
@@ -405,18 +405,18 @@ Result<void> BatchBuilder::verify(SyncRun& run, std::span<const PersonId> people
     if (memberships[i] && memberships[i]->dropped != 0) {
       // What was dropped rests until there is something else to upload than there was.
       const Connection& connection = run.connection;
-      const Usable usable = usable_identifiers(profiles[i], connection.sync.identifiers,
-                                               *connection.destination, connection.config);
+      const Usable usable =
+          usable_identifiers(profiles[i], connection.sync, *connection.destination, connection.config);
       if (fingerprint(usable.identifiers) != memberships[i]->dropped) run.plan.profile_changed(person);
       continue;
     }
     if (run.plan.is_rejected(person)) {
       // Whom we refused ourselves is asked again only with something to upload; the platform may be asked.
       const Connection& connection = run.connection;
-      const bool ask_again = !run.plan.is_without_identifier(person) ||
-                             !usable_identifiers(profiles[i], connection.sync.identifiers,
-                                                 *connection.destination, connection.config)
-                                  .identifiers.empty();
+      const bool ask_again =
+          !run.plan.is_without_identifier(person) ||
+          !usable_identifiers(profiles[i], connection.sync, *connection.destination, connection.config)
+               .identifiers.empty();
       if (ask_again) run.plan.profile_changed(person);
       continue;
     }

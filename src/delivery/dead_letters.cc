@@ -84,9 +84,9 @@ Result<std::size_t> drop_dead_letters(SyncRun& run, Ledger& ledger, ProfileSourc
     std::vector<MembershipChange> changes;
     for (std::size_t i = 0; i < dead.size(); ++i) {
       if (!is_letter(memberships[i])) continue;
-      memberships[i]->dropped = fingerprint(usable_identifiers(known[i], connection.sync.identifiers,
-                                                               *connection.destination, connection.config)
-                                                .identifiers);
+      memberships[i]->dropped = fingerprint(
+          usable_identifiers(known[i], connection.sync, *connection.destination, connection.config)
+              .identifiers);
       changes.push_back({dead[i], std::move(*memberships[i])});
     }
     if (changes.empty()) return {};

@@ -69,8 +69,11 @@ Result<destinations::Limits> limits_of(const Connection& connection) {
 // What decides how many people a platform can match, in words.
 std::string what_matches(const Connection& connection) {
   std::string text = "segment " + connection.sync.segment + "; identifiers";
-  for (const IdentifierKind kind : connection.sync.identifiers)
+  for (const IdentifierKind kind : connection.sync.identifiers) {
     text += (text.ends_with("identifiers") ? " " : ", ") + std::string(to_string(kind));
+    const auto& every = connection.sync.every_value;
+    if (std::ranges::find(every, kind) != every.end()) text += " (all)";
+  }
   if (!connection.config.default_region.empty()) text += "; region " + connection.config.default_region;
   if (!connection.sync.consent_purpose.empty()) text += "; consent " + connection.sync.consent_purpose;
   for (const std::string& excluded : connection.sync.exclusions) text += "; without " + excluded;
@@ -631,8 +634,8 @@ class Body final : public Delivery {
         run.pass->note(people[i], "remove", Pass::Outcome::built);
         continue;
       }
-      Usable usable = usable_identifiers(profiles[i], connection.sync.identifiers, *connection.destination,
-                                         connection.config);
+      Usable usable =
+          usable_identifiers(profiles[i], connection.sync, *connection.destination, connection.config);
       const bool any = !usable.identifiers.empty();
       run.pass->note(people[i], "add", any ? Pass::Outcome::built : Pass::Outcome::refused,
                      std::move(usable.reason));

@@ -12,7 +12,7 @@ namespace tailrace::delivery {
 
 using destinations::UploadIdentifier;
 
-Usable usable_identifiers(const PersonProfile& profile, std::span<const IdentifierKind> kinds,
+Usable usable_identifiers(const PersonProfile& profile, const workspace::SyncConfig& sync,
                           const destinations::AudienceDestination& destination,
                           const destinations::Config& config) {
   Usable usable;
@@ -21,10 +21,14 @@ Usable usable_identifiers(const PersonProfile& profile, std::span<const Identifi
     return usable;
   }
   std::string refusal;
-  for (const IdentifierKind kind : kinds) {
+  for (const IdentifierKind kind : sync.identifiers) {
+    const bool every = kind == IdentifierKind::external_id || kind == IdentifierKind::anonymous_id ||
+                       std::ranges::find(sync.every_value, kind) != sync.every_value.end();
+    bool has_one = false;
     for (const Identifier& identifier : profile.identifiers) {
-      if (identifier.kind != kind) continue;
+      if (identifier.kind != kind || (has_one && !every)) continue;
       auto normalised = destination.normalise(kind, identifier.value, config);
+      if (normalised) has_one = true;
       if (!normalised) {
         if (refusal.empty()) refusal = normalised.error().message;
       } else if (!contains(usable.identifiers, normalised->upload)) {
@@ -34,7 +38,7 @@ Usable usable_identifiers(const PersonProfile& profile, std::span<const Identifi
   }
   if (!usable.identifiers.empty()) return usable;
   if (refusal.empty()) {
-    for (const IdentifierKind kind : kinds) {
+    for (const IdentifierKind kind : sync.identifiers) {
       if (!refusal.empty()) refusal += " or ";
       refusal += to_string(kind);
     }

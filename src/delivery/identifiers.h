@@ -15,12 +15,14 @@
 namespace tailrace::delivery {
 
 struct Usable {
-  std::vector<destinations::UploadIdentifier> identifiers;  // without repeats, in the order of `kinds`
-  std::string reason;                                       // where there is none: why, to be counted
+  std::vector<destinations::UploadIdentifier>
+      identifiers;     // without repeats, in the order of the sync's kinds
+  std::string reason;  // where there is none: why, to be counted
 };
 
-// A deleted person has none.
-Usable usable_identifiers(const PersonProfile& profile, std::span<const IdentifierKind> kinds,
+// Of the kinds the sync names: every value, or else the primary one, and where the platform cannot take that,
+// the next that it can. A deleted person has none.
+Usable usable_identifiers(const PersonProfile& profile, const workspace::SyncConfig& sync,
                           const destinations::AudienceDestination& destination,
                           const destinations::Config& config);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -232,7 +233,15 @@ std::vector<std::pair<Field, std::string>> user_of(const EventMessage& message, 
     add(field, text_at(message.properties, {name}));
     if (const Value* traits = message.context.find("traits")) add(field, text_at(*traits, {name}));
   }
-  for (const Identifier& identifier : person.identifiers) add(field_of(identifier.kind), identifier.value);
+  for (std::size_t i = 0; i < person.identifiers.size(); ++i) {
+    const Identifier& identifier = person.identifiers[i];
+    const auto before = std::span(person.identifiers).first(i);
+    const bool is_id =
+        identifier.kind == IdentifierKind::external_id || identifier.kind == IdentifierKind::anonymous_id;
+    // Of e-mails, phones and devices the primary one.
+    if (is_id || std::ranges::find(before, identifier.kind, &Identifier::kind) == before.end())
+      add(field_of(identifier.kind), identifier.value);
+  }
   add(Field::anonymous_id, message.anonymous_id);
 
   const Value record = record_of(message, person);

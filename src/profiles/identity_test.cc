@@ -177,6 +177,28 @@ TEST_F(Identity, a_pinned_record_makes_nobody_one) {
   EXPECT_FALSE(are_one("ada", "bob"));
 }
 
+TEST_F(Identity, the_primary_of_several_is_what_was_stated_last_and_what_is_taken_back_is_nobodys) {
+  const auto emails = [&] {
+    std::vector<std::string> values;
+    for (const auto& one :
+         profiles_.profile(PersonId(0), IdentifierKind::external_id, Time{100}).identifiers) {
+      if (one.kind == IdentifierKind::email) values.push_back(one.value);
+    }
+    return values;
+  };
+  identify("ada", R"({"email":"1@example.com"})", Time{1});
+  identify("ada", R"({"email":"2@example.com"})", Time{2});
+  EXPECT_THAT(emails(), ElementsAre("2@example.com", "1@example.com"));
+  identify("ada", R"({"email":"1@example.com"})", Time{3});
+  EXPECT_THAT(emails(), ElementsAre("1@example.com", "2@example.com"));
+  identify("ada", R"({"email":null})", Time{4});
+  EXPECT_THAT(emails(), IsEmpty());
+  identify("ada", R"({"email":"3@example.com"})", Time{5});
+  EXPECT_THAT(emails(), ElementsAre("3@example.com")) << "those before were taken back";
+  identify("ada", R"({"email":"2@example.com"})", Time{6});
+  EXPECT_THAT(emails(), ElementsAre("2@example.com", "3@example.com"));
+}
+
 TEST_F(Identity, since_is_the_earliest_and_the_record_the_first) {
   identify("ada", R"({"email":"a@example.com"})", Time{2'000});
   identify("ada", R"({"email":"a@example.com"})", Time{1'000});

@@ -1,6 +1,7 @@
 #include "profiles/profiles.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <tuple>
 
@@ -67,6 +68,24 @@ constexpr std::int64_t entry_of(Time time, bool granted) {
 }
 constexpr Time time_of(std::int64_t entry) { return {entry >> 1}; }
 constexpr bool granted_by(std::int64_t entry) { return (entry & 1) == 0; }
+
+constexpr std::array kOfWhichOneIsPrimary{IdentifierKind::email, IdentifierKind::phone, IdentifierKind::idfa,
+                                          IdentifierKind::aaid};
+
+// Of a kind: what is stated now; else, as of somebody whom only events name, the newest.
+void put_primary_first(std::vector<Identifier>& identifiers, IdentifierKind kind, std::string_view stated) {
+  const auto is_kind = [&](const Identifier& identifier) { return identifier.kind == kind; };
+  const auto first = std::ranges::find_if(identifiers, is_kind);
+  auto primary = first;
+  for (auto one = first; one != identifiers.end(); ++one) {
+    if (!is_kind(*one)) continue;
+    const auto rank = [&](const Identifier& identifier) {
+      return std::pair(identifier.value == stated, identifier.since);
+    };
+    if (rank(*one) > rank(*primary)) primary = one;
+  }
+  if (primary != first) std::rotate(first, primary, primary + 1);
+}
 
 template <class Visit>
 void for_each_consent(std::string_view consents, Visit visit) {
@@ -631,6 +650,17 @@ PersonProfile Profiles::profile(PersonId person, IdentifierKind golden, Time now
   result.golden_id = golden_id(person, golden);
   result.traits = Value::with(Value::Kind::object);
   std::map<TraitId, Stated> latest;
+  // What was taken back is not theirs any more, and stays known for look-ups.
+  struct TakenBack {
+    std::optional<TraitId> trait;  // the kind's
+    std::optional<Time> at;
+    std::vector<std::string_view> stated_since;
+  };
+  std::array<TakenBack, kOfWhichOneIsPrimary.size()> taken_back;
+  for (std::size_t i = 0; i < taken_back.size(); ++i) {
+    const auto known = trait_ids_.find(to_string(kOfWhichOneIsPrimary[i]));
+    if (known != trait_ids_.end()) taken_back[i].trait = known->second;
+  }
   for (std::string_view rest = statements_.of(person); const auto last = take_last_record(rest);) {
     const TraitRecord record = read_record(last->body);
     if (record.time > now) continue;
@@ -638,21 +668,32 @@ PersonProfile Profiles::profile(PersonId person, IdentifierKind golden, Time now
     for_each_statement(record, [&](TraitId trait, Unpacker& in) {
       of_record[trait] = stated(read_value(in), record.time, kNever);
     });
+    for (TakenBack& back : taken_back) {
+      const auto said = back.trait ? of_record.find(*back.trait) : of_record.end();
+      if (back.at || said == of_record.end()) continue;
+      if (said->second.kind == Stated::Kind::null) back.at = record.time;
+      if (said->second.kind == Stated::Kind::text) back.stated_since.push_back(trimmed(said->second.text));
+    }
     latest.merge(of_record);  // what a later record states stays
   }
   for (const auto& [trait, stated] : latest) {
     if (stated.kind != Stated::Kind::null)
       result.traits.members.emplace_back(trait_names_[trait.value], stated.value());
   }
-  // Of e-mails, phones and devices, those that are the person's now; the ones before stay known, for
-  // look-ups.
   for (Identifier& identifier : identifiers(person)) {
-    const bool lasting =
-        identifier.kind == IdentifierKind::external_id || identifier.kind == IdentifierKind::anonymous_id;
-    if (graph_.blocks(identifier.kind, identifier.value)) continue;
-    if (lasting || text_in(result.traits, to_string(identifier.kind)) == identifier.value)
-      result.identifiers.push_back(std::move(identifier));
+    const auto kind = std::ranges::find(kOfWhichOneIsPrimary, identifier.kind);
+    const TakenBack* back =
+        kind == kOfWhichOneIsPrimary.end()
+            ? nullptr
+            : &taken_back.at(static_cast<std::size_t>(kind - kOfWhichOneIsPrimary.begin()));
+    const bool is_taken_back =
+        back != nullptr && back->at && identifier.since <= *back->at &&
+        std::ranges::find(back->stated_since, identifier.value) == back->stated_since.end();
+    if (is_taken_back || graph_.blocks(identifier.kind, identifier.value)) continue;
+    result.identifiers.push_back(std::move(identifier));
   }
+  for (const auto kind : kOfWhichOneIsPrimary)
+    put_primary_first(result.identifiers, kind, text_in(result.traits, to_string(kind)));
   for_each_consent(consents_.of(person), [&](PurposeId purpose, const ConsentGroup& group) {
     const std::size_t after = group.count_to(entry_of(now, false));
     if (after > 0)

@@ -154,6 +154,7 @@ class Profiles {
 
   // The identifier that names a person outwards.
   std::string_view golden_id(PersonId person, IdentifierKind golden) const;
+  // Of e-mails, phones and devices the primary one stands before the others of its kind.
   PersonProfile profile(PersonId person, IdentifierKind golden, Time now) const;
 
   void add_memory(MemoryParts& parts) const;

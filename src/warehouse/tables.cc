@@ -66,7 +66,7 @@ std::vector<WarehouseTable> fixed_tables() {
              {"consent", ColumnType::json, "purpose: true or false"},
              {"traits", ColumnType::json, "all of them, the latest of each"}}));
   all.push_back(table("identifiers", Kind::latest, {"person_id", "kind", "value"},
-                      "What a person is known by.",
+                      "What a person is known by: every e-mail, phone and device too, not the latest alone.",
                       {kPerson,
                        {"kind", ColumnType::text, "external_id, anonymous_id, email, phone, idfa, aaid"},
                        {"value", ColumnType::text, "as it came"},

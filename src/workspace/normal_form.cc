@@ -196,10 +196,15 @@ Value write(const SyncConfig& config) {
       .add("segment", config.segment)
       .add("destination", config.destination)
       .add("effect", name_of(kEffects, config.effect))
-      .add("identifiers",
-           list_of(config.identifiers,
-                   [](IdentifierKind kind) { return Value::of(std::string(to_string(kind))); }))
-      .add("cadence", print_cadence(config.cadence))
+      .add("identifiers", list_of(config.identifiers, [](IdentifierKind kind) {
+             return Value::of(std::string(to_string(kind)));
+           }));
+  // Left out where it says nothing, as syncs were written before it came.
+  if (!config.every_value.empty())
+    object.add("every_value", list_of(config.every_value, [](IdentifierKind kind) {
+                 return Value::of(std::string(to_string(kind)));
+               }));
+  object.add("cadence", print_cadence(config.cadence))
       .add("exclusions", texts(config.exclusions))
       .add("consent_purpose", config.consent_purpose)
       .add("holdout_per_million", std::int64_t{config.holdout_per_million})
@@ -520,6 +525,8 @@ Result<SyncConfig> read_sync(const Value& value) {
   config.destination = TRY(members.text("destination"));
   config.effect = TRY(members.choice("effect", kEffects));
   config.identifiers = TRY(members.list<IdentifierKind>("identifiers", read_identifier));
+  if (members.has("every_value"))
+    config.every_value = TRY(members.list<IdentifierKind>("every_value", read_identifier));
   config.cadence = TRY(members.part("cadence", Value::Kind::string, read_cadence));
   config.exclusions = TRY(members.list<std::string>("exclusions", read_text));
   config.consent_purpose = TRY(members.text("consent_purpose"));

@@ -796,6 +796,26 @@ std::optional<IdentifierKind> Reader::identifier(const YamlNode& node) {
 void Reader::identifiers(Fields& fields, SyncConfig& config, SyncSite& site) {
   const YamlNode* node = fields.find("identifiers");
   if (node == nullptr) return;
+  if (node->kind == YamlNode::Kind::mapping) {
+    for (const YamlNode::Entry& entry : node->entries) {
+      const std::optional<IdentifierKind> kind = identifier(entry.key);
+      const std::string which = scalar_text(entry.value, "`identifiers`", problems_).value_or("");
+      if (!kind || which.empty()) continue;
+      if (which != "all" && which != "primary") {
+        problems_.error(entry.value.spot, fmt::format("{} of a kind cannot be uploaded", in_quotes(which)),
+                        "write `all`, or `primary`");
+        continue;
+      }
+      config.identifiers.push_back(*kind);
+      site.identifiers.push_back(entry.key.spot);
+      const bool has_primary = *kind != IdentifierKind::external_id && *kind != IdentifierKind::anonymous_id;
+      if (!has_primary && which == "primary")
+        problems_.error(entry.value.spot, fmt::format("{} has no primary value", in_quotes(to_string(*kind))),
+                        "write `all`");
+      if (has_primary && which == "all") config.every_value.push_back(*kind);
+    }
+    return;
+  }
   for (const YamlNode& item : one_or_many(*node)) {
     const std::optional<IdentifierKind> kind = identifier(item);
     if (!kind) continue;

@@ -175,6 +175,9 @@ struct SyncConfig {
   Mode mode = Mode::live;
   std::string test_segment;  // of mode test
   std::vector<IdentifierKind> identifiers;
+  // Those of them of which every value of a person goes, and not the primary one alone. Of user ids and
+  // anonymous ids every one goes, always.
+  std::vector<IdentifierKind> every_value;
   std::vector<CarriedAttribute> attributes;
   Cadence cadence;
   std::vector<std::string> exclusions;          // segments subtracted

@@ -186,6 +186,21 @@ TEST(Load, reads_every_key_of_a_sync) {
   EXPECT_EQ(sync->settings.at("audience_name"), "Everybody");
 }
 
+TEST(Load, a_sync_uploads_all_of_a_kind_where_it_says_so) {
+  const Loaded loaded = Folder()
+                            .with("syncs/more.yaml",
+                                  "name: Ask\nsegment: Buyers\ndestination: Ads\neffect: target\n"
+                                  "identifiers: {phone: primary, email: all}\n")
+                            .load();
+  const SyncConfig* sync = loaded.workspace.find_sync("Ask");
+  ASSERT_NE(sync, nullptr);
+  EXPECT_THAT(sync->identifiers, ::testing::ElementsAre(IdentifierKind::phone, IdentifierKind::email));
+  EXPECT_THAT(sync->every_value, ::testing::ElementsAre(IdentifierKind::email));
+  const auto again = from_value(to_value(loaded.workspace));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->find_sync("Ask")->every_value, sync->every_value);
+}
+
 TEST(Load, a_sync_without_more_is_realtime_salted_by_its_name_and_matches_by_all_the_destination_can) {
   const Loaded loaded = Folder().load();
   const SyncConfig* sync = loaded.workspace.find_sync("Stop");
@@ -689,6 +704,10 @@ TEST(Sync, by_identifiers_the_destination_cannot_match) {
               HasSubstr("\"mail\" is no identifier | did you mean \"email\"?"));
   EXPECT_THAT(sync_problems("effect: suppress\nidentifiers: [email, email]\n"),
               HasSubstr("stands here twice"));
+  EXPECT_THAT(sync_problems("effect: suppress\nidentifiers: {email: every}\n"),
+              HasSubstr("\"every\" of a kind cannot be uploaded | write `all`, or `primary`"));
+  EXPECT_THAT(sync_problems("effect: suppress\nidentifiers: {external_id: primary}\n"),
+              HasSubstr("\"external_id\" has no primary value | write `all`"));
 }
 
 TEST(Sync, excluding_itself_or_somebody_unknown) {

@@ -52,5 +52,23 @@ class Identity(unittest.TestCase):
         self.assertNotIn(b'"u1"', scene.log_bytes())
 
 
+    def test_plan_tells_what_other_rules_and_another_golden_id_do(self):
+        scene = self.scene
+        scene.serve("--apply")
+        scene.send(*(identify(user, email="ada@example.com", phone="+442079460018") for user in ("u1", "u2", "u3")))
+        path = f"{scene.workspace}/tailrace.yaml"
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace("golden_id: external_id", "golden_id: email").replace("anonymous_id, email]", "anonymous_id, phone]").replace('["test@test.com"]', '["ada@*"]'))
+        plan = scene.run("plan").stdout
+        self.assertIn("golden_id external_id -> email: nobody enters or leaves by it", plan)
+        self.assertIn("of 2 people will be named otherwise", plan)
+        self.assertIn("1 person will be named like somebody else", plan)
+        self.assertIn("merge_on without email: who became one by it stays one", plan)
+        self.assertIn("merge_on phone: of records from now on; who is known stays apart until one of them states the value again. 1 value several people have, 2 in all", plan)
+        self.assertIn("block email: 2 people have a value that will be nobody's", plan)
+
+
 if __name__ == "__main__":
     unittest.main()
