@@ -215,9 +215,9 @@ class Bench {
 
 int main(int argc, char** argv) {
   using tailrace::bench::argument;
-  tailrace::bench::Bench bench(argument(argc, argv, "--events", 1'000'000),
-                               static_cast<std::uint32_t>(argument(argc, argv, "--connections", 20)),
-                               argument(argc, argv, "--people", 10'000));
+  tailrace::bench::Bench bench(argument(argc, argv, "events", 1'000'000),
+                               static_cast<std::uint32_t>(argument(argc, argv, "connections", 20)),
+                               argument(argc, argv, "people", 10'000));
   bench.run();
   return 0;
 }

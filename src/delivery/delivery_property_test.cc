@@ -53,6 +53,7 @@ struct Simulation {
       connection.sync.destination = "platform";
       connection.sync.effect = i == 1 ? workspace::Effect::suppress : workspace::Effect::target;
       connection.sync.identifiers = {IdentifierKind::email, IdentifierKind::phone};
+      if (uploads_every_value(i)) connection.sync.every_value = connection.sync.identifiers;
       if (i == 2) connection.sync.cadence = {workspace::Cadence::Kind::every, kMinute, ""};
       connection.destination = &destination;
       connection.config.settings["sync"] = connection.sync.name;
@@ -193,12 +194,16 @@ struct Simulation {
     return text;
   }
 
+  static bool uploads_every_value(std::size_t sync) { return sync == 1; }
+
   std::set<std::string> expected(std::size_t sync) const {
     std::set<std::string> all;
     for (const PersonId person : desired[sync]) {
       std::set<std::string> own;
+      std::set<IdentifierKind> kinds;
       for (const auto& identifier : profiles.people.at(person).identifiers) {
-        if (!identifier.value.starts_with("bad"))
+        if (identifier.value.starts_with("bad")) continue;
+        if (kinds.insert(identifier.kind).second || uploads_every_value(sync))
           own.insert(fmt::format("{}:{}", to_string(identifier.kind), identifier.value));
       }
       all.insert(own.begin(), own.end());

@@ -72,19 +72,22 @@ constexpr bool granted_by(std::int64_t entry) { return (entry & 1) == 0; }
 constexpr std::array kOfWhichOneIsPrimary{IdentifierKind::email, IdentifierKind::phone, IdentifierKind::idfa,
                                           IdentifierKind::aaid};
 
-// Of a kind: what is stated now; else, as of somebody whom only events name, the newest.
+// Those of a kind: what is stated now, then the newest first.
 void put_primary_first(std::vector<Identifier>& identifiers, IdentifierKind kind, std::string_view stated) {
-  const auto is_kind = [&](const Identifier& identifier) { return identifier.kind == kind; };
-  const auto first = std::ranges::find_if(identifiers, is_kind);
-  auto primary = first;
-  for (auto one = first; one != identifiers.end(); ++one) {
-    if (!is_kind(*one)) continue;
-    const auto rank = [&](const Identifier& identifier) {
-      return std::pair(identifier.value == stated, identifier.since);
-    };
-    if (rank(*one) > rank(*primary)) primary = one;
+  std::vector<std::size_t> places;
+  std::vector<Identifier> of_kind;
+  for (std::size_t i = 0; i < identifiers.size(); ++i) {
+    if (identifiers[i].kind != kind) continue;
+    places.push_back(i);
+    of_kind.push_back(std::move(identifiers[i]));
   }
-  if (primary != first) std::rotate(first, primary, primary + 1);
+  std::ranges::stable_sort(of_kind, [&](const Identifier& a, const Identifier& b) {
+    const bool a_is_stated = is_same(kind, a.value, stated);
+    const bool b_is_stated = is_same(kind, b.value, stated);
+    if (a_is_stated != b_is_stated) return a_is_stated;
+    return a.since != b.since ? a.since > b.since : a.value < b.value;
+  });
+  for (std::size_t i = 0; i < places.size(); ++i) identifiers[places[i]] = std::move(of_kind[i]);
 }
 
 template <class Visit>
@@ -686,10 +689,12 @@ PersonProfile Profiles::profile(PersonId person, IdentifierKind golden, Time now
         kind == kOfWhichOneIsPrimary.end()
             ? nullptr
             : &taken_back.at(static_cast<std::size_t>(kind - kOfWhichOneIsPrimary.begin()));
-    const bool is_taken_back =
-        back != nullptr && back->at && identifier.since <= *back->at &&
-        std::ranges::find(back->stated_since, identifier.value) == back->stated_since.end();
-    if (is_taken_back || graph_.blocks(identifier.kind, identifier.value)) continue;
+    const bool is_taken_back = back != nullptr && back->at && identifier.since <= *back->at &&
+                               std::ranges::none_of(back->stated_since, [&](std::string_view stated) {
+                                 return is_same(identifier.kind, stated, identifier.value);
+                               });
+    const bool is_to_come = back != nullptr && identifier.since > now;
+    if (is_taken_back || is_to_come || graph_.blocks(identifier.kind, identifier.value)) continue;
     result.identifiers.push_back(std::move(identifier));
   }
   for (const auto kind : kOfWhichOneIsPrimary)

@@ -1193,7 +1193,10 @@ TEST(NormalForm, refuses_what_lacks_a_part_or_breaks_a_rule) {
   for (std::size_t i = 0; i < good.members.size(); ++i) {
     Value without = good;
     without.members.erase(without.members.begin() + static_cast<std::ptrdiff_t>(i));
-    EXPECT_FALSE(from_value(without)) << good.members[i].first;
+    // Stored workspaces from before there were rules of identity go without.
+    if (good.members[i].first != "identity") {
+      EXPECT_FALSE(from_value(without)) << good.members[i].first;
+    }
     Value of_another_kind = good;
     of_another_kind.members[i].second = Value::of_null();
     EXPECT_FALSE(from_value(of_another_kind)) << good.members[i].first;

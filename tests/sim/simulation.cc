@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <utility>
 
@@ -702,7 +704,7 @@ class Simulation {
         continue;
       for (const auto kind : sync.identifiers) {
         const std::string name(to_string(kind));
-        const std::string text = uploaded_text(platform, name, contact_of(person, name, at));
+        const std::string text = contact_of(person, name, platform, at);
         if (!text.empty()) expected.insert(fmt::format("{}:{}", name, sha256_hex(text)));
       }
     }
@@ -724,16 +726,53 @@ class Simulation {
              describe_syncs());
   }
 
-  // The latest statement, whole; see readings 23 and 24 of the oracle.
-  std::string contact_of(const OraclePerson& person, const std::string& name, Time at) const {
-    const OracleTrait* latest = nullptr;
+  // What of a person is uploaded: the latest statement (readings 23 and 24 of the oracle), or where the
+  // platform cannot take that, of the others the newest that it can; of those not taken back since.
+  std::string contact_of(const OraclePerson& person, const std::string& name, const std::string& platform,
+                         Time at) const {
+    std::vector<const OracleTrait*> stated;
     for (const OracleTrait& trait : person.traits) {
-      if (trait.name != name || trait.time > at) continue;
-      if (latest == nullptr ||
-          std::tie(latest->time, latest->message_id) <= std::tie(trait.time, trait.message_id))
-        latest = &trait;
+      if (trait.name == name && trait.time <= at) stated.push_back(&trait);
     }
-    return latest != nullptr && latest->value.kind == Value::Kind::string ? latest->value.string : "";
+    std::ranges::stable_sort(stated, [](const OracleTrait* a, const OracleTrait* b) {
+      return std::tie(a->time, a->message_id) < std::tie(b->time, b->message_id);
+    });
+    std::optional<Time> taken_back;
+    std::map<std::string, Time> since;  // of what counts as one value
+    std::set<std::string> stated_since;
+    for (const OracleTrait* trait : stated) {
+      if (trait->value.kind != Value::Kind::string) {
+        taken_back = trait->time;
+        stated_since.clear();
+        continue;
+      }
+      const std::string value = compared(name, trait->value.string);
+      since.try_emplace(value, trait->time);
+      stated_since.insert(value);
+    }
+    if (!stated.empty() && stated.back()->value.kind == Value::Kind::string) {
+      if (std::string text = uploaded_text(platform, name, stated.back()->value.string); !text.empty())
+        return text;
+    }
+    std::vector<std::pair<Time, std::string>> newest_first;
+    for (const auto& [value, time] : since) {
+      if (!taken_back || time > *taken_back || stated_since.contains(value))
+        newest_first.emplace_back(time, value);
+    }
+    std::ranges::stable_sort(newest_first, std::greater<>(), &std::pair<Time, std::string>::first);
+    for (const auto& [time, value] : newest_first) {
+      if (std::string text = uploaded_text(platform, name, value); !text.empty()) return text;
+    }
+    return "";
+  }
+  // E-mails are one value whatever their case, phone numbers however they are grouped.
+  static std::string compared(const std::string& name, const std::string& raw) {
+    std::string value;
+    for (const char c : raw) {
+      if (c == ' ' || (name == "phone" && (c == '-' || c == '.' || c == '(' || c == ')'))) continue;
+      value.push_back(static_cast<char>(name == "email" && c >= 'A' && c <= 'Z' ? c + 32 : c));
+    }
+    return value;
   }
   bool consents(const OraclePerson& person, const workspace::SyncConfig& sync, Time at) const {
     if (sync.consent_purpose.empty()) return true;

@@ -310,7 +310,7 @@ TEST_F(Backup, of_a_newer_version_is_refused_by_name) {
   ASSERT_TRUE(write());
   const std::string path = std::string(kTarget) + "/BACKUP";
   const std::string text = disk_->contents(path);
-  disk_->set_contents(path, "tailrace backup 3" + text.substr(17));
+  disk_->set_contents(path, "tailrace backup 4" + text.substr(17));
   EXPECT_EQ(restore("restored").error().code, Error::Code::unsupported);
   auto manifest = *parse_manifest(text);
   manifest.ledger_format += 1;
