@@ -18,8 +18,13 @@ namespace tailrace {
 class SqlSession {
  public:
   virtual ~SqlSession() = default;
+  struct Column {
+    std::string name;
+    std::uint32_t type = 0;  // as the server numbers its types
+  };
   struct Rows {
-    std::vector<std::vector<std::optional<std::string>>> rows;  // as text; missing: null
+    std::vector<Column> columns = {};
+    std::vector<std::vector<std::optional<std::string>>> rows = {};  // as text; missing: null
     std::uint64_t affected = 0;
   };
   // parameters: $1, $2 as text; with some, `sql` is one statement.

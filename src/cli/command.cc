@@ -193,6 +193,14 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
   query->add_option("--sync", command.sync, "the warehouse sync whose lake it is (default: the first)")
       ->type_name("NAME");
   query->add_flag("--stale", command.stale, "as it was loaded last, without bringing it up to date");
+  auto* source = on_store(app.add_subcommand("source", "a source that is asked: its runs, or one now"));
+  source->add_option("source", command.source, "its name")->required()->type_name("SOURCE");
+  auto* now = source->add_flag("--once", command.once, "ask now, and take what changed");
+  auto* what_if = source->add_flag("--preview", command.preview,
+                                   "by the folder's workspace: what a run would take, taking nothing");
+  auto* released = source->add_flag("--release", command.released, "ask now, whatever the guards say");
+  now->excludes(what_if)->excludes(released);
+  what_if->excludes(released);
   auto* status = on_store(app.add_subcommand("status", "syncs, lag, match rate, failures, quarantine"));
   status->add_flag("--memory", command.memory, "not of syncs: what takes the memory, by part");
   status->add_flag("--streams", command.streams, "of the syncs that send events alone, in any --format");
@@ -319,6 +327,7 @@ int run_on_store(const Command& command, server::Core& core, server::Console& co
     if (command.name == name) return run_stream(run);
   }
   if (command.name == "query") return run_query(run);
+  if (command.name == "source") return run_source(run);
   if (command.name == "status") return run_status(run);
   if (command.name == "backup") return run_backup(run);
   if (command.name == "verify") return run_verify(run);

@@ -42,10 +42,12 @@ struct Command {
   std::string timeout = "2m";                            // sync: the longest it waits for answers
   std::string listen;
   std::string sql;
-  bool stale = false;  // query: what is there, without bringing it up to date
+  std::string source;
+  bool preview = false, released = false;  // of a source: what is done with it
+  bool stale = false;                      // query: what is there, without bringing it up to date
   bool apply = false;
   bool live = false;           // check: the platforms are asked, too
-  bool once = false;           // sync: one pass (the only way)
+  bool once = false;           // sync: one pass (the only way); source: a run now
   bool leave_members = false;  // apply: of syncs that go away, people may stay in the audience
   bool memory = false;         // status: of the process, instead of the syncs
   bool streams = false;        // status: of the syncs that send events alone
@@ -94,6 +96,7 @@ int run_sync(const Run& run);
 int run_match(const Run& run);
 int run_stream(const Run& run);  // pause, resume, reset, replay
 int run_query(const Run& run);
+int run_source(const Run& run);
 int run_status(const Run& run);
 int run_backup(const Run& run);
 int run_verify(const Run& run);

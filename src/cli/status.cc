@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/expiry.h"
 #include "cli/filling.h"
+#include "cli/source.h"
 #include "cli/stream.h"
 #include "cli/table.h"
 #include "cli/warehouse.h"
@@ -146,6 +147,9 @@ int run_status(const Run& run) {
   const auto warehouses = warehouse_status(run, *workspace);
   if (!warehouses) return run.fail(warehouses.error());
   if (!warehouses->empty()) run.console.out("\n" + *warehouses);
+  const auto sources = source_status(run, *workspace);
+  if (!sources) return run.fail(sources.error());
+  if (!sources->empty()) run.console.out("\n" + *sources);
 
   if (const std::string ends = endings_in_words(*workspace, run.core.now()); !ends.empty())
     run.console.out("\nCredentials:\n" + ends);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/deliveries.h"
+#include "cli/source.h"
 #include "cli/table.h"
 #include "cli/warehouse.h"
 #include "server/connections.h"
@@ -66,6 +67,10 @@ Result<std::string> act(const Run& run) {
                 fmt::format("the sync \"{}\" keeps tables; `{}` is for syncs that send events",
                             run.command.sync, run.command.name));
   }
+  if (workspace.find_stream(run.command.sync) == nullptr &&
+      workspace.find_query_source(run.command.sync) != nullptr &&
+      (run.command.name == "pause" || run.command.name == "resume"))
+    return pause_source(run, workspace, run.command.name == "pause");
   return with_streams(run.core, workspace, [&](Streams& streams) -> Result<std::string> {
     if (run.command.name == "reset") return reset(run, streams);
     if (run.command.name == "replay") return replay(run, streams);

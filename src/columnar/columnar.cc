@@ -156,6 +156,31 @@ class Body final : public Database {
     return answer;
   }
 
+  Result<void> stream(const std::string& sql, const TakeRow& take) override {
+    Statement statement;
+    if (duckdb_prepare(connection_, sql.c_str(), &statement) != DuckDBSuccess)
+      return invalid(duckdb_prepare_error(statement.get()));
+    Answered result;
+    if (duckdb_execute_prepared_streaming(statement.get(), &result) != DuckDBSuccess) return failed(result);
+    const idx_t columns = duckdb_column_count(&result);
+    std::vector<std::optional<std::string>> row(columns);
+    while (true) {
+      Chunk chunk;
+      *&chunk = duckdb_fetch_chunk(result.get());
+      if (chunk.get() == nullptr) break;
+      const idx_t size = duckdb_data_chunk_get_size(chunk.get());
+      if (size == 0) break;
+      for (idx_t at = 0; at < size; ++at) {
+        for (idx_t i = 0; i < columns; ++i)
+          row[i] = text_of(duckdb_data_chunk_get_vector(chunk.get(), i), DUCKDB_TYPE_VARCHAR, at);
+        TRY(take(row));
+      }
+    }
+    // The end, or a failure on the way.
+    const char* words = duckdb_result_error(&result);
+    return words == nullptr || *words == '\0' ? Result<void>() : failed(result);
+  }
+
   void interrupt() override { duckdb_interrupt(connection_); }
 
  private:

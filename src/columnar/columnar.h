@@ -54,6 +54,10 @@ class Database {
   virtual Result<Answer> query(const std::string& sql) = 0;
   // The same, when nobody looks at rows.
   virtual Result<void> run(const std::string& sql) = 0;
+  // A SELECT whose columns are all VARCHAR, row by row, however many there are. Errors: those of take
+  // besides.
+  using TakeRow = std::function<Result<void>(std::vector<std::optional<std::string>>&)>;
+  virtual Result<void> stream(const std::string& sql, const TakeRow& take) = 0;
   // From another thread: what runs ends with an error.
   virtual void interrupt() = 0;
 };

@@ -55,8 +55,11 @@ std::string_view trim(std::string_view text) {
 // One request under way. Its address is what libcurl holds, so it does not move.
 class Transfer {
  public:
-  Transfer(HttpRequest request, HttpReach reach, HttpCallback done)
-      : request_(std::move(request)), reach_(std::move(reach)), done_(std::move(done)) {}
+  Transfer(HttpRequest request, HttpReach reach, BodySink sink, HttpCallback done)
+      : request_(std::move(request)),
+        reach_(std::move(reach)),
+        sink_(std::move(sink)),
+        done_(std::move(done)) {}
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
   ~Transfer() {
@@ -208,6 +211,11 @@ class Transfer {
 
   static std::size_t take_body(char* data, std::size_t, std::size_t bytes, void* user) {
     auto& self = *static_cast<Transfer*>(user);
+    if (self.sink_) {
+      long status = 0;
+      curl_easy_getinfo(self.easy_, CURLINFO_RESPONSE_CODE, &status);
+      if (status == 200) return self.sink_({data, bytes}) ? bytes : 0;
+    }
     if (!self.fits(bytes)) return 0;
     self.response_.body.append(data, bytes);
     return bytes;
@@ -230,6 +238,7 @@ class Transfer {
 
   HttpRequest request_;
   HttpReach reach_;
+  BodySink sink_;
   HttpCallback done_;
   std::string refused_;  // the address
   HttpResponse response_;
@@ -258,8 +267,8 @@ class CurlClient final : public HttpClient {
     curl_multi_cleanup(multi_);
   }
 
-  void send(HttpRequest request, const HttpReach& reach, HttpCallback done) override {
-    auto transfer = std::make_unique<Transfer>(std::move(request), reach, std::move(done));
+  void send(HttpRequest request, const HttpReach& reach, BodySink sink, HttpCallback done) override {
+    auto transfer = std::make_unique<Transfer>(std::move(request), reach, std::move(sink), std::move(done));
     {
       const std::lock_guard lock(mutex_);
       queue_.push_back(std::move(transfer));

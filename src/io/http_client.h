@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
+#include <utility>
 
 #include "base/http.h"
 #include "base/result.h"
@@ -29,13 +31,20 @@ struct ClientOptions {
 // request can't be sent as it is (a line break in a header). Messages name the host and nothing else of the
 // URL, which may hold keys.
 using HttpCallback = std::function<void(Result<HttpResponse>)>;
+// Takes the body of a success, piece by piece, on the client's thread; that is then of any length, and the
+// response has none. False: no more of it; the request ends as unavailable.
+using BodySink = std::function<bool(std::string_view)>;
 
 class HttpClient {
  public:
   // Error: io, when libcurl does not start.
   static Result<std::unique_ptr<HttpClient>> start(const ClientOptions& options);
   virtual ~HttpClient() = default;  // cancels what is in flight (callbacks get unavailable), joins
-  virtual void send(HttpRequest request, const HttpReach& reach, HttpCallback done) = 0;  // thread-safe
+  // Thread-safe. sink may be empty.
+  virtual void send(HttpRequest request, const HttpReach& reach, BodySink sink, HttpCallback done) = 0;
+  void send(HttpRequest request, const HttpReach& reach, HttpCallback done) {
+    send(std::move(request), reach, {}, std::move(done));
+  }
 };
 
 }  // namespace tailrace::io

@@ -182,6 +182,8 @@ class PostgresSession final : public SqlSession {
   static Rows read(const PGresult* answer) {
     Rows rows;
     const int columns = PQnfields(answer);
+    for (int column = 0; column < columns; ++column)
+      rows.columns.push_back({PQfname(answer, column), PQftype(answer, column)});
     for (int row = 0; row < PQntuples(answer); ++row) {
       auto& out = rows.rows.emplace_back();
       for (int column = 0; column < columns; ++column) {

@@ -72,7 +72,10 @@ const Secrets kNoSecrets = [](const workspace::SecretReference&) { return std::s
 class Missing {
  public:
   void add(const std::string& destination, const std::string& name, const std::string& why) {
-    const std::string problem = fmt::format("  destination \"{}\", `{}`: {}\n", destination, name, why);
+    add_to("destination", destination, name, why);
+  }
+  void add_to(std::string_view what, const std::string& of, const std::string& name, const std::string& why) {
+    const std::string problem = fmt::format("  {} \"{}\", `{}`: {}\n", what, of, name, why);
     if (problems_.find(problem) == std::string::npos) problems_ += problem;
   }
   Result<void> verdict() const {
@@ -241,7 +244,15 @@ Result<void> check_connections(const workspace::Workspace& workspace, const Secr
   for (const auto& sync : workspace.warehouses) {
     if (running.asks(sync.name)) TRY(connect_warehouse(workspace, sync, secrets, "."));
   }
-  return {};
+  Missing missing;
+  for (const auto& source : workspace.query_sources) {
+    if (source.is_retired() || !running.pass_of.empty()) continue;
+    for (const auto& [name, reference] : source.credentials) {
+      if (const auto secret = secrets(reference); !secret)
+        missing.add_to("source", source.name, name, secret.error().message);
+    }
+  }
+  return missing.verdict();
 }
 
 }  // namespace tailrace::server

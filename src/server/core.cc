@@ -7,6 +7,7 @@
 #include "base/thread_name.h"
 #include "io/system_clock.h"
 #include "server/metrics.h"
+#include "server/queries/queries.h"
 #include "server/warehouse/warehouses.h"
 
 namespace tailrace::server {
@@ -60,6 +61,8 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
     core->warehouses_ = TRY(Warehouses::start(
         *core, disk,
         {.directory = core->directory() + "/warehouse", .folder = core->options_.secrets_folder}));
+    // A pass of one sync asks nobody else.
+    if (core->options_.running.pass_of.empty()) core->queries_ = TRY(Queries::start(*core));
   }
   return core;
 }
@@ -276,6 +279,7 @@ Result<std::vector<delivery::LoggedEvent>> Core::at(std::span<const Position> po
 
 Result<void> Core::stop(Millis grace) {
   if (!thread_.joinable()) return {};
+  if (queries_ != nullptr) queries_->stop();        // it writes the log
   if (warehouses_ != nullptr) warehouses_->stop();  // it asks the core and the courier
   if (courier_) courier_->stop(grace);              // it may ask for profiles: the core thread still runs
   if (!failed_) {

@@ -27,6 +27,7 @@
 
 namespace tailrace::server {
 
+class Queries;
 class Warehouses;
 
 class Core final : public delivery::ProfileSource, public delivery::EventSource {
@@ -102,6 +103,7 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
   const Secrets& secrets() const {
     return secrets_;
   }  // of the store's folder; programs are not run each time
+  Queries* queries() { return queries_.get(); }  // likewise
   // Reads the ledger on the thread that owns it. Not from the core thread.
   template <class Work>
   auto with_ledger(Work work) {
@@ -163,6 +165,7 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
   std::unique_ptr<Courier> courier_;
   std::unique_ptr<Warehouses> warehouses_;
   Secrets secrets_;
+  std::unique_ptr<Queries> queries_;
   std::unique_ptr<io::ChildProcess> snapshot_;  // being written
   int stillnesses_ = 0;                         // of the core thread
 

@@ -10,6 +10,7 @@
 //   version deletions  TARGET/deletions      kDeletionsFormat             (there is none)
 #pragma once
 
+#include <array>
 #include <string_view>
 
 namespace tailrace::server {
@@ -17,8 +18,9 @@ namespace tailrace::server {
 constexpr std::string_view kStoreFormat = "tailrace store 1\n";
 // Of the manifest (snapshot/manifest.h); the state begins with a number of its own.
 constexpr std::string_view kSnapshotMagic = "TRSNAP02";
-constexpr std::string_view kBackupFormat = "tailrace backup 2";
-constexpr std::string_view kBackupFormatBefore = "tailrace backup 1";  // the snapshot was one file
+constexpr std::string_view kBackupFormat = "tailrace backup 3";
+// Read as well: nothing was kept of sources that are asked; and the snapshot was one file.
+constexpr std::array<std::string_view, 2> kBackupFormatsBefore{"tailrace backup 2", "tailrace backup 1"};
 constexpr std::string_view kDeletionsFormat = "tailrace deletions 1";
 
 }  // namespace tailrace::server

@@ -9,7 +9,7 @@ namespace {
 
 // No test here sends.
 class NoClient final : public io::HttpClient {
-  void send(HttpRequest, const HttpReach&, io::HttpCallback) override {}
+  void send(HttpRequest, const HttpReach&, io::BodySink, io::HttpCallback) override {}
 };
 
 class Files : public ::testing::Test {

@@ -76,6 +76,7 @@ class ReferenceCheck {
   void sync(const SyncConfig& config, const SyncSite& site);
   void stream(const StreamConfig& config, const StreamSite& site);
   void warehouse(const WarehouseConfig& config, const WarehouseSite& site);
+  void query_source(const QuerySource& source, const QuerySite& site);
 
  private:
   void stream_events(const destinations::EventDestination& type, const StreamConfig& config,
@@ -528,6 +529,33 @@ void ReferenceCheck::warehouse(const WarehouseConfig& config, const WarehouseSit
   }
 }
 
+// What a source would give in vain.
+void ReferenceCheck::query_source(const QuerySource& source, const QuerySite& site) {
+  const language::Names names = names_of(workspace_);
+  const std::string& event = source.spec.event;
+  if (!event.empty() && names.strict_events && !names.canonical_event(event)) {
+    std::vector<std::string> known;
+    for (const EventRule& rule : workspace_.taxonomy.events) known.push_back(rule.name);
+    problems_.error(site.event,
+                    fmt::format("there is no event {}: all of them would be quarantined", in_quotes(event)),
+                    suggest(event, known));
+  }
+  const auto& traits = workspace_.taxonomy.traits;
+  if (traits.empty()) return;
+  const auto check_trait = [&](const std::string& trait, const Spot& spot) {
+    if (std::ranges::find(traits, trait, &TraitRule::name) != traits.end()) return;
+    std::vector<std::string> known;
+    for (const TraitRule& rule : traits) known.push_back(rule.name);
+    problems_.warning(
+        spot, fmt::format("{} is no trait of the taxonomy: no segment can ask for it", in_quotes(trait)),
+        suggest(trait, known));
+  };
+  if (source.spec.rows == sources::RowsAs::members && !source.spec.attribute.empty())
+    check_trait(source.spec.attribute, site.attribute);
+  if (source.spec.rows != sources::RowsAs::people) return;
+  for (const auto& [trait, column] : source.spec.fields) check_trait(trait, site.fields);
+}
+
 struct Group {
   NamedList list;
   std::vector<Named>& named;
@@ -573,6 +601,8 @@ void check_references(const Draft& draft, Catalogue catalogue, Problems& problem
     check.stream(workspace.streams[i], draft.streams[i]);
   for (std::size_t i = 0; i < workspace.warehouses.size(); ++i)
     check.warehouse(workspace.warehouses[i], draft.warehouses[i]);
+  for (std::size_t i = 0; i < workspace.query_sources.size(); ++i)
+    check.query_source(workspace.query_sources[i], draft.query_sources[i]);
 }
 
 // A condition is checked as what it is in the language: the `where` of an event that was performed.

@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace tailrace;
   constexpr const char* kNames[] = {"tailrace.yaml",   "taxonomy.yaml",      "definitions.yaml",
                                     "attributes.yaml", "segments/fuzz.yaml", "destinations/fuzz.yaml",
-                                    "syncs/fuzz.yaml"};
+                                    "syncs/fuzz.yaml", "sources/fuzz.yaml"};
   if (size == 0) return 0;
   const char* name = kNames[data[0] % std::size(kNames)];
   const std::string text(reinterpret_cast<const char*>(data) + 1, size - 1);

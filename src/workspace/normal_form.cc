@@ -259,6 +259,39 @@ Value write(const WarehouseConfig& config) {
   return object.take();
 }
 
+constexpr EnumName<sources::RowsAs> kRowsAs[] = {{sources::RowsAs::people, "people"},
+                                                 {sources::RowsAs::events, "events"},
+                                                 {sources::RowsAs::members, "members"}};
+
+Value write(const QuerySource& source) {
+  Value credentials = Value::with(Value::Kind::object);
+  for (const auto& [name, secret] : source.credentials) credentials.members.emplace_back(name, write(secret));
+  Object object;
+  object.add("name", source.name)
+      .add("type", source.type)
+      .add("settings", write_map(source.settings))
+      .add("credentials", std::move(credentials));
+  if (source.allow_private_addresses) object.add_flag("allow_private_addresses", true);
+  if (!source.ca_file.empty()) object.add("ca_file", source.ca_file);
+  if (source.is_retired()) object.add("lifecycle", name_of(kLifecycles, source.lifecycle));
+  const sources::QuerySpec& spec = source.spec;
+  object.add("query", spec.query).add("rows", name_of(kRowsAs, spec.rows)).add("key", texts(spec.key));
+  for (const auto& [name, column] :
+       {std::pair("user_id", &spec.user_id), std::pair("anonymous_id", &spec.anonymous_id),
+        std::pair("email", &spec.email), std::pair("phone", &spec.phone), std::pair("event", &spec.event),
+        std::pair("event_column", &spec.event_column), std::pair("time", &spec.time_column),
+        std::pair("attribute", &spec.attribute)}) {
+    if (!column->empty()) object.add(name, *column);
+  }
+  if (!spec.every_column) object.add("fields", write_map(spec.fields));
+  if (spec.gone == sources::Gone::keep) object.add_flag("keep_gone", true);
+  object.add("time_zone", spec.time_zone).add("cadence", print_cadence(source.cadence));
+  if (source.guards != QuerySource::guards_of(spec.rows)) object.add("guards", write(source.guards));
+  if (source.rows_max != QuerySource::kRowsMax)
+    object.add("rows_max", static_cast<std::int64_t>(source.rows_max));
+  return object.take();
+}
+
 // The members of a JSON object, each named in the error where it is missing or of another kind.
 class Members {
  public:
@@ -574,6 +607,45 @@ Result<WarehouseConfig> read_warehouse(const Value& value) {
   return config;
 }
 
+Result<QuerySource> read_query_source(const Value& value) {
+  const Members members = TRY(Members::of(value, "a source"));
+  QuerySource source;
+  source.name = TRY(members.text("name"));
+  source.type = TRY(members.text("type"));
+  source.settings = TRY(members.part("settings", Value::Kind::object, read_map));
+  for (const auto& [name, secret] : TRY(members.member("credentials", Value::Kind::object))->members) {
+    source.credentials[name] = TRY(read_secret(secret));
+  }
+  if (members.has("allow_private_addresses"))
+    source.allow_private_addresses = TRY(members.flag("allow_private_addresses"));
+  if (members.has("ca_file")) source.ca_file = TRY(members.text("ca_file"));
+  if (members.has("lifecycle")) source.lifecycle = TRY(members.choice("lifecycle", kLifecycles));
+  sources::QuerySpec& spec = source.spec;
+  spec.query = TRY(members.text("query"));
+  spec.rows = TRY(members.choice("rows", kRowsAs));
+  spec.key = TRY(members.list<std::string>("key", read_text));
+  for (const auto& [name, column] :
+       {std::pair("user_id", &spec.user_id), std::pair("anonymous_id", &spec.anonymous_id),
+        std::pair("email", &spec.email), std::pair("phone", &spec.phone), std::pair("event", &spec.event),
+        std::pair("event_column", &spec.event_column), std::pair("time", &spec.time_column),
+        std::pair("attribute", &spec.attribute)}) {
+    if (members.has(name)) *column = TRY(members.text(name));
+  }
+  spec.every_column = !members.has("fields");
+  if (!spec.every_column) spec.fields = TRY(members.part("fields", Value::Kind::object, read_map));
+  if (members.has("keep_gone") && TRY(members.flag("keep_gone"))) spec.gone = sources::Gone::keep;
+  spec.time_zone = TRY(members.text("time_zone"));
+  source.cadence = TRY(parse_cadence(TRY(members.text("cadence"))));
+  source.guards = QuerySource::guards_of(spec.rows);
+  if (members.has("guards")) source.guards = TRY(members.part("guards", Value::Kind::object, read_guards));
+  if (members.has("rows_max")) {
+    source.rows_max = static_cast<std::uint64_t>(
+        TRY(members.integer("rows_max", 1, std::numeric_limits<std::uint32_t>::max())));
+  }
+  if (spec.key.empty()) return invalid("a source has no key");
+  return source;
+}
+
 // Errors only: warnings were shown when the workspace was applied.
 Result<void> check_again(Workspace& workspace) {
   std::string errors;
@@ -623,6 +695,10 @@ Value to_value(const Workspace& workspace) {
       .add("syncs", list_of(workspace.syncs, [](const SyncConfig& one) { return write(one); }));
   if (!workspace.sources.empty())
     object.add("sources", list_of(workspace.sources, [](const SourceEntry& one) { return write(one); }));
+  if (!workspace.query_sources.empty()) {
+    object.add("query_sources",
+               list_of(workspace.query_sources, [](const QuerySource& one) { return write(one); }));
+  }
   if (!workspace.streams.empty())
     object.add("streams", list_of(workspace.streams, [](const StreamConfig& one) { return write(one); }));
   if (!workspace.warehouses.empty()) {
@@ -665,6 +741,8 @@ Result<Workspace> from_value(const Value& value) {
   workspace.destinations = TRY(members.list<DestinationConfig>("destinations", read_destination));
   workspace.syncs = TRY(members.list<SyncConfig>("syncs", read_sync));
   if (members.has("sources")) workspace.sources = TRY(members.list<SourceEntry>("sources", read_source));
+  if (members.has("query_sources"))
+    workspace.query_sources = TRY(members.list<QuerySource>("query_sources", read_query_source));
   if (members.has("streams")) workspace.streams = TRY(members.list<StreamConfig>("streams", read_stream));
   if (members.has("warehouses"))
     workspace.warehouses = TRY(members.list<WarehouseConfig>("warehouses", read_warehouse));

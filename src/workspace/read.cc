@@ -9,9 +9,11 @@
 #include <fmt/format.h>
 
 #include "base/calendar.h"
+#include "sources/query/engines.h"
 #include "sources/source.h"
 #include "workspace/ecommerce.h"
 #include "workspace/messages.h"
+#include "workspace/read_query.h"
 #include "workspace/values.h"
 
 namespace tailrace::workspace {
@@ -46,6 +48,7 @@ class Reader {
   void named_file(const YamlNode& root, std::string what, std::vector<Named>& out,
                   std::vector<NamedSite>& sites);
   void segment(const YamlNode& node);
+  void query_source(const YamlNode& node);
   void destination(const YamlNode& node);
   void sync(const YamlNode& node);
 
@@ -71,9 +74,18 @@ class Reader {
   std::optional<SecretReference> source_of_secret(Fields& fields, std::string_view what);
   void write_key(const YamlNode& node);
   void source(const YamlNode& node);
-  void source_settings(const sources::HttpSource& type, const SourceEntry& entry,
-                       const std::map<std::string, Spot>& settings,
-                       const std::map<std::string, Spot>& credentials, const Spot& whole);
+  // A source as it was given, with its places.
+  struct Given {
+    const std::map<std::string, std::string>& settings;
+    const std::map<std::string, SecretReference>& credentials;
+    std::map<std::string, Spot> setting_sites = {};
+    std::map<std::string, Spot> credential_sites = {};
+  };
+  void source_settings(std::string_view title, std::span<const sources::Setting> all, const Given& source,
+                       const Spot& whole);
+  bool fits_path(const std::string& text) const;
+  std::uint64_t count(Fields& fields, std::string_view key, std::uint64_t fallback);
+  void query_guards(Fields& fields, QuerySource& config);
   void check_source_name(const std::string& text, const Spot& spot);
   std::uint32_t requests_per_second(const YamlNode& node);
   void tls(const YamlNode& node);
@@ -87,7 +99,7 @@ class Reader {
                    std::map<std::string, Spot>& sites);
   void holdout(Fields& fields, SyncConfig& config);
   void guards(Fields& fields, SyncConfig& config);
-  void max_change(const YamlNode& node, Guards& guards);
+  void max_change(const YamlNode& node, std::string_view key, Guards& guards);
   void expiry(Fields& fields, SyncConfig& config, SyncSite& site);
   void identifiers(Fields& fields, SyncConfig& config, SyncSite& site);
   void attributes(Fields& fields, SyncConfig& config, SyncSite& site);
@@ -220,11 +232,20 @@ void Reader::write_key(const YamlNode& node) {
   workspace_.write_keys.push_back(std::move(key));
 }
 
+// A name that stands in a path, or is a folder's.
+bool Reader::fits_path(const std::string& text) const {
+  return !text.starts_with('.') && std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
 void Reader::check_source_name(const std::string& text, const Spot& spot) {
   const bool is_key =
       std::ranges::find(workspace_.write_keys, text, &WriteKey::name) != workspace_.write_keys.end();
   const bool is_source =
-      std::ranges::find(workspace_.sources, text, &SourceEntry::name) != workspace_.sources.end();
+      std::ranges::find(workspace_.sources, text, &SourceEntry::name) != workspace_.sources.end() ||
+      std::ranges::find(workspace_.query_sources, text, &QuerySource::name) != workspace_.query_sources.end();
   if (!is_key && !is_source) return;
   problems_.error(
       spot, fmt::format("there are two {} named {}", is_key ? "write keys" : "sources", in_quotes(text)),
@@ -235,26 +256,21 @@ void Reader::source(const YamlNode& node) {
   Fields fields(node, "a source", problems_);
   if (!fields.usable()) return;
   SourceEntry entry;
-  std::map<std::string, Spot> setting_sites;
-  std::map<std::string, Spot> credential_sites;
+  Given given{entry.settings, entry.credentials};
   entry.name = name(fields);
   entry.type = fields.text("type", Need::required);
-  settings(fields, entry.settings, setting_sites);
-  credentials(fields, entry.credentials, credential_sites);
+  settings(fields, entry.settings, given.setting_sites);
+  credentials(fields, entry.credentials, given.credential_sites);
   if (const YamlNode* rate = fields.find("requests_per_second"))
     entry.requests_per_second = requests_per_second(*rate);
   fields.finish();
-  const bool fits_path = std::ranges::all_of(entry.name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  });
-  if (!fits_path) {
+  if (!fits_path(entry.name)) {
     problems_.error(fields.spot_of("name"), fmt::format("{} cannot name a source", in_quotes(entry.name)),
                     "it stands in its path, /sources/NAME: use letters, digits, -, _ and .");
   }
   if (!entry.name.empty()) check_source_name(entry.name, fields.spot_of("name"));
   if (const sources::HttpSource* type = sources::find_source(entry.type)) {
-    source_settings(*type, entry, setting_sites, credential_sites, fields.spot());
+    source_settings(type->title(), type->settings(), given, fields.spot());
   } else if (!entry.type.empty()) {
     std::vector<std::string> types;
     for (const sources::HttpSource* known : sources::registry()) types.emplace_back(known->type());
@@ -265,55 +281,53 @@ void Reader::source(const YamlNode& node) {
 }
 
 // What is given against what the source says of itself.
-void Reader::source_settings(const sources::HttpSource& type, const SourceEntry& entry,
-                             const std::map<std::string, Spot>& settings,
-                             const std::map<std::string, Spot>& credentials, const Spot& whole) {
+void Reader::source_settings(std::string_view title, std::span<const sources::Setting> all,
+                             const Given& source, const Spot& whole) {
   const auto check_given = [&](const std::map<std::string, Spot>& given, bool secret) {
     for (const auto& [key, spot] : given) {
-      const auto known = std::ranges::find(type.settings(), key, &sources::Setting::name);
-      if (known == type.settings().end()) {
+      const auto known = std::ranges::find(all, key, &sources::Setting::name);
+      if (known == all.end()) {
         std::vector<std::string> names;
-        for (const sources::Setting& each : type.settings()) {
+        for (const sources::Setting& each : all) {
           if (each.secret == secret) names.emplace_back(each.name);
         }
         problems_.error(
-            spot,
-            fmt::format("{} has no {} {}", type.title(), secret ? "credential" : "setting", in_quotes(key)),
+            spot, fmt::format("{} has no {} {}", title, secret ? "credential" : "setting", in_quotes(key)),
             suggest(key, names));
       } else if (known->secret && !secret) {
         problems_.error(spot, fmt::format("{} is a secret, and stands in the text", in_quotes(key)),
                         fmt::format("move it: `credentials: {{{}: {{env: NAME}}}}`", key));
       } else if (secret && !known->secret) {
-        problems_.error(spot, fmt::format("{} has no credential {}", type.title(), in_quotes(key)),
+        problems_.error(spot, fmt::format("{} has no credential {}", title, in_quotes(key)),
                         "it is no secret: move it to `settings`");
       }
     }
   };
-  check_given(settings, false);
-  check_given(credentials, true);
-  for (const sources::Setting& setting : type.settings()) {
+  check_given(source.setting_sites, false);
+  check_given(source.credential_sites, true);
+  for (const sources::Setting& setting : all) {
     const std::string key(setting.name);
-    const bool given = setting.secret ? entry.credentials.contains(key) : entry.settings.contains(key);
+    const bool given = setting.secret ? source.credentials.contains(key) : source.settings.contains(key);
     if (!given && setting.required) {
       problems_.error(
           whole,
-          fmt::format("{} needs the {} {}: {}", type.title(), setting.secret ? "credential" : "setting",
+          fmt::format("{} needs the {} {}: {}", title, setting.secret ? "credential" : "setting",
                       in_quotes(key), setting.about),
           setting.secret
               ? fmt::format("add `{}: {{env: NAME}}` or `{}: {{file: path}}` to its `credentials`", key, key)
               : fmt::format("add `{}: ...` to its `settings`", key));
     }
     if (!given || setting.secret) continue;
-    const std::string& value = entry.settings.at(key);
+    const std::string& value = source.settings.at(key);
     if (!setting.choices.empty() && std::ranges::find(setting.choices, value) == setting.choices.end()) {
       problems_.error(
-          settings.at(key), fmt::format("`{}` cannot be {}", key, in_quotes(value)),
+          source.setting_sites.at(key), fmt::format("`{}` cannot be {}", key, in_quotes(value)),
           suggest(value, std::vector<std::string>(setting.choices.begin(), setting.choices.end())));
     }
     const bool digits = !value.empty() && value.size() <= 9 &&
                         std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; });
     if (setting.is_count && !digits) {
-      problems_.error(settings.at(key), fmt::format("`{}` cannot be {}", key, in_quotes(value)),
+      problems_.error(source.setting_sites.at(key), fmt::format("`{}` cannot be {}", key, in_quotes(value)),
                       "write a whole number");
     }
   }
@@ -755,10 +769,96 @@ void Reader::attributes(Fields& fields, SyncConfig& config, SyncSite& site) {
   }
 }
 
+// A whole number from 1 on.
+std::uint64_t Reader::count(Fields& fields, std::string_view key, std::uint64_t fallback) {
+  const std::string text = fields.text(key);
+  if (text.empty()) return fallback;
+  std::uint32_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure == std::errc() && end == text.data() + text.size() && number > 0) return number;
+  problems_.error(fields.spot_of(key), fmt::format("{} is no `{}`", in_quotes(text), key),
+                  "write a whole number, such as 1000");
+  return fallback;
+}
+
+// Limits on what a run of a query may take away: `guards: {max_gone: 20%, min_size: 1000}`, or `none`.
+void Reader::query_guards(Fields& fields, QuerySource& config) {
+  config.guards = QuerySource::guards_of(config.spec.rows);
+  const YamlNode* node = fields.find("guards");
+  if (node == nullptr) return;
+  if (node->kind == YamlNode::Kind::scalar && node->text == "none") {
+    config.guards = {};
+    return;
+  }
+  Fields given(*node, "`guards`", problems_);
+  if (!given.usable()) return;
+  Guards guards;
+  if (const YamlNode* gone = given.find("max_gone")) max_change(*gone, "max_gone", guards);
+  if (const YamlNode* empty = given.find("never_empty")) {
+    if (scalar_boolean(*empty, "`never_empty`", problems_).value_or(false)) guards.size_min = 1;
+  }
+  guards.size_min = count(given, "min_size", guards.size_min);
+  given.finish();
+  config.guards = guards;
+}
+
+void Reader::query_source(const YamlNode& node) {
+  Fields fields(node, "a source", problems_);
+  if (!fields.usable()) return;
+  QuerySource config;
+  Given given{config.settings, config.credentials};
+  config.name = name(fields);
+  config.type = fields.text("type", Need::required);
+  config.lifecycle = fields.choice("lifecycle", Lifecycle::active,
+                                   {{"active", Lifecycle::active}, {"retired", Lifecycle::retired}});
+  settings(fields, config.settings, given.setting_sites);
+  credentials(fields, config.credentials, given.credential_sites);
+  if (const YamlNode* allow = fields.find("allow_private_addresses")) {
+    config.allow_private_addresses =
+        scalar_boolean(*allow, "`allow_private_addresses`", problems_).value_or(false);
+  }
+  config.ca_file = fields.text("ca_file");
+  config.spec = read_query_spec(fields, problems_);
+  query_guards(fields, config);
+  config.rows_max = count(fields, "rows_max", config.rows_max);
+  if (const std::string text = fields.text("cadence"); !text.empty()) {
+    const Result<Cadence> cadence = parse_cadence(text);
+    if (!cadence) {
+      problems_.error(fields.spot_of("cadence"), cadence.error().message);
+    } else if (cadence->kind == Cadence::Kind::realtime) {
+      problems_.error(fields.spot_of("cadence"), "a database is asked now and then, a minute apart at least",
+                      "write `cadence: every 15m`");
+    } else {
+      config.cadence = *cadence;
+    }
+  }
+  fields.finish();
+  if (!fits_path(config.name)) {
+    problems_.error(fields.spot_of("name"), fmt::format("{} cannot name a source", in_quotes(config.name)),
+                    "it names a folder of the store: use letters, digits, -, _ and .");
+  }
+  if (!config.name.empty()) check_source_name(config.name, fields.spot_of("name"));
+  if (const sources::QueryEngine* engine = sources::find_query_engine(config.type)) {
+    source_settings(engine->title, engine->settings, given, fields.spot());
+  } else if (!config.type.empty()) {
+    std::vector<std::string> types;
+    for (const sources::QueryEngine& known : sources::query_engines()) types.emplace_back(known.type);
+    problems_.error(fields.spot_of("type"),
+                    fmt::format("there is no database type {}", in_quotes(config.type)),
+                    sources::find_source(config.type) != nullptr
+                        ? "sources that send stand in tailrace.yaml, under `sources`"
+                        : suggest(config.type, types));
+  }
+  draft_.query_sources.push_back({.event = fields.spot_of("event"),
+                                  .attribute = fields.spot_of("attribute"),
+                                  .fields = fields.spot_of("traits")});
+  workspace_.query_sources.push_back(std::move(config));
+}
+
 // "20%", "5000", or both in a list.
-void Reader::max_change(const YamlNode& node, Guards& guards) {
+void Reader::max_change(const YamlNode& node, std::string_view key, Guards& guards) {
   for (const YamlNode& item : one_or_many(node)) {
-    const std::string text = scalar_text(item, "`max_change`", problems_).value_or("");
+    const std::string text = scalar_text(item, fmt::format("`{}`", key), problems_).value_or("");
     if (text.empty()) continue;
     std::uint32_t count = 0;
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), count);
@@ -766,13 +866,14 @@ void Reader::max_change(const YamlNode& node, Guards& guards) {
     const Result<std::uint32_t> share = parse_share(text);
     const bool is_share = share && *share > 0;
     if ((is_count && guards.change_count) || (is_share && guards.change_share_per_million)) {
-      problems_.error(item.spot, "`max_change` is given twice", "name one share and one count at most");
+      problems_.error(item.spot, fmt::format("`{}` is given twice", key),
+                      "name one share and one count at most");
     } else if (is_count) {
       guards.change_count = count;
     } else if (is_share) {
       guards.change_share_per_million = *share;
     } else {
-      problems_.error(item.spot, fmt::format("{} is no `max_change`", in_quotes(text)),
+      problems_.error(item.spot, fmt::format("{} is no `{}`", in_quotes(text), key),
                       "write a share of the members (20%), a number of people (5000), or both: [20%, 5000]");
     }
   }
@@ -793,7 +894,7 @@ void Reader::guards(Fields& fields, SyncConfig& config) {
                                   {{"none", Guards::SafeSide::none},
                                    {"additions", Guards::SafeSide::additions},
                                    {"removals", Guards::SafeSide::removals}});
-  if (const YamlNode* change = given.find("max_change")) max_change(*change, guards);
+  if (const YamlNode* change = given.find("max_change")) max_change(*change, "max_change", guards);
   if (const YamlNode* empty = given.find("never_empty")) {
     if (scalar_boolean(*empty, "`never_empty`", problems_).value_or(false)) guards.size_min = 1;
   }
@@ -1098,7 +1199,7 @@ void Reader::sync(const YamlNode& node) {
   draft_.syncs.push_back(std::move(site));
 }
 
-// A file of segments/, destinations/ or syncs/: one thing, or a list of them.
+// A file of segments/, sources/, destinations/ or syncs/: one thing, or a list of them.
 template <class Read>
 void each(const YamlNode& root, const SourceFile& file, Problems& problems, const Read& read) {
   if (root.kind == YamlNode::Kind::null) {
@@ -1138,6 +1239,8 @@ Draft read_files(std::span<const SourceFile> files, Problems& problems) {
       reader.named_file(*root, "a computed attribute", workspace.attributes, draft.attributes);
     } else if (folder == "segments") {
       each(*root, file, problems, [&](const YamlNode& node) { reader.segment(node); });
+    } else if (folder == "sources") {
+      each(*root, file, problems, [&](const YamlNode& node) { reader.query_source(node); });
     } else if (folder == "destinations") {
       each(*root, file, problems, [&](const YamlNode& node) { reader.destination(node); });
     } else if (folder == "syncs") {

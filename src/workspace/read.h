@@ -64,12 +64,19 @@ struct WarehouseSite {
   std::map<std::string, Spot> settings;
 };
 
+struct QuerySite {
+  Spot event;
+  Spot attribute;
+  Spot fields;
+};
+
 // The sites run parallel to the workspace's lists.
 struct Draft {
   Workspace workspace;
   std::vector<NamedSite> definitions;
   std::vector<NamedSite> attributes;
   std::vector<NamedSite> segments;
+  std::vector<QuerySite> query_sources;
   std::vector<DestinationSite> destinations;
   std::vector<SyncSite> syncs;
   std::vector<StreamSite> streams;

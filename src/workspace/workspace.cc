@@ -95,7 +95,7 @@ Error neither(const Workspace& workspace, std::string_view text, std::string pro
 
 constexpr std::string_view kFiles[] = {"tailrace.yaml", "taxonomy.yaml", "definitions.yaml",
                                        "attributes.yaml"};
-constexpr std::string_view kFolders[] = {"segments", "destinations", "syncs"};
+constexpr std::string_view kFolders[] = {"segments", "sources", "destinations", "syncs"};
 
 // The names of a directory's YAML files, sorted. What looks like YAML and is not read is reported, for else a
 // misspelt name would be a silent nothing.
@@ -158,6 +158,9 @@ const Named* Workspace::find_definition(std::string_view definition) const {
   return find_named(definitions, definition);
 }
 const SyncConfig* Workspace::find_sync(std::string_view sync) const { return find_named(syncs, sync); }
+const QuerySource* Workspace::find_query_source(std::string_view source) const {
+  return find_named(query_sources, source);
+}
 const WarehouseConfig* Workspace::find_warehouse(std::string_view sync) const {
   return find_named(warehouses, sync);
 }

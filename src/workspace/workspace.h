@@ -20,6 +20,7 @@
 #include "language/language.h"
 #include "model/person.h"
 #include "model/value.h"
+#include "sources/query/spec.h"
 
 namespace tailrace::destinations {
 class EventDestination;
@@ -261,6 +262,34 @@ struct WarehouseConfig {
   bool is_retired() const { return lifecycle == Lifecycle::retired; }
 };
 
+// A source that is asked: a query on a database (sources/query/spec.h).
+struct QuerySource {
+  static constexpr std::uint64_t kRowsMax = 10'000'000;
+  std::string name;                             // becomes the records' source
+  std::string type;                             // "postgres", "duckdb", "clickhouse"
+  std::map<std::string, std::string> settings;  // sources/query/engines.h
+  std::map<std::string, SecretReference> credentials;
+  bool allow_private_addresses = false;
+  std::string ca_file;
+  Lifecycle lifecycle = Lifecycle::active;  // retired: it is not asked. Never draft.
+  sources::QuerySpec spec;
+  Cadence cadence{.kind = Cadence::Kind::every, .every = kHour, .cron = {}};
+  // Of rows that are gone since the time before, and of how few there are; a run that breaks one is held.
+  Guards guards;
+  std::uint64_t rows_max = kRowsMax;  // more are an error
+
+  bool is_retired() const { return lifecycle == Lifecycle::retired; }
+  // What it has that says nothing. A query that suddenly gives nothing must not empty everybody's attributes;
+  // events are not taken back.
+  static Guards guards_of(sources::RowsAs rows) {
+    if (rows == sources::RowsAs::events) return {};
+    return {.change_share_per_million = 200'000,
+            .change_count = {},
+            .size_min = 1,
+            .safe_side = Guards::SafeSide::none};
+  }
+};
+
 struct Workspace {
   std::string name;
   IdentifierKind golden_id = IdentifierKind::external_id;
@@ -270,6 +299,7 @@ struct Workspace {
   Millis dedup_window = kDay * 30;
   std::vector<WriteKey> write_keys;
   std::vector<SourceEntry> sources;
+  std::vector<QuerySource> query_sources;
   TlsFiles tls;
   Taxonomy taxonomy;
   std::vector<Named> definitions;
@@ -285,6 +315,7 @@ struct Workspace {
   const Named* find_definition(std::string_view definition) const;
   const SyncConfig* find_sync(std::string_view sync) const;
   const StreamConfig* find_stream(std::string_view stream) const;
+  const QuerySource* find_query_source(std::string_view source) const;
   const WarehouseConfig* find_warehouse(std::string_view sync) const;
   const DestinationConfig* find_destination(std::string_view destination) const;
 };

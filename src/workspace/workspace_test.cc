@@ -524,6 +524,118 @@ TEST(Source, has_a_name_of_its_own) {
   EXPECT_THAT(problems, HasSubstr("there are two sources named \"shop\""));
 }
 
+// --- sources that are asked
+
+const std::string kQuery =
+    "name: crm\ntype: postgres\ncredentials: {connection: {env: DB}}\nquery: SELECT * FROM t\n"
+    "rows: people\nkey: id\nperson: {user_id: id, email: mail}\n";
+
+// kQuery with one line in place of another, or more of them.
+std::string query_problems(const std::string& line, const std::string& instead) {
+  std::string text = kQuery;
+  const std::size_t at = text.find(line);
+  text.replace(at, line.size(), instead);
+  return Folder().with("sources/crm.yaml", text).problems();
+}
+
+TEST(QuerySource, is_read_and_written_again) {
+  const Loaded loaded =
+      Folder()
+          .with(
+              "sources/crm.yaml",
+              "- {name: crm, type: postgres, credentials: {connection: {env: DB}}, query: SELECT 1, rows: "
+              "people, "
+              "key: id, person: {user_id: id}, traits: {country: c}, gone: keep, cadence: '0 3 * * *', "
+              "rows_max: 5, "
+              "guards: {max_gone: [5%, 100], min_size: 10}, time_zone: Europe/London, lifecycle: retired}\n"
+              "- {name: till, type: clickhouse, settings: {url: 'https://ch.example.com'}, ca_file: ca.pem, "
+              "allow_private_addresses: true, query: SELECT 2, rows: events, key: [a, b], "
+              "person: {anonymous_id: x, email: e, phone: p}, event: {column: kind}, time: at}\n"
+              "- {name: list, type: duckdb, query: FROM x, rows: members, key: mail, person: {email: mail}, "
+              "attribute: country, guards: none}\n")
+          .load();
+  for (const FileProblem& problem : loaded.problems) ADD_FAILURE() << problem.problem.message;
+  const auto again = from_value(to_value(loaded.workspace));
+  ASSERT_TRUE(again) << again.error().message;
+  for (const Workspace* workspace : {&loaded.workspace, &*again}) {
+    ASSERT_EQ(workspace->query_sources.size(), 3u);
+    const QuerySource& crm = *workspace->find_query_source("crm");
+    EXPECT_EQ(crm.credentials.at("connection").name, "DB");
+    EXPECT_EQ(crm.spec, (sources::QuerySpec{.query = "SELECT 1",
+                                            .key = {"id"},
+                                            .user_id = "id",
+                                            .fields = {{"country", "c"}},
+                                            .every_column = false,
+                                            .gone = sources::Gone::keep,
+                                            .time_zone = "Europe/London"}));
+    EXPECT_EQ(crm.cadence.cron, "0 3 * * *");
+    EXPECT_EQ(crm.rows_max, 5u);
+    EXPECT_EQ(crm.guards, (Guards{.change_share_per_million = 50'000, .change_count = 100, .size_min = 10}));
+    EXPECT_TRUE(crm.is_retired());
+    const QuerySource& till = *workspace->find_query_source("till");
+    EXPECT_EQ(till.spec, (sources::QuerySpec{.query = "SELECT 2",
+                                             .rows = sources::RowsAs::events,
+                                             .key = {"a", "b"},
+                                             .anonymous_id = "x",
+                                             .email = "e",
+                                             .phone = "p",
+                                             .event_column = "kind",
+                                             .time_column = "at"}));
+    EXPECT_TRUE(till.allow_private_addresses);
+    EXPECT_EQ(till.ca_file, "ca.pem");
+    EXPECT_EQ(till.guards, Guards());
+    EXPECT_EQ(till.cadence.every, kHour);
+    const QuerySource& list = *workspace->find_query_source("list");
+    EXPECT_EQ(list.spec.attribute, "country");
+    EXPECT_EQ(list.guards, Guards());
+  }
+  EXPECT_EQ(to_json(to_value(Folder().load().workspace)).find("query_sources"), std::string::npos);
+}
+
+TEST(QuerySource, of_people_does_not_take_everything_away_unless_told) {
+  const Loaded loaded = Folder().with("sources/crm.yaml", kQuery).load();
+  const Guards& guards = loaded.workspace.query_sources.at(0).guards;
+  EXPECT_EQ(guards.change_share_per_million, 200'000u);
+  EXPECT_EQ(guards.size_min, 1u);
+}
+
+TEST(QuerySource, says_what_is_wrong_in_its_place) {
+  EXPECT_THAT(query_problems("type: postgres", "type: postgre"),
+              HasSubstr("2:7: error: there is no database type "
+                        "\"postgre\" | did you mean \"postgres\"?"));
+  EXPECT_THAT(query_problems("type: postgres", "type: shopify"),
+              HasSubstr("sources that send stand in tailrace.yaml"));
+  EXPECT_THAT(query_problems("credentials: {connection: {env: DB}}\n", ""),
+              HasSubstr("PostgreSQL needs the credential \"connection\""));
+  EXPECT_THAT(query_problems("credentials: {connection: {env: DB}}",
+                             "credentials: {connection: 'host=x password=y'}"),
+              HasSubstr("a secret is only named"));
+  EXPECT_THAT(query_problems("query: SELECT * FROM t\n", ""), HasSubstr("query"));
+  EXPECT_THAT(query_problems("rows: people", "rows: persons"), HasSubstr("people"));
+  EXPECT_THAT(query_problems("key: id", "key: account"),
+              HasSubstr("6:6: error: the key of people is the column that names"));
+  EXPECT_THAT(query_problems("person: {user_id: id, email: mail}", "person: {}"),
+              HasSubstr("`person` names no column"));
+  EXPECT_THAT(query_problems("rows: people", "rows: people\ncadence: realtime"),
+              HasSubstr("a minute apart at least"));
+  EXPECT_THAT(query_problems("rows: people", "rows: people\nguards: {max_gone: many}"),
+              HasSubstr("is no `max_gone`"));
+  EXPECT_THAT(query_problems("rows: people", "rows: people\nrows_max: 0"), HasSubstr("is no `rows_max`"));
+  EXPECT_THAT(query_problems("rows: people", "rows: people\ntime_zone: Moon"), HasSubstr("is no time zone"));
+  EXPECT_THAT(query_problems("rows: people", "rows: people\nevent: Order Placed"),
+              HasSubstr("has no key \"event\""));
+  EXPECT_THAT(
+      query_problems("rows: people", "rows: events\nevent: Oder Placed"),
+      HasSubstr(
+          "6:8: error: there is no event \"Oder Placed\": all of them would be quarantined | did you mean "
+          "\"Order Placed\"?"));
+  EXPECT_THAT(query_problems("rows: people", "rows: people\ntraits: {contry: c}"),
+              HasSubstr("warning: \"contry\" is no trait of the taxonomy"));
+  EXPECT_THAT(query_problems("name: crm", "name: ../crm"), HasSubstr("cannot name a source"));
+  EXPECT_THAT(Folder().with("sources/a.yaml", kQuery).with("sources/b.yaml", kQuery).problems(),
+              HasSubstr("there are two sources named \"crm\""));
+}
+
 TEST(Taxonomy, messages_are_built_in_beside_shops) {
   const Loaded loaded =
       Folder()

@@ -1,6 +1,7 @@
 #include "server/backup/backup.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include <fmt/format.h>
@@ -48,11 +49,16 @@ class Writing {
     manifest_.log = {image.first_received_at, image.first_length};
     manifest_.ledger_format = delivery::kLedgerFormat;
     TRY(check_same_store());
-    for (const log::FileImage& file : image.files) TRY(put_log_file(file));
+    for (const log::FileImage& file : image.files) TRY(put_log_file("log/", source_.log, file));
+    if (!source_.changes.empty()) {
+      const log::Image changes = TRY(log::image_of(disk_, source_.changes, source_.changes_end, gone_));
+      for (const log::FileImage& file : changes.files) TRY(put_log_file("changes/", source_.changes, file));
+    }
     TRY(put_snapshot());
     for (const std::string& name : TRY(disk_.list(source_.ledger))) {
       if (name != "LOCK" && !name.starts_with("LOG")) TRY(put_ledger_file(name));
     }
+    for (const BackupSource::Standing& each : source_.sources) TRY(put_standing(each));
     TRY(finish({manifest_.log, image.tombstones}));
     report_.files = manifest_.files.size();
     for (const BackupFile& file : manifest_.files) report_.bytes += file.bytes;
@@ -81,6 +87,7 @@ class Writing {
       TRY(write_whole(disk_, target_, {.name = kUnfinishedName}, "a first backup has begun\n"));
     }
     TRY(disk_.make_directories(target_ + "/log"));
+    TRY(disk_.make_directories(target_ + "/changes"));
     return disk_.make_directories(target_ + "/ledger");
   }
 
@@ -128,10 +135,11 @@ class Writing {
     == bytes;
   }
 
-  Result<void> put_log_file(const log::FileImage& image) {
+  Result<void> put_log_file(const std::string& place, const std::string& directory,
+                            const log::FileImage& image) {
     const std::string name = log::file_name(image.first);
-    const auto file = TRY(disk_.open(source_.log + "/" + name, Disk::Mode::read));
-    return put({.sha256 = image.sha256, .bytes = image.bytes, .place = "log/" + name, .name = {}}, *file);
+    const auto file = TRY(disk_.open(directory + "/" + name, Disk::Mode::read));
+    return put({.sha256 = image.sha256, .bytes = image.bytes, .place = place + name, .name = {}}, *file);
   }
 
   Result<void> put_snapshot() {
@@ -167,8 +175,25 @@ class Writing {
     return put({.sha256 = std::move(sum), .bytes = bytes, .place = "ledger/" + name, .name = {}}, *file);
   }
 
+  Result<void> put_standing(const BackupSource::Standing& standing) {
+    const std::uint64_t bytes = TRY(standing.file->size());
+    TRY(disk_.make_directories(target_ + "/" + standing.place.substr(0, standing.place.rfind('/'))));
+    std::string sum = TRY(sum_of_file(*standing.file, bytes));
+    return put({.sha256 = std::move(sum), .bytes = bytes, .place = standing.place, .name = {}},
+               *standing.file);
+  }
+
+  // Of the target, those of the backup before too.
+  std::vector<std::string> folders() const {
+    std::vector<std::string> all{"log", "changes", "ledger", ""};
+    for (const Manifest* manifest : {&manifest_, before_ ? &*before_ : nullptr}) {
+      if (manifest != nullptr) std::ranges::copy(source_folders(*manifest), std::back_inserter(all));
+    }
+    return all;
+  }
+
   Result<void> finish(const Deletions& deletions) {
-    for (const char* folder : {"/log", "/ledger", ""}) TRY(disk_.sync_directory(target_ + folder));
+    for (const std::string& folder : folders()) TRY(disk_.sync_directory(below(target_, folder)));
     // Before the manifest: where only this is new, the older files are restored with these deletions.
     TRY(write_whole(disk_, target_, {.name = kDeletionsName}, to_text(deletions)));
     TRY(write_whole(disk_, target_, {.name = kManifestName}, to_text(manifest_)));
@@ -179,7 +204,7 @@ class Writing {
   Result<void> remove_others() {
     std::set<std::string> named;
     for (const BackupFile& file : manifest_.files) named.insert(file.name);
-    for (const std::string folder : {"log", "ledger", ""}) {
+    for (const std::string& folder : folders()) {
       for (const std::string& name : TRY(disk_.list(below(target_, folder)))) {
         const std::string inside = folder.empty() ? name : folder + "/" + name;
         if (named.contains(inside) || (folder.empty() && !name.starts_with("snapshot."))) continue;

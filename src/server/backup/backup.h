@@ -3,7 +3,7 @@
 //   TARGET/BACKUP        what is in it (manifest.h); renamed into place last, so that there is always the
 //                        backup before or the new one, whole
 //   TARGET/deletions     which records of the log have become tombstones, and nothing of what they were
-//   TARGET/log/, TARGET/ledger/, TARGET/snapshot.*
+//   TARGET/log/, TARGET/changes/, TARGET/ledger/, TARGET/sources/, TARGET/snapshot.*
 //                        files, each named by its place in the store and the beginning of its SHA-256
 //   TARGET/unfinished    a first backup has begun and is not done
 //
@@ -32,6 +32,16 @@ struct BackupSource {
   // As it was then, though another may take its place; or nullptr, or why it is not to be used.
   Result<std::unique_ptr<SnapshotReader>> snapshot = nullptr;
   std::string ledger;  // a directory that nobody changes
+  // The log of changes (server/change_log.h), up to where it is committed: not behind snapshot and ledger,
+  // and not ahead of log_end. Empty: there is none.
+  std::string changes = {};
+  Position changes_end = {};
+  // Of sources that are asked: open, so that they stay; not ahead of the log.
+  struct Standing {
+    std::string place;
+    std::unique_ptr<File> file;
+  };
+  std::vector<Standing> sources = {};
 };
 
 struct BackupReport {

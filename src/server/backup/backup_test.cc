@@ -123,6 +123,51 @@ TEST_F(Backup, is_restored_with_every_record_and_every_file_of_the_ledger) {
   EXPECT_EQ(disk_->contents("restored/FORMAT"), kStoreFormat);
 }
 
+TEST_F(Backup, holds_the_log_of_changes_and_what_sources_were_asked) {
+  add_many(3);
+  auto changes = log::Log::open(*disk_, "changes", {.file_bytes = 4096, .preallocate_bytes = 1024});
+  ASSERT_TRUE(changes);
+  const auto note = [&](char kind) {
+    std::string frame(30, 'x');
+    frame[0] = kind;
+    ASSERT_TRUE((*changes)->append(frame, clock_));
+    ASSERT_TRUE((*changes)->commit());
+  };
+  note(1);
+  disk_->set_contents("sources/crm/state.json", "the state");
+  const auto begin = [&] {
+    BackupSource begun = source();
+    begun.changes = "changes";
+    begun.changes_end = (*changes)->committed();
+    begun.sources.push_back(
+        {"sources/crm/state.json", *disk_->open("sources/crm/state.json", Disk::Mode::read)});
+    return begun;
+  };
+  ASSERT_TRUE(write_backup(*disk_, begin(), kTarget, kNow));
+  note(2);  // after it
+  EXPECT_THAT(*verify_backup(*disk_, kTarget), IsEmpty());
+  ASSERT_TRUE(restore("restored"));
+  EXPECT_EQ(disk_->contents("restored/sources/crm/state.json"), "the state");
+  const auto count = [&](const std::string& directory) {
+    const auto log = log::Log::open(*disk_, directory, {.file_bytes = 4096});
+    EXPECT_TRUE(log) << log.error().message;
+    const auto reader = (*log)->read_from((*log)->begin());
+    log::Frame frame;
+    int frames = 0;
+    while (*(*reader)->next(frame)) ++frames;
+    return frames;
+  };
+  EXPECT_EQ(count("restored/changes"), 1);
+  // The next one has what is new of both, and nothing of a source that is no more.
+  const auto again = write_backup(*disk_, begin(), kTarget, kNow + kSecond);
+  ASSERT_TRUE(again) << again.error().message;
+  ASSERT_TRUE(restore("again"));
+  EXPECT_EQ(count("again/changes"), 2);
+  ASSERT_TRUE(write(kTarget));
+  EXPECT_THAT(*disk_->list(std::string(kTarget) + "/sources/crm"), IsEmpty());
+  EXPECT_THAT(*disk_->list(std::string(kTarget) + "/changes"), IsEmpty());
+}
+
 TEST_F(Backup, holds_what_was_committed_when_it_began_and_a_restored_log_goes_on) {
   add_many(10);
   const BackupSource begun = source();
@@ -315,7 +360,7 @@ TEST_F(Backup, of_the_version_before_is_restored) {
   ASSERT_TRUE(write());
   const std::string path = std::string(kTarget) + "/BACKUP";
   std::string text = disk_->contents(path);
-  text = std::string(kBackupFormatBefore) + text.substr(kBackupFormat.size());
+  text = std::string(kBackupFormatsBefore.back()) + text.substr(kBackupFormat.size());
   text.resize(text.rfind("sum "));
   disk_->set_contents(path, text + "sum " + sha256_hex(text) + "\n");
   ASSERT_TRUE(restore("restored"));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -24,14 +25,14 @@ std::unexpected<Error> damaged(std::string_view what) {
   return fail(Error::Code::corrupt, fmt::format("it is damaged: {}", what));
 }
 
-// The text before the sum, which is right, and begins with a line that names this format, or the one before
+// The text before the sum, which is right, and begins with a line that names this format, or one before
 // that is read as well.
 Result<std::string_view> checked(std::string_view text, std::string_view format,
-                                 std::string_view before = {}) {
+                                 std::span<const std::string_view> before = {}) {
   const std::string_view kind = format.substr(0, format.rfind(' ') + 1);
   const std::string_view first = text.substr(0, text.find('\n'));
   if (!first.starts_with(kind)) return damaged(fmt::format("it does not begin with `{}`", format));
-  if (first != format && (before.empty() || first != before)) {
+  if (first != format && std::ranges::find(before, first) == before.end()) {
     return fail(
         Error::Code::unsupported,
         fmt::format("its format is \"{}\", and this tailrace reads \"{}\": use the version that wrote "
@@ -97,7 +98,15 @@ bool is_plain_name(std::string_view name) {
 // In a store, and nowhere else: a manifest may come from anybody.
 bool is_place(std::string_view place) {
   if (place == kSnapshotName || parse_snapshot_file_name(place)) return true;
-  if (place.starts_with("log/")) return log::parse_file_name(place.substr(4)).has_value();
+  for (const std::string_view log : {"log/", "changes/"}) {
+    if (place.starts_with(log)) return log::parse_file_name(place.substr(log.size())).has_value();
+  }
+  if (place.starts_with("sources/")) {
+    const std::string_view rest = place.substr(8);
+    const std::size_t slash = std::min(rest.find('/'), rest.size());
+    return slash < rest.size() && is_plain_name(rest.substr(0, slash)) &&
+           is_plain_name(rest.substr(slash + 1));
+  }
   return place.starts_with("ledger/") && is_plain_name(place.substr(7));
 }
 bool is_name(std::string_view name, std::string_view place) {
@@ -117,8 +126,18 @@ std::string to_text(const Manifest& manifest) {
   return with_sum(std::move(text));
 }
 
+std::vector<std::string> source_folders(const Manifest& manifest) {
+  std::vector<std::string> folders;
+  for (const BackupFile& file : manifest.files) {
+    if (!file.place.starts_with("sources/")) continue;
+    std::string folder = file.place.substr(0, file.place.rfind('/'));
+    if (std::ranges::find(folders, folder) == folders.end()) folders.push_back(std::move(folder));
+  }
+  return folders;
+}
+
 Result<Manifest> parse_manifest(std::string_view text) {
-  Lines lines(TRY(checked(text, kBackupFormat, kBackupFormatBefore)));
+  Lines lines(TRY(checked(text, kBackupFormat, kBackupFormatsBefore)));
   lines.expect("tailrace");
   Manifest manifest;
   lines.expect("made");

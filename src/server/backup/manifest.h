@@ -1,7 +1,7 @@
 // What a backup holds, in TARGET/BACKUP: text, one thing a line, its own checksum last. A backup without a
 // whole one is none.
 //
-//   manifest := "tailrace backup 2" made log snapshot? ledger file* sum      of "1" the snapshot is one file
+//   manifest := "tailrace backup 3" made log snapshot? ledger file* sum      of "1" the snapshot is one file
 //   made     := "made" time
 //   log      := "log" format end records first_received_at first_length    numbers; see log/image.h
 //   snapshot := "snapshot" position
@@ -62,6 +62,8 @@ struct Manifest {
   bool operator==(const Manifest&) const = default;
 };
 std::string to_text(const Manifest& manifest);
+// The folders in a store of sources that are asked, of which it has files: "sources/crm".
+std::vector<std::string> source_folders(const Manifest& manifest);
 // Errors: corrupt (not whole, or a place outside of a store), unsupported (of a newer version).
 Result<Manifest> parse_manifest(std::string_view text);
 

@@ -1,5 +1,7 @@
 #include "server/backup/of_store.h"
 
+#include "server/queries/queries.h"
+
 namespace tailrace::server {
 namespace {
 
@@ -30,11 +32,33 @@ Result<BackupReport> back_up(Core& core, const std::string& target, const std::f
   // The ledger first: it speaks of people that only the log makes known, so the log must not end before it.
   LedgerCopy ledger(core);
   TRY(ledger.make());
+  // Then the snapshot, and behind both what the engine said of changes, so that neither knows more than that.
+  auto snapshot = SnapshotReader::open(core.disk(), core.store().directory());
+  const auto changes_end = TRY(core.call([&](engine::Engine&) -> Result<std::optional<Position>> {
+    TRY(core.store().commit_changes());
+    ChangeLog* changes = core.store().changes();
+    return changes == nullptr ? std::nullopt : std::optional(changes->end());
+  }));
+  // Snapshots of queries too: what they say is known must be in the log.
+  const auto names = core.call([](engine::Engine& engine) {
+    std::vector<std::string> sources;
+    if (engine.workspace() == nullptr) return sources;
+    for (const auto& source : engine.workspace()->query_sources) sources.push_back(source.name);
+    return sources;
+  });
+  std::vector<BackupSource::Standing> sources;
+  for (const std::string& name : names) {
+    for (auto& [file, open] : TRY(standing_files(core.disk(), query_directory(core, name))))
+      sources.push_back({.place = "sources/" + name + "/" + file, .file = std::move(open)});
+  }
   BackupSource source{.log = core.store().directory() + "/log",
                       .log_end = {},
                       .snapshot = nullptr,
-                      .ledger = ledger.directory()};
-  source.snapshot = SnapshotReader::open(core.disk(), core.store().directory());
+                      .ledger = ledger.directory(),
+                      .changes = changes_end ? core.store().directory() + "/changes" : "",
+                      .changes_end = changes_end.value_or(Position{}),
+                      .sources = std::move(sources)};
+  source.snapshot = std::move(snapshot);
   source.log_end = core.store().log().committed();
   return write_backup(core.disk(), source, target, core.now(), gone);
 }

@@ -1,6 +1,7 @@
 #include "server/backup/restore.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -55,7 +56,8 @@ class Restoring {
     TRY(check_empty(disk_, directory));
     deletions.push_back(TRY(read_deletions(disk_, backup_)));
     TRY(disk_.make_directories(parent_of(directory)));
-    for (const std::string folder : {"", "/log", "/ledger"}) TRY(disk_.make_directories(beside_ + folder));
+    TRY(disk_.make_directories(beside_));
+    for (const std::string& folder : folders()) TRY(disk_.make_directories(beside_ + "/" + folder));
     const auto lock = disk_.lock(beside_ + "/lock");
     if (!lock) return std::unexpected(lock.error());
     TRY(clear());
@@ -71,20 +73,39 @@ class Restoring {
   }
 
  private:
-  // What an attempt before has left.
+  // What the backup has files in.
+  std::vector<std::string> folders() const {
+    std::vector<std::string> all{"log", "ledger"};
+    const auto is_change = [](const BackupFile& file) { return file.place.starts_with("changes/"); };
+    if (std::ranges::any_of(report_.manifest.files, is_change)) all.emplace_back("changes");
+    std::ranges::copy(source_folders(report_.manifest), std::back_inserter(all));
+    return all;
+  }
+
+  // What an attempt before has left, perhaps of another backup.
   Result<void> clear() {
-    for (const std::string folder : {"", "/log", "/ledger"}) {
-      for (const std::string& name : TRY(disk_.list(beside_ + folder))) {
-        if (!folder.empty() || (name != "lock" && name != "log" && name != "ledger"))
-          TRY(disk_.remove(beside_ + folder + "/" + name));
+    TRY(clear_folder(beside_ + "/log"));
+    TRY(clear_folder(beside_ + "/ledger"));
+    for (const std::string& name : TRY(disk_.list(beside_))) {
+      const std::string path = beside_ + "/" + name;
+      if (name == "changes") {
+        TRY(clear_folder(path));
+      } else if (name == "sources") {
+        for (const std::string& source : TRY(disk_.list(path))) TRY(clear_folder(path + "/" + source));
+      } else if (name != "lock" && name != "log" && name != "ledger") {
+        TRY(disk_.remove(path));
       }
     }
     return {};
   }
+  Result<void> clear_folder(const std::string& folder) {
+    for (const std::string& name : TRY(disk_.list(folder))) TRY(disk_.remove(folder + "/" + name));
+    return {};
+  }
 
   Result<void> sync() {
-    for (const char* folder : {"/log", "/ledger", ""}) TRY(disk_.sync_directory(beside_ + folder));
-    return {};
+    for (const std::string& folder : folders()) TRY(disk_.sync_directory(beside_ + "/" + folder));
+    return disk_.sync_directory(beside_);
   }
 
   Result<void> take(const BackupFile& file) {
