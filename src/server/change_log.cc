@@ -168,7 +168,6 @@ class Body final : public ChangeLog {
 
   Result<Position> read(Position from, Position to, std::size_t entries_max,
                         const std::function<Result<void>(const ChangeEntry&)>& visit) const override {
-    if (failure_) return std::unexpected(*failure_);
     const auto reader = TRY(log_->read_from(std::max(from, log_->begin())));
     std::optional<std::uint64_t> names_at;
     Names names;

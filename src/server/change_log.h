@@ -12,7 +12,7 @@
 //
 // It is on disk before a snapshot is, so that whatever a crash takes from its end is said again when the log
 // is replayed from the snapshot; what it has already is then left out. Little-endian. One thread, but for
-// readers.
+// read().
 #pragma once
 
 #include <cstdint>
@@ -59,15 +59,16 @@ class ChangeLog {
   // To be called whenever the engine may have a new live workspace, before anything is applied to that.
   // Segments that are new, or mean something else, begin with their past. Errors: of the engine, of the log.
   virtual Result<void> look(engine::Engine& engine) = 0;
-  // What records and time changed since the last call. Where the log fails, commit() and read() say so from
-  // then on, and no snapshot is written: after a restart all is said again.
+  // What records and time changed since the last call. Where the log fails, commit() says so from then on,
+  // and no snapshot is written: after a restart all is said again.
   virtual void note(const engine::Output& output, const engine::Engine& engine) = 0;
   // On disk on return, against a power cut too. Errors: of the log.
   virtual Result<void> commit() = 0;
   virtual Position begin() const = 0;
   virtual Position end() const = 0;  // of what is committed
 
-  // Entries of frames in [from, to), in order; at most about `entries_max` of them. Gives where it ended.
+  // Entries of frames in [from, to), which are committed, in order; at most about `entries_max` of them.
+  // Gives where it ended. From any thread.
   virtual Result<Position> read(Position from, Position to, std::size_t entries_max,
                                 const std::function<Result<void>(const ChangeEntry&)>& visit) const = 0;
 };

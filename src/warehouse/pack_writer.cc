@@ -83,16 +83,22 @@ class TableRows {
     PackFile file;
     file.table = table_.name;
     file.rows = writer_->rows();
-    file.name =
-        fmt::format("{0}/dt={1}/{0}_v1_{2:020}_{3:020}{4}.parquet", table_.name, date, options_.begin.value,
-                    options_.end.value, part_ == 1 ? "" : fmt::format("_p{}", part_));
+    // Where the range ends is not known yet.
+    file.name = fmt::format("{0}/dt={1}/{0}_v1_{2:020}_", table_.name, date, options_.begin.value);
+    parts_.push_back(part_);
     file.path = fmt::format("{}/{}-{}-{}.parquet", options_.directory, table_.name, date, part_);
     TRY(writer_->write_parquet(file.path));
     files_.push_back(std::move(file));
     if (last_of_date) part_ = 0;
     return {};
   }
-  std::vector<PackFile> take_files() { return std::move(files_); }
+  std::vector<PackFile> take_files(Position end) {
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+      files_[i].name +=
+          fmt::format("{:020}{}.parquet", end.value, parts_[i] == 1 ? "" : fmt::format("_p{}", parts_[i]));
+    }
+    return std::move(files_);
+  }
 
  private:
   const WarehouseTable& table_;
@@ -102,6 +108,7 @@ class TableRows {
   Time date_;
   int part_ = 0;
   std::vector<PackFile> files_;
+  std::vector<int> parts_;  // of its date, which each of the files is
 };
 
 // Where a property or trait goes, found once per table.
@@ -177,8 +184,10 @@ class Body final : public PackWriter {
     return {};
   }
 
+  void end_at(Position end) override { end_ = end; }
+
   Result<void> person(const PersonFact& fact) override {
-    const auto version = static_cast<std::int64_t>(options_.end.value);
+    const auto version = static_cast<std::int64_t>(end_.value);
     if (people_ != nullptr) {
       RowWriter& row = *TRY(people_->row(*database_, options_.at));
       row.put_integer(0, fact.person.value);
@@ -238,7 +247,7 @@ class Body final : public PackWriter {
     row.put_integer(1, fact.person.value);
     row.put_boolean(2, fact.held_out);
     row.put_time(3, fact.eligible_at);
-    row.put_integer(4, static_cast<std::int64_t>(options_.end.value));
+    row.put_integer(4, static_cast<std::int64_t>(end_.value));
     return row.end_row();
   }
 
@@ -306,17 +315,17 @@ class Body final : public PackWriter {
   Result<Pack> finish() override {
     TRY(write_runs());
     Pack pack;
-    pack.id = pack_id(options_.sync, options_.begin, options_.end);
+    pack.id = pack_id(options_.sync, options_.begin, end_);
     pack.workspace = options_.workspace;
     pack.sync = options_.sync;
     pack.sequence = options_.sequence;
     pack.begin = options_.begin.value;
-    pack.end = options_.end.value;
+    pack.end = end_.value;
     pack.manifest_name = fmt::format("_manifests/{}.json", pack.id);
     for (const WarehouseTable& table : tables_) {
       TableRows& rows = *rows_.at(table.name);
       TRY(rows.close());
-      for (PackFile& file : rows.take_files()) {
+      for (PackFile& file : rows.take_files(end_)) {
         TRY(measure(file));
         pack.files.push_back(std::move(file));
       }
@@ -524,7 +533,7 @@ class Body final : public PackWriter {
     if (runs_ == nullptr) return {};
     for (const auto& [sync, run] : run_of_) {
       RowWriter& row = *TRY(runs_->row(*database_, options_.at));
-      row.put(0, fmt::format("{}/{}", pack_id(options_.sync, options_.begin, options_.end), sync));
+      row.put(0, fmt::format("{}/{}", pack_id(options_.sync, options_.begin, end_), sync));
       row.put(1, sync);
       row.put(2, run.of_events ? "events" : "audience");
       put_known(row, 3, run.began);
@@ -538,10 +547,17 @@ class Body final : public PackWriter {
 
   static Result<void> measure(PackFile& file) {
     std::ifstream in(file.path, std::ios::binary);
-    std::string bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-    if (!in && !in.eof()) return failed("cannot read", file.path);
-    file.bytes = bytes.size();
-    file.sha256 = sha256_hex(bytes);
+    if (!in) return failed("cannot read", file.path);
+    Sha256Stream digest;
+    constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
+    std::string block(kBlockBytes, '\0');
+    while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
+      const auto got = static_cast<std::size_t>(in.gcount());
+      digest.add(std::string_view(block).substr(0, got));
+      file.bytes += got;
+    }
+    if (!in.eof()) return failed("cannot read", file.path);
+    file.sha256 = digest.hex();
     return {};
   }
 
@@ -577,6 +593,7 @@ class Body final : public PackWriter {
   }
 
   Options options_;
+  Position end_;
   std::vector<WarehouseTable> tables_;
   const workspace::Workspace& workspace_;
   std::unique_ptr<columnar::Database> database_;

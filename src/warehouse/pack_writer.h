@@ -3,6 +3,7 @@
 //
 //   auto writer = TRY(PackWriter::create({.directory = "DIR/pack", ...}, tables));
 //   TRY(writer->event({...}));
+//   writer->end_at(end);
 //   Pack pack = TRY(writer->finish());       // files lie in the directory, the manifest beside them
 #pragma once
 
@@ -67,7 +68,6 @@ class PackWriter {
     std::string sync;
     std::uint64_t sequence = 1;
     Position begin;
-    Position end;
     Time at;  // when the pack was cut: dates rows that have no time of their own
     std::uint64_t memory_bytes = std::uint64_t{512} << 20;
     std::uint64_t file_rows_max = 2'000'000;
@@ -77,7 +77,9 @@ class PackWriter {
                                                     const workspace::Workspace& workspace);
   virtual ~PackWriter() = default;
 
-  virtual Result<void> event(const EventFact& fact) = 0;    // in order of position
+  virtual Result<void> event(const EventFact& fact) = 0;  // in order of position
+  // After the last event, before anything else: where the range of the pack ends.
+  virtual void end_at(Position end) = 0;
   virtual Result<void> person(const PersonFact& fact) = 0;  // each once
   virtual Result<void> membership(const MembershipFact& fact) = 0;
   virtual Result<void> holdout(const HoldoutFact& fact) = 0;

@@ -63,10 +63,10 @@ class Packs : public ::testing::Test {
                                     .sync = "Lake",
                                     .sequence = sequence,
                                     .begin = Position{begin},
-                                    .end = Position{end},
                                     .at = *parse_time("2026-03-02T00:00:00Z")},
                                    tables, workspace_);
     if (!made) throw std::runtime_error(made.error().message);
+    (*made)->end_at(Position{end});
     return std::move(*made);
   }
 

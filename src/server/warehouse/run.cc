@@ -63,6 +63,7 @@ std::string WarehouseRun::pack_directory(std::uint64_t sequence) const {
 Result<bool> WarehouseRun::step() {
   WarehouseState known = TRY(state());
   if (!known.begun) TRY(begin(known));
+  TRY(meet_changes(known));
   std::optional<Range> range;
   std::optional<Pack> pack;
   if (known.pending) {
@@ -133,6 +134,22 @@ Result<void> WarehouseRun::begin(WarehouseState& state) {
   return write(state);
 }
 
+// A store restored from a backup that had no log of changes begins a new one, behind which the cursor would
+// be for long: what is said from now on must not be taken for said. What was said before is in the warehouse.
+Result<void> WarehouseRun::meet_changes(WarehouseState& state) {
+  const Position end = TRY(core_.call([&](engine::Engine&) -> Result<Position> {
+    ChangeLog* changes = core_.store().changes();
+    if (changes == nullptr) return fail(Error::Code::unavailable, "the workspace went live just now");
+    TRY(changes->commit());
+    return changes->end();
+  }));
+  const Position known = state.pending ? std::max(state.changes, state.pending->changes_end) : state.changes;
+  if (known <= end) return {};
+  state.changes = std::min(state.changes, end);
+  if (state.pending) state.pending->changes_end = std::min(state.pending->changes_end, end);
+  return write(state);
+}
+
 // All there is at this moment; build() ends it earlier where that is too much for one pack.
 Result<std::optional<WarehouseRun::Range>> WarehouseRun::next_range(const WarehouseState& state) {
   struct Ends {
@@ -160,52 +177,45 @@ Result<Pack> WarehouseRun::build(const WarehouseState& state, Range& range) {
   std::vector<WarehouseTable> tables = warehouse::tables_of(workspace_, sync().tables);
   if (!state.schema.empty())
     tables = warehouse::grown(TRY(warehouse::tables_from_value(TRY(parse_json(state.schema)))), tables);
-  // The names of files hold the end of the range, so the end is found first.
-  const bool is_fixed = state.pending.has_value();
-  if (!is_fixed) {
-    const auto reader = TRY(core_.store().log().read_from(range.log_begin));
-    log::Frame frame;
-    std::uint64_t records = 0;
-    std::uint64_t bytes = 0;
-    Position next = range.log_begin;
-    while (records < options_.records_max && bytes < options_.bytes_max && TRY(reader->next(frame)) &&
-           frame.position < range.log_end) {
-      ++records;
-      bytes += frame.record.size();
-      next = frame.next;
-    }
-    range.log_end = std::min(range.log_end, next);
-  }
   auto writer = TRY(PackWriter::create({.directory = pack_directory(state.packs + 1),
                                         .workspace = workspace_.name,
                                         .sync = sync().name,
                                         .sequence = state.packs + 1,
                                         .begin = range.log_begin,
-                                        .end = range.log_end,
                                         .at = range.at,
                                         .memory_bytes = options_.memory_bytes},
                                        std::move(tables), workspace_));
   std::vector<bool> touched;
-  TRY(write_events(*writer, range, touched));
+  TRY(write_events(*writer, state.pending.has_value(), range, touched));
+  writer->end_at(range.log_end);
   TRY(write_changes(*writer, range, touched));
   TRY(write_deliveries(*writer, range));
   TRY(write_people(*writer, touched));
   return writer->finish();
 }
 
-Result<void> WarehouseRun::write_events(PackWriter& writer, const Range& range, std::vector<bool>& touched) {
+// is_fixed: the range ends where it says; else earlier, where that is enough for a pack.
+Result<void> WarehouseRun::write_events(PackWriter& writer, bool is_fixed, Range& range,
+                                        std::vector<bool>& touched) {
   const auto reader = TRY(core_.store().log().read_from(range.log_begin));
   log::Frame frame;
   bool at_end = false;
+  std::uint64_t records = 0;
+  std::uint64_t pack_bytes = 0;
+  Position next = range.log_begin;
   while (!at_end) {
     std::vector<Judged> slice;
     std::size_t bytes = 0;
     while (slice.size() < options_.records_per_slice && bytes < (4u << 20)) {
-      const bool is_there = TRY(reader->next(frame));
-      if (!is_there || frame.position >= range.log_end) {
+      const bool is_enough =
+          !is_fixed && (records >= options_.records_max || pack_bytes >= options_.bytes_max);
+      if (is_enough || !TRY(reader->next(frame)) || frame.position >= range.log_end) {
         at_end = true;
         break;
       }
+      ++records;
+      pack_bytes += frame.record.size();
+      next = frame.next;
       bytes += frame.record.size();
       slice.push_back({frame.position, std::string(frame.record), false, {}, {}});
     }
@@ -234,6 +244,7 @@ Result<void> WarehouseRun::write_events(PackWriter& writer, const Range& range, 
     }
     if (!transport_.wait({0})) return fail(Error::Code::unavailable, "given up, because tailrace stops");
   }
+  if (!is_fixed) range.log_end = std::min(range.log_end, next);
   return {};
 }
 
@@ -257,20 +268,17 @@ Result<void> WarehouseRun::write_changes(PackWriter& writer, Range& range, std::
                                                                 : Fact::Change::left;
     return writer.membership({entry.id, entry.name, entry.person, change, entry.at, entry.cause});
   };
-  // It is read where it is written: on the core thread, in slices.
+  // Once there it stays, and what is committed is read beside its writer.
+  const ChangeLog* changes = core_.call([&](engine::Engine&) { return core_.store().changes(); });
   constexpr std::size_t kEntriesPerSlice = 10'000;
   Position at = range.changes_begin;
   std::uint64_t entries = 0;
-  while (at < range.changes_end && entries < options_.entries_max) {
-    at = TRY(core_.call([&](engine::Engine&) -> Result<Position> {
-      ChangeLog* changes = core_.store().changes();
-      if (changes == nullptr) return range.changes_end;
-      return changes->read(at, range.changes_end, kEntriesPerSlice, visit);
-    }));
+  while (changes != nullptr && at < range.changes_end && entries < options_.entries_max) {
+    at = TRY(changes->read(at, range.changes_end, kEntriesPerSlice, visit));
     entries += kEntriesPerSlice;
     if (!transport_.wait({0})) return fail(Error::Code::unavailable, "given up, because tailrace stops");
   }
-  range.changes_end = std::min(at, range.changes_end);
+  if (changes != nullptr) range.changes_end = std::min(at, range.changes_end);
   return {};
 }
 

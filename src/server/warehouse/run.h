@@ -53,9 +53,11 @@ class WarehouseRun {
     Time at;
   };
   Result<void> begin(delivery::WarehouseState& state);
+  Result<void> meet_changes(delivery::WarehouseState& state);
   Result<std::optional<Range>> next_range(const delivery::WarehouseState& state);
   Result<destinations::Pack> build(const delivery::WarehouseState& state, Range& range);
-  Result<void> write_events(warehouse::PackWriter& writer, const Range& range, std::vector<bool>& touched);
+  Result<void> write_events(warehouse::PackWriter& writer, bool is_fixed, Range& range,
+                            std::vector<bool>& touched);
   Result<void> write_changes(warehouse::PackWriter& writer, Range& range, std::vector<bool>& touched);
   Result<void> write_deliveries(warehouse::PackWriter& writer, Range& range);
   Result<void> write_people(warehouse::PackWriter& writer, const std::vector<bool>& touched);
