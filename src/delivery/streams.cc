@@ -524,6 +524,8 @@ class Body final : public Streams {
     if (!encoded || run.is_dry()) {
       item.refusal = encoded ? std::string(kBuiltOnly) : text_of(encoded.error());
       item.state = Item::State::settled;
+      // A restart reads on behind it, even where the cursor has not come as far.
+      if (lane.kind != Lane::Kind::retry && !run.is_keyed()) count_refusal(run, item);
       lane.window.push_back(std::move(item));
       return;
     }
@@ -955,32 +957,35 @@ class Body final : public Streams {
     run.dirty = true;
   }
 
-  // The cursor goes on over what is settled; what was refused is counted now, so that it is counted once.
+  void count_refusal(StreamRun& run, const Item& item) {
+    StreamRefusals& refusals = run.refusals[item.refusal];
+    refusals.reason = item.refusal;
+    ++refusals.count;
+    refusals.last = item.position;
+    refusals.person = item.person;
+    refusals.last_at = now_;
+    ++run.refused;
+    if (run.is_in_pass()) {
+      const bool is_built = item.refusal == kBuiltOnly;
+      run.pass->note(item.person, item.event, is_built ? Pass::Outcome::built : Pass::Outcome::refused,
+                     is_built ? "" : item.refusal);
+      if (is_built) run.pass->begin(1);
+    }
+    const auto known = std::ranges::find(run.unwritten.refusals, item.refusal, &StreamRefusals::reason);
+    if (known == run.unwritten.refusals.end()) {
+      run.unwritten.refusals.push_back(refusals);
+    } else {
+      *known = refusals;
+    }
+    run.dirty = true;
+  }
+
+  // The cursor goes on over what is settled. Where a restart reads on from the cursor, what was refused is
+  // counted now, so that it is counted once.
   void pop_settled(StreamRun& run, Lane& lane) {
     while (!lane.window.empty() && lane.window.front().state == Item::State::settled) {
       const Item& item = lane.window.front();
-      if (!item.refusal.empty() && lane.kind != Lane::Kind::retry) {
-        StreamRefusals& refusals = run.refusals[item.refusal];
-        refusals.reason = item.refusal;
-        ++refusals.count;
-        refusals.last = item.position;
-        refusals.person = item.person;
-        refusals.last_at = now_;
-        ++run.refused;
-        if (run.is_in_pass()) {
-          const bool is_built = item.refusal == kBuiltOnly;
-          run.pass->note(item.person, item.event, is_built ? Pass::Outcome::built : Pass::Outcome::refused,
-                         is_built ? "" : item.refusal);
-          if (is_built) run.pass->begin(1);
-        }
-        const auto known = std::ranges::find(run.unwritten.refusals, item.refusal, &StreamRefusals::reason);
-        if (known == run.unwritten.refusals.end()) {
-          run.unwritten.refusals.push_back(refusals);
-        } else {
-          *known = refusals;
-        }
-        run.dirty = true;
-      }
+      if (!item.refusal.empty() && lane.kind != Lane::Kind::retry && run.is_keyed()) count_refusal(run, item);
       lane.window.pop_front();
     }
     const bool is_done =

@@ -312,6 +312,24 @@ TEST_F(StreamsTest, what_is_not_wanted_is_passed_over_and_what_must_not_go_is_co
   EXPECT_EQ(status().refused, 2u);  // not again, though the process ended
 }
 
+// Without keys a restart does not read again what lies behind an event that is not settled.
+TEST_F(StreamsTest, without_keys_what_was_refused_behind_an_event_without_answer_is_counted_all_the_same) {
+  tool.keyed = false;
+  stream.ambiguity = workspace::Ambiguity::resend;
+  stream.consent_purpose = "ads";
+  start();
+  add("good");
+  add("no consent", 13);
+  EXPECT_THAT(poll_all(), ElementsAre("good"));
+  start();
+  EXPECT_EQ(status().refused, 1u);
+  EXPECT_THAT(poll_all(), ElementsAre("good"));
+  answer("good", 200);
+  EXPECT_EQ(status().refused, 1u);
+  start();
+  EXPECT_EQ(status().refused, 1u);
+}
+
 TEST_F(StreamsTest, after_a_restart_what_was_not_answered_goes_again_and_nothing_else) {
   start();
   for (const char* id : {"a", "b", "c", "d", "e", "f"}) add(id);
