@@ -42,6 +42,7 @@ class Machine {
   server::Pipeline& pipeline() { return *pipeline_; }
   engine::Engine& engine() { return pipeline_->engine(); }
   delivery::Delivery* delivery() { return dispatch_->delivery(); }
+  delivery::Streams* streams() { return dispatch_->streams(); }
   std::uint64_t snapshots() const { return snapshots_; }
   std::uint64_t redactions() const { return redactions_; }
 

@@ -102,6 +102,17 @@ void Network::lose_an_identifier(Time now) {
                       now);
 }
 
+std::vector<std::string> Network::audiences(const std::string& platform, Time now) {
+  const auto answer = platforms_.handle({"GET", "/sandbox/audiences", {}, ""}, now);
+  const auto body = parse_json(answer.response.body);
+  TR_ASSERT(body && body->find("audiences") != nullptr);
+  std::vector<std::string> ids;
+  for (const Value& each : body->find("audiences")->list) {
+    if (each.find("platform")->string == platform) ids.push_back(each.find("id")->string);
+  }
+  return ids;
+}
+
 std::set<std::string> Network::audience(const std::string& platform, const std::string& id, Time now) {
   const auto answer =
       platforms_.handle({"GET", fmt::format("/sandbox/audiences/{}/{}/members", platform, id), {}, ""}, now);
@@ -111,6 +122,23 @@ std::set<std::string> Network::audience(const std::string& platform, const std::
   for (const Value& member : body->find("members")->list)
     all.insert(member.find("kind")->string + ":" + member.find("value")->string);
   return all;
+}
+
+Network::Told Network::told(const std::string& platform, Time now) {
+  const auto answer = platforms_.handle({"GET", "/sandbox/" + platform + "/events", {}, ""}, now);
+  const auto body = parse_json(answer.response.body);
+  TR_ASSERT(body && body->find("events") != nullptr);
+  Told told;
+  for (const Value& event : body->find("events")->list) {
+    for (const char* place : {"event_id", "transactionId", "metadata.conversion_id"}) {
+      if (const Value* id = event.find_path(place)) told.events.insert(id->string);
+    }
+  }
+  for (const char* name : {"duplicates", "repeated"}) {
+    if (const Value* again = body->find(name))
+      told.again = static_cast<std::int64_t>(again->number.to_double());
+  }
+  return told;
 }
 
 }  // namespace tailrace::testing

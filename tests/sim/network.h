@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/random.h"
 #include "delivery/delivery.h"
@@ -42,8 +43,16 @@ class Network {
   // Does the next thing, due at next_at(): a request arrives, or an answer, which is given.
   std::optional<Reply> step();
 
+  // The ids of the audiences at a platform, all of them.
+  std::vector<std::string> audiences(const std::string& platform, Time now);
   // The identifiers in an audience: "email:3f5c...".
   std::set<std::string> audience(const std::string& platform, const std::string& id, Time now);
+  // The events a platform was told of, by their ids, and how often it was told of one again.
+  struct Told {
+    std::set<std::string> events;
+    std::int64_t again = 0;
+  };
+  Told told(const std::string& platform, Time now);
   // Members change at the platform by itself: so many identifiers vanish from each audience, and as many
   // strangers appear.
   void drift(const std::string& platform, std::uint64_t count, Time now);

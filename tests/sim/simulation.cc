@@ -19,6 +19,7 @@
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/story.h"
+#include "sim/stream_judge.h"
 #include "support/oracle.h"
 
 namespace tailrace::testing {
@@ -33,7 +34,8 @@ class Simulation {
         random_(options.seed),
         story_(random_story(random_)),
         network_(random_.next()),
-        machine_(disk_, clock_) {}
+        machine_(disk_, clock_),
+        hand_(options.seed ^ 0x5eed) {}
 
   Outcome run() {
     if (story_.inputs.size() > options_.inputs_max) story_.inputs.resize(options_.inputs_max);
@@ -79,7 +81,8 @@ class Simulation {
     calm,
     damaged_snapshot,
     slow_disk,
-    drift
+    drift,
+    by_hand  // somebody pauses, resumes, replays, resets or retries a sync of events
   };
 
   // --- time
@@ -290,6 +293,8 @@ class Simulation {
       for (std::uint64_t count = more.below(most); count > 0; --count)
         faults_.emplace(now_ + Millis{static_cast<std::int64_t>(more.below(span))}, fault);
     }
+    for (std::uint64_t count = hand_.below(12); count > 0; --count)
+      faults_.emplace(now_ + Millis{static_cast<std::int64_t>(hand_.below(span))}, Fault::by_hand);
     for (const Input& input : story_.inputs) {
       if (random_.below(8) == 0)
         faults_.emplace(std::max(now_, input.received_at - Millis{1}),
@@ -358,7 +363,56 @@ class Simulation {
         return;
       case Fault::drift:
         return drift(random_.below(2) == 0 ? "meta" : "google");
+      case Fault::by_hand:
+        return take_in_hand();
     }
+  }
+
+  // Errors are the disk's, which fails on purpose, or that a sync is not in the state for it.
+  void take_in_hand() {
+    delivery::Streams* const streams = machine_.running() ? machine_.streams() : nullptr;
+    if (streams == nullptr || workspace().streams.empty()) return;
+    const std::string sync = workspace().streams[hand_.below(workspace().streams.size())].name;
+    ++outcome_.by_hand;
+    Result<void> done;
+    switch (hand_.below(5)) {
+      case 0:
+        note("pause {}", sync);
+        done = streams->pause(sync);
+        break;
+      case 1:
+        note("resume {}", sync);
+        done = streams->resume(sync);
+        break;
+      case 2: {
+        const Time from = random_time(hand_, kStart);
+        note("replay {} since {}", sync, format_time(from));
+        resent_.insert(sync);
+        if (const auto replayed = streams->replay(sync, from, kNever); !replayed)
+          done = std::unexpected(replayed.error());
+        break;
+      }
+      case 3: {
+        note("reset {}", sync);
+        resent_.insert(sync);
+        done = streams->pause(sync);
+        if (done) done = streams->reset(sync, machine_.pipeline().begin());
+        break;
+      }
+      default:
+        note("retry {}", sync);
+        done = retry(sync);
+    }
+    if (!done) note("not done: {}", done.error().message);
+  }
+  Result<void> retry(const std::string& sync) {
+    std::vector<Position> positions;
+    for (const auto& letter : TRY(machine_.streams()->dead_letters(sync)))
+      positions.push_back(letter.position);
+    if (positions.empty()) return {};
+    resent_.insert(sync);
+    TRY(machine_.streams()->retry(sync, positions));
+    return {};
   }
 
   // A platform loses members and takes up strangers. It says nothing of that below a thousand people.
@@ -366,14 +420,8 @@ class Simulation {
     note("{} drifts", platform);
     const auto audiences = [&] {
       std::map<std::string, std::set<std::string>> all;
-      // Also those of syncs that are not there now: they may come back.
-      for (const auto& [at, workspace] : story_.workspaces) {
-        for (const workspace::SyncConfig& sync : workspace.syncs) {
-          const std::string id = audience_of(sync);
-          if (platform_of(sync) == platform && !id.empty() && !all.contains(id))
-            all[id] = network_.audience(platform, id, now_);
-        }
-      }
+      for (const std::string& id : network_.audiences(platform, now_))
+        all[id] = network_.audience(platform, id, now_);
       return all;
     };
     if (!machine_.running()) return;
@@ -390,6 +438,11 @@ class Simulation {
   }
   static std::string platform_of(const workspace::SyncConfig& sync) {
     return sync.destination == "Meta" ? "meta" : "google";
+  }
+  static std::string platform_of(const workspace::StreamConfig& stream) {
+    return stream.destination == "Meta events"     ? "meta"
+           : stream.destination == "Google events" ? "google"
+                                                   : "reddit";
   }
   std::string audience_of(const workspace::SyncConfig& sync) {
     const auto state = machine_.pipeline().ledger().state(sync.name);
@@ -418,9 +471,18 @@ class Simulation {
     story_.end = kNever;
     for (std::size_t steps = 0; steps < kQuietStepsMax; ++steps) {
       if (at_rest()) {
-        if (release_one()) continue;
-        if (!std::exchange(has_drifted_, false)) return;
-        reupload_all();
+        if (release_one() || resume_streams()) continue;
+        if (std::exchange(has_drifted_, false)) {
+          reupload_all();
+          continue;
+        }
+        if (std::exchange(letters_retried_, true)) return;
+        judge_copies();
+        for (const auto& stream : workspace().streams) {
+          note("retry {}", stream.name);
+          if (const auto done = retry(stream.name); !done)
+            complain("{} cannot be retried: {}", stream.name, done.error().message);
+        }
         continue;
       }
       if (!outcome_.problems.empty()) return;
@@ -431,7 +493,30 @@ class Simulation {
   bool at_rest() {
     if (!machine_.running() || !waiting_.empty() || network_.next_at() != kNever) return false;
     return !machine_.engine().work_pending() && machine_.delivery() != nullptr &&
-           machine_.delivery()->idle() && !any_stopped() && !machine_.pipeline().redaction_pending();
+           machine_.delivery()->idle() && machine_.streams()->idle() && !any_stopped() &&
+           !machine_.pipeline().redaction_pending();
+  }
+  bool resume_streams() {
+    bool any = false;
+    for (const delivery::StreamStatus& status : machine_.streams()->status()) {
+      if (status.state != "paused") continue;
+      note("resume {}", status.sync);
+      any = true;
+      if (const auto done = machine_.streams()->resume(status.sync); !done)
+        complain("{} cannot be resumed: {}", status.sync, done.error().message);
+    }
+    return any;
+  }
+  // Before anybody asks for copies: where silence is held, a platform that cannot tell one got none.
+  void judge_copies() {
+    for (const auto& stream : workspace().streams) {
+      const std::string platform = platform_of(stream);
+      if (platform != "reddit" || stream.ambiguity != workspace::Ambiguity::hold ||
+          resent_.contains(stream.name))
+        continue;
+      if (const auto again = network_.told(platform, now_).again; again > 0)
+        complain("{}: the platform was told of {} events twice", stream.name, again);
+    }
   }
   // Somebody has looked at what the guards hold, and lets it go.
   bool release_one() {
@@ -457,15 +542,21 @@ class Simulation {
   }
   // With nothing to send a sync does not ask whether its platform has changed its mind.
   bool any_stopped() {
-    return std::ranges::any_of(machine_.delivery()->status(), [](const auto& status) {
+    const bool any_audience = std::ranges::any_of(machine_.delivery()->status(), [](const auto& status) {
       return status.state.starts_with("stopped") && status.pending + status.renewing > 0;
     });
+    return any_audience || std::ranges::any_of(machine_.streams()->status(), [](const auto& status) {
+             return status.stopped && status.unsettled > 0;
+           });
   }
   std::string describe_syncs() {
     std::string text;
     if (machine_.delivery() == nullptr) return "no delivery";
     for (const auto& status : machine_.delivery()->status())
       text += fmt::format("[{}: {}, {} pending] ", status.sync, status.state, status.pending);
+    for (const auto& status : machine_.streams()->status())
+      text += fmt::format("[{}: {}, {} unsettled, {} bytes behind] ", status.sync, status.state,
+                          status.unsettled, status.behind_bytes);
     return text;
   }
 
@@ -506,7 +597,37 @@ class Simulation {
                  names_of(expected));
     }
     for (const auto& sync : workspace().syncs) judge_sync(judge, sync, at);
+    for (const auto& stream : workspace().streams) judge_stream(stream);
     if (!options_.faults && !options_.failing_operation && !options_.last_operation) judge_latency();
+  }
+
+  void judge_stream(const workspace::StreamConfig& stream) {
+    StreamEnd end{.stream = &stream, .told = network_.told(platform_of(stream), now_), .dead = {}};
+    const auto letters = machine_.streams()->dead_letters(stream.name);
+    TR_ASSERT(letters.has_value());
+    std::string bytes;
+    for (const delivery::StreamDeadLetter& letter : *letters) {
+      const auto record = decode_record(*machine_.pipeline().store().log().read(letter.position, bytes));
+      TR_ASSERT(record.has_value());
+      if (letter.reason.empty()) ++end.unexplained;
+      // Of a deleted person nothing can be said.
+      const auto properties = parse_json(record->payload.empty() ? "{}" : record->payload);
+      if (const Value* id = properties ? properties->find("event_id") : nullptr) end.dead.insert(id->string);
+    }
+    const auto refusals = machine_.streams()->refusals(stream.name);
+    TR_ASSERT(refusals.has_value());
+    for (const delivery::StreamRefusals& each : *refusals) {
+      end.refused += each.count;
+      end.reasons += fmt::format("{} x {}, ", each.count, each.reason);
+    }
+    outcome_.told += end.told.events.size();
+    outcome_.told_again += static_cast<std::uint64_t>(end.told.again);
+    outcome_.never_told += end.refused;
+    outcome_.dead_letters += letters->size();
+    if (options_.tamper && !end.told.events.empty()) end.told.events.erase(end.told.events.begin());
+    if (stream.is_retired()) return;
+    for (const std::string& problem : testing::judge_stream(end, story_, people_, now_))
+      complain("{}", problem);
   }
 
   static Millis longest_wait(const workspace::SyncConfig& sync) {
@@ -532,6 +653,12 @@ class Simulation {
       if (longest > allowed && story_.workspaces.size() == 1)
         complain("sync {} took {} ms where {} are allowed", sync.name, longest.count, allowed.count);
       outcome_.timed += statuses[i].latency_count;
+    }
+    for (const delivery::StreamStatus& status : machine_.streams()->status()) {
+      if (story_.workspaces.size() > 1) continue;
+      outcome_.timed += status.latency_count;
+      if (status.latency_p99.value_or(Millis{0}) > kSecond * 6)
+        complain("{} took {} ms", status.sync, status.latency_p99->count);
     }
   }
 
@@ -589,8 +716,12 @@ class Simulation {
       return strangers_[{platform, state->audience_id}].contains(each) && !expected.contains(each);
     });
     if (standing == expected) return;
-    complain("sync {} on {} holds {} identifiers, {} expected; {}", sync.name, platform, standing.size(),
-             expected.size(), describe_syncs());
+    std::vector<std::string> ghosts, missing;
+    std::ranges::set_difference(standing, expected, std::back_inserter(ghosts));
+    std::ranges::set_difference(expected, standing, std::back_inserter(missing));
+    complain("sync {} on {} holds {} identifiers, {} expected; too many: {}; missing: {}; {}", sync.name,
+             platform, standing.size(), expected.size(), fmt::join(ghosts, " "), fmt::join(missing, " "),
+             describe_syncs());
   }
 
   // The latest statement, whole; see readings 23 and 24 of the oracle.
@@ -626,6 +757,9 @@ class Simulation {
   Millis clock_offset_;
   Time clock_;
   Machine machine_;
+  Random hand_;                   // of what is done by hand
+  std::set<std::string> resent_;  // syncs of which somebody asked for copies
+  bool letters_retried_ = false;
   Time boot_at_ = kNever;
   std::uint32_t failed_boots_ = 0;
   bool stopping_ = false;  // the disk was told to stop
@@ -652,7 +786,9 @@ void Outcome::add(const Outcome& other) {
   const auto add_up = [&](auto... counts) { ((this->*counts += other.*counts), ...); };
   add_up(&Outcome::inputs, &Outcome::requests, &Outcome::boots, &Outcome::power_cuts, &Outcome::disk_errors,
          &Outcome::disk_operations, &Outcome::lost_messages, &Outcome::snapshots, &Outcome::redactions,
-         &Outcome::releases, &Outcome::drifted, &Outcome::reuploads, &Outcome::standing, &Outcome::members);
+         &Outcome::releases, &Outcome::drifted, &Outcome::reuploads, &Outcome::standing, &Outcome::members,
+         &Outcome::told, &Outcome::told_again, &Outcome::never_told, &Outcome::dead_letters,
+         &Outcome::by_hand);
 }
 
 Outcome simulate(const SimulationOptions& options) { return Simulation(options).run(); }

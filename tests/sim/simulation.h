@@ -44,8 +44,13 @@ struct Outcome {
   std::uint64_t drifted = 0;   // identifiers that platforms lost, and strangers they took up
   std::uint64_t reuploads = 0;
   std::uint64_t standing = 0;  // identifiers at the platforms in the end
-  std::uint64_t timed = 0;     // changes whose latency was looked at
-  std::uint64_t members = 0;   // of segments in the end
+  std::uint64_t timed = 0;     // changes and events whose latency was looked at
+  std::uint64_t told = 0;      // events that platforms were told of
+  std::uint64_t told_again = 0;
+  std::uint64_t never_told = 0;    // for a reason
+  std::uint64_t dead_letters = 0;  // of events, at rest
+  std::uint64_t by_hand = 0;       // pauses, replays, resets, retries
+  std::uint64_t members = 0;       // of segments in the end
 
   void add(const Outcome& other);
 };

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "property/play.h"
 #include "property/random_scenario.h"
+#include "support/random_world.h"
 
 namespace tailrace::testing {
 namespace {
@@ -161,7 +162,87 @@ void vary(const Random& random, Story& story) {
   }
 }
 
+// Events go to three platforms: two that know a copy by its id, one that does not. What a sync sends is the
+// same in all workspaces, so that the judge need not know which was live when; but syncs come, go and retire.
+// Drawn apart, as above.
+void add_streams(const Random& random, Story& story) {
+  using workspace::SecretReference;
+  Random more = random;
+  for (std::uint64_t skipped = 0; skipped < 197; ++skipped) more.next();
+  const SecretReference token{SecretReference::Kind::environment, "SIMULATED"};
+  const auto batch = [&] { return std::to_string(1 + more.below(4)); };
+  const std::vector<workspace::DestinationConfig> destinations{
+      {.name = "Meta events",
+       .type = "meta_conversions",
+       .settings = {{"base_url", "http://sandbox/meta/v26.0"},
+                    {"dataset_id", "77"},
+                    {"batch_records_max", batch()}},
+       .credentials = {{"access_token", token}}},
+      {.name = "Google events",
+       .type = "google_conversions",
+       .settings = {{"base_url", "http://sandbox/google"},
+                    {"token_url", "http://sandbox/google/token"},
+                    {"operating_account_id", std::string(kAccount)},
+                    {"batch_records_max", batch()}},
+       .credentials = {{"client_id", token}, {"client_secret", token}, {"refresh_token", token}}},
+      {.name = "Reddit events",
+       .type = "reddit_conversions",
+       .settings = {{"base_url", "http://sandbox/reddit/api/v3"},
+                    {"pixel_id", "t2_1"},
+                    {"batch_records_max", batch()}},
+       .credentials = {{"access_token", token}}}};
+  std::vector<workspace::StreamConfig> streams;
+  for (const workspace::DestinationConfig& destination : destinations) {
+    if (one_in(more, 4)) continue;
+    workspace::StreamConfig stream;
+    stream.name = "To " + destination.name;
+    stream.destination = destination.name;
+    for (const std::string_view event : vocabulary::kEvents) {
+      if (one_in(more, 4)) continue;
+      workspace::StreamEvent& wanted = stream.events.emplace_back();
+      wanted.event = event;
+      wanted.name = "Simulated";
+      if (one_in(more, 4)) wanted.where = "currency = \"a\"";
+    }
+    if (stream.events.empty()) continue;
+    // What is not judged here: values, currencies, refunds, and who somebody is.
+    stream.fields = {{"value", "1"},
+                     {"currency", "\"EUR\""},
+                     {"kind", "\"conversion\""},
+                     {"source", "\"other\""},
+                     {"email", "\"somebody@example.com\""}};
+    // Google takes events of any age; so there, none is too old or too early.
+    if (destination.type == "google_conversions") {
+      stream.fields["at"] = "\"2026-01-01T00:00:00Z\"";
+      stream.settings["conversion_action_id"] = "5550001";
+    }
+    stream.start = workspace::StreamConfig::Start::beginning;
+    if (one_in(more, 2)) stream.ambiguity = workspace::Ambiguity::resend;
+    stream.requests_in_flight = static_cast<std::uint32_t>(1 + more.below(3));
+    streams.push_back(std::move(stream));
+  }
+  for (auto& [at, workspace] : story.workspaces) {
+    const bool is_first = &workspace == &story.workspaces.front().second;
+    workspace.destinations.insert(workspace.destinations.end(), destinations.begin(), destinations.end());
+    for (workspace::StreamConfig stream : streams) {
+      if (!is_first && one_in(more, 5)) continue;
+      if (!is_first && one_in(more, 6)) stream.lifecycle = workspace::Lifecycle::retired;
+      workspace.streams.push_back(std::move(stream));
+    }
+    auto checked = usable(workspace);
+    TR_ASSERT(checked.has_value());
+    workspace = std::move(*checked);
+  }
+  // The id by which platforms know an event: message ids are unique within their source alone.
+  for (Input& input : story.inputs) {
+    if (input.kind == Input::Kind::event)
+      input.value.members.emplace_back("event_id", Value::of(event_id(input)));
+  }
+}
+
 }  // namespace
+
+std::string event_id(const Input& input) { return fmt::format("{}/{}", input.who, input.message_id); }
 
 Story random_story(Random& random) {
   const OracleWorld world = random_world(random, {.people_max = 8, .events_per_person_max = 10});
@@ -182,6 +263,7 @@ Story random_story(Random& random) {
   }
   std::ranges::stable_sort(story.workspaces, {}, &std::pair<Time, workspace::Workspace>::first);
   vary(random, story);
+  add_streams(random, story);
   story.end = std::max(story.end, story.workspaces.back().first) + kDay * 3;
   return story;
 }

@@ -1,5 +1,6 @@
 // What happens outside of Tailrace: people and what they do, when each message is sent, the workspaces that
-// operators apply, and the identifiers by which platforms know people. All of it follows from a seed.
+// operators apply, and the identifiers by which platforms know people and events. All of it follows from a
+// seed.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +23,9 @@ struct Story {
 };
 
 Story random_story(Random& random);
+
+// By which platforms know an event of the story.
+std::string event_id(const Input& input);
 
 // What the platforms make of an e-mail or phone as people write it, said once more and by a table: the text
 // whose SHA-256 is uploaded. Empty: it is none.
