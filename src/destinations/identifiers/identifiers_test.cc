@@ -1,11 +1,15 @@
 #include "destinations/identifiers/identifiers.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <random>
 #include <sstream>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <phonenumbers/phonenumberutil.h>
 
 #include "support/source_dir.h"
 
@@ -122,6 +126,36 @@ TEST(Phone, is_refused_when_it_cannot_be_one) {
   EXPECT_EQ(phone("+1 201 555 012345"), refused(kPhoneTooLong));
   EXPECT_EQ(phone(std::string(251, '1'), "GB"), refused(kPhoneTooLong));
   EXPECT_EQ(phone("+44 20 7946\xff 0018"), refused(kNotUtf8));
+}
+
+// Numbers with their country are mostly not put to the library; this test does that.
+TEST(Phone, with_its_country_is_what_the_library_makes_of_it) {
+  using i18n::phonenumbers::PhoneNumberUtil;
+  const PhoneNumberUtil& library = *PhoneNumberUtil::GetInstance();
+  const auto read = [&](const std::string& text) -> std::string {
+    i18n::phonenumbers::PhoneNumber number;
+    if (library.Parse(text, "ZZ", &number) != PhoneNumberUtil::NO_PARSING_ERROR) return "";
+    if (library.IsPossibleNumberWithReason(number) != PhoneNumberUtil::IS_POSSIBLE) return "";
+    std::string formatted;
+    library.Format(number, PhoneNumberUtil::E164, &formatted);
+    return formatted;
+  };
+  std::mt19937_64 random(1);
+  for (const char* code : {"1",   "27", "30", "31", "32",  "33",  "34", "36", "39", "40", "41", "420",
+                           "421", "43", "44", "45", "46",  "47",  "48", "49", "61", "64", "65", "81",
+                           "90",  "91", "7",  "52", "351", "353", "54", "55", "86", "98", "972"}) {
+    for (std::size_t digits = 6; digits <= 12; ++digits) {
+      for (int lead = 0; lead < 100; ++lead) {
+        std::string text = fmt::format("+{}{:02}", code, lead);
+        while (text.size() < 1 + std::strlen(code) + digits) {
+          if (random() % 5 == 0) text += random() % 2 == 0 ? " " : "-";
+          text += static_cast<char>('0' + random() % 10);
+        }
+        const auto got = normalise_phone(text, "");
+        ASSERT_EQ(got ? *got : "", read(text)) << text;
+      }
+    }
+  }
 }
 
 TEST(Phone, gives_the_same_answer_the_second_time_and_per_region) {
