@@ -70,8 +70,8 @@ Result<std::string> query(const Run& run) {
   const auto tables = state.schema.empty()
                           ? warehouse::tables_of(workspace, workspace.find_warehouse(sync)->tables)
                           : TRY(warehouse::tables_from_value(TRY(parse_json(state.schema))));
-  const auto database = TRY(
-      columnar::Database::open({.threads = 2, .spill_directory = run.core.directory() + "/warehouse/query"}));
+  const auto database = TRY(columnar::Database::open(
+      {.threads = 2, .spill_directory = server::packs_directory(run.core) + "/query"}));
   TRY(warehouse::open_lake(*database, connection.config.setting("location"), tables));
   TRY(database->run("SET file_search_path = " + columnar::quoted_text(run.folder)));
   const auto answer = TRY(database->query(run.command.sql));

@@ -59,8 +59,7 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
   });
   if (core->options_.deliver) {
     core->warehouses_ = TRY(Warehouses::start(
-        *core, disk,
-        {.directory = core->directory() + "/warehouse", .folder = core->options_.secrets_folder}));
+        *core, disk, {.directory = packs_directory(*core), .folder = core->options_.secrets_folder}));
     // A pass of one sync asks nobody else.
     if (core->options_.running.pass_of.empty()) core->queries_ = TRY(Queries::start(*core));
   }

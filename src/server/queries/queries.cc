@@ -6,9 +6,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "base/calendar.h"
 #include "base/thread_name.h"
-#include "delivery/cron.h"
 
 namespace tailrace::server {
 namespace {
@@ -16,14 +14,6 @@ namespace {
 constexpr std::chrono::milliseconds kLook{500};
 constexpr Millis kRetryFirst{5'000};
 constexpr Millis kRetryMost{10 * 60 * 1000};
-
-Time next_due(const workspace::QuerySource& source, const std::string& time_zone, Time after) {
-  if (source.cadence.kind == workspace::Cadence::Kind::every) return after + source.cadence.every;
-  const auto zone = Zone::named(time_zone);
-  const auto cron = delivery::Cron::parse(source.cadence.cron);
-  // Both were checked when the workspace was applied.
-  return zone && cron ? cron->next_after(after, *zone) : after + kHour;
-}
 
 // Waits where too much waits to be applied.
 PutRecords put_into(Core& core, std::function<bool()> stopping) {
@@ -121,25 +111,18 @@ struct Queries::Worker {
 Result<std::unique_ptr<Queries>> Queries::start(Core& core) {
   std::unique_ptr<Queries> all(new Queries(core));
   all->client_ = TRY(io::HttpClient::start(kQueryClient));
-  all->thread_ = std::thread([raw = all.get()] {
-    name_thread("queries");
-    raw->follow();
-  });
+  all->follower_.start("queries");
   return all;
 }
 
+Queries::Queries(Core& core)
+    : core_(core),
+      follower_(core, {.end_workers = [this] { end_workers(); },
+                       .take_up = [this](const workspace::Workspace& workspace) { take_up(workspace); }}) {}
+
 Queries::~Queries() { stop(); }
 
-void Queries::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopping_) return;
-    stopping_ = true;
-  }
-  changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
-  end_workers();
-}
+void Queries::stop() { follower_.stop(); }
 
 void Queries::end_workers() {
   std::vector<std::shared_ptr<Worker>> ending;
@@ -156,39 +139,6 @@ void Queries::end_workers() {
     worker->changed.notify_all();
   }
   for (const auto& worker : ending) worker->thread.join();
-}
-
-// The live workspace decides which sources there are; another one takes the place of all of them.
-void Queries::follow() {
-  while (true) {
-    std::uint64_t generation = 0;
-    const auto live = core_.call([&](engine::Engine& engine) -> std::optional<workspace::Workspace> {
-      generation = engine.generation();
-      if (engine.workspace() == nullptr || generation == followed_) return std::nullopt;
-      return *engine.workspace();
-    });
-    if (live) {
-      end_workers();
-      take_up(*live);
-    }
-    std::unique_lock lock(mutex_);
-    followed_ = generation;
-    changed_.notify_all();
-    changed_.wait_for(lock, kLook, [&] { return stopping_ || look_; });
-    look_ = false;
-    if (stopping_) return;
-  }
-}
-
-// A workspace that went live just now has its sources at once.
-void Queries::catch_up() {
-  const std::uint64_t generation = core_.call([](engine::Engine& engine) { return engine.generation(); });
-  std::unique_lock lock(mutex_);
-  while (!stopping_ && (!followed_ || *followed_ < generation)) {
-    look_ = true;
-    changed_.notify_all();
-    changed_.wait_for(lock, kLook);
-  }
 }
 
 void Queries::take_up(const workspace::Workspace& workspace) {
@@ -212,7 +162,7 @@ void Queries::work(Worker& worker) {
   // After a start it is due by its last run, not at once: a restart is no reason. A run that was begun is.
   if (const auto state = worker.run.state(); state && !state->pending && !state->runs.empty() &&
                                              state->runs.back().outcome != PastRun::Outcome::failed)
-    worker.next_at = next_due(worker.source, worker.time_zone, state->runs.back().ended_at);
+    worker.next_at = next_due(worker.source.cadence, worker.time_zone, state->runs.back().ended_at);
   while (true) {
     std::uint64_t asked = 0;
     QueryRun::Held held = QueryRun::Held::by_guards;
@@ -244,12 +194,12 @@ void Queries::work(Worker& worker) {
     worker.is_asking = false;
     if (outcome || paused) {
       wait = kRetryFirst;
-      worker.next_at = next_due(worker.source, worker.time_zone, now);
+      worker.next_at = next_due(worker.source.cadence, worker.time_zone, now);
     } else {
       if (!worker.ending) spdlog::error("source \"{}\": {}", worker.source.name, outcome.error().message);
       const bool may_pass = outcome.error().code == Error::Code::unavailable;
-      worker.next_at =
-          std::min(now + (may_pass ? wait : kRetryMost), next_due(worker.source, worker.time_zone, now));
+      worker.next_at = std::min(now + (may_pass ? wait : kRetryMost),
+                                next_due(worker.source.cadence, worker.time_zone, now));
       wait = std::min(Millis{wait.count * 2}, kRetryMost);
     }
     if (outcome && outcome->outcome == PastRun::Outcome::held)
@@ -272,7 +222,7 @@ Result<PastRun> Queries::ask(Worker& worker, const PutRecords& put, QueryRun::He
 }
 
 Result<std::shared_ptr<Queries::Worker>> Queries::find(const std::string& source) {
-  catch_up();
+  follower_.catch_up();
   const std::lock_guard lock(mutex_);
   const auto found =
       std::ranges::find(workers_, source, [](const auto& worker) { return worker->source.name; });
@@ -306,7 +256,7 @@ Result<void> Queries::set_paused(const std::string& source, bool paused) {
 }
 
 Result<std::vector<QueryStatus>> Queries::status() {
-  catch_up();
+  follower_.catch_up();
   std::vector<std::shared_ptr<Worker>> workers;
   {
     const std::lock_guard lock(mutex_);

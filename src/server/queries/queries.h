@@ -2,18 +2,16 @@
 // somebody asks for it.
 #pragma once
 
-#include <condition_variable>
-#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "io/http_client.h"
 #include "server/core.h"
 #include "server/queries/query_run.h"
+#include "server/workspace_follower.h"
 
 namespace tailrace::server {
 
@@ -41,24 +39,18 @@ class Queries {
 
  private:
   struct Worker;
-  explicit Queries(Core& core) : core_(core) {}
-  void follow();
+  explicit Queries(Core& core);
   void take_up(const workspace::Workspace& workspace);
   void work(Worker& worker);
   Result<PastRun> ask(Worker& worker, const PutRecords& put, QueryRun::Held held);
   void end_workers();
-  void catch_up();
   Result<std::shared_ptr<Worker>> find(const std::string& source);
 
   Core& core_;
   std::unique_ptr<io::HttpClient> client_;
   std::mutex mutex_;
-  std::condition_variable changed_;
-  bool stopping_ = false;
-  bool look_ = false;                      // whether another workspace is live, now
-  std::optional<std::uint64_t> followed_;  // the generation whose sources run
-  std::vector<std::shared_ptr<Worker>> workers_;
-  std::thread thread_;
+  std::vector<std::shared_ptr<Worker>> workers_;  // guarded by mutex_
+  WorkspaceFollower follower_;
 };
 
 // DIR/sources/NAME.

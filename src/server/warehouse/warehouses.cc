@@ -7,10 +7,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "base/calendar.h"
 #include "base/thread_name.h"
 #include "columnar/columnar.h"
-#include "delivery/cron.h"
 
 namespace tailrace::server {
 namespace {
@@ -20,17 +18,9 @@ constexpr Millis kRetryFirst{1'000};
 constexpr Millis kRetryMost{5 * 60 * 1000};
 constexpr Millis kDropEvery{60'000};
 
-Time next_due(const workspace::WarehouseConfig& sync, const std::string& time_zone, Time after) {
-  if (sync.cadence.kind == workspace::Cadence::Kind::every) return after + sync.cadence.every;
-  const auto zone = Zone::named(time_zone);
-  const auto cron = delivery::Cron::parse(sync.cadence.cron);
-  // Both were checked when the workspace was applied.
-  return zone && cron ? cron->next_after(after, *zone) : after + kHour;
-}
+}  // namespace
 
 std::string packs_directory(const Core& core) { return core.directory() + "/warehouse"; }
-
-}  // namespace
 
 CsvReader csv_reader(std::string spill) {
   return [spill = std::move(spill)](const std::string& path, const std::vector<std::string>& columns,
@@ -74,30 +64,28 @@ struct Warehouses::Worker {
 };
 
 Warehouses::Warehouses(Core& core, Disk& disk, Options options)
-    : core_(core), disk_(disk), options_(std::move(options)) {}
+    : core_(core),
+      disk_(disk),
+      options_(std::move(options)),
+      follower_(core, {.end_workers = [this] { end_workers(); },
+                       .take_up = [this](const workspace::Workspace& workspace) { take_up(workspace); },
+                       .look =
+                           [this, drop_at = core.now() + kDropEvery]() mutable {
+                             if (core_.now() < drop_at) return;
+                             drop_deliveries();
+                             drop_at = core_.now() + kDropEvery;
+                           }}) {}
 
 Result<std::unique_ptr<Warehouses>> Warehouses::start(Core& core, Disk& disk, Options options) {
   std::unique_ptr<Warehouses> all(new Warehouses(core, disk, std::move(options)));
   all->client_ = TRY(io::HttpClient::start(kWarehouseClient));
-  all->thread_ = std::thread([raw = all.get()] {
-    name_thread("warehouses");
-    raw->follow();
-  });
+  all->follower_.start("warehouses");
   return all;
 }
 
 Warehouses::~Warehouses() { stop(); }
 
-void Warehouses::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopping_) return;
-    stopping_ = true;
-  }
-  changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
-  end_workers();
-}
+void Warehouses::stop() { follower_.stop(); }
 
 void Warehouses::end_workers() {
   std::vector<std::shared_ptr<Worker>> ending;
@@ -116,45 +104,8 @@ void Warehouses::end_workers() {
   for (const auto& worker : ending) worker->thread.join();
 }
 
-// The live workspace decides which syncs there are; another one takes the place of all of them.
-void Warehouses::follow() {
-  Time drop_at = core_.now() + kDropEvery;
-  while (true) {
-    std::uint64_t generation = 0;
-    const auto live = core_.call([&](engine::Engine& engine) -> std::optional<workspace::Workspace> {
-      generation = engine.generation();
-      if (engine.workspace() == nullptr || generation == followed_) return std::nullopt;
-      return *engine.workspace();
-    });
-    if (live) {
-      end_workers();
-      if (!live->warehouses.empty()) take_up(*live);
-    }
-    if (core_.now() >= drop_at) {
-      drop_deliveries();
-      drop_at = core_.now() + kDropEvery;
-    }
-    std::unique_lock lock(mutex_);
-    followed_ = generation;
-    changed_.notify_all();
-    changed_.wait_for(lock, kLook, [&] { return stopping_ || look_; });
-    look_ = false;
-    if (stopping_) return;
-  }
-}
-
-// A workspace that went live just now has its syncs at once.
-void Warehouses::catch_up() {
-  const std::uint64_t generation = core_.call([](engine::Engine& engine) { return engine.generation(); });
-  std::unique_lock lock(mutex_);
-  while (!stopping_ && (!followed_ || *followed_ < generation)) {
-    look_ = true;
-    changed_.notify_all();
-    changed_.wait_for(lock, kLook);
-  }
-}
-
 void Warehouses::take_up(const workspace::Workspace& workspace) {
+  if (workspace.warehouses.empty()) return;
   std::error_code error;
   std::filesystem::create_directories(options_.directory, error);
   if (!error) std::filesystem::permissions(options_.directory, std::filesystem::perms::owner_all, error);
@@ -183,7 +134,7 @@ void Warehouses::work(Worker& worker) {
   Millis wait = kRetryFirst;
   // After a start what is due by the last pack, not at once: a restart is no reason.
   if (const auto state = worker.run.state(); state && state->loaded_at.ms != 0 && !state->pending)
-    worker.next_at = next_due(worker.run.sync(), worker.time_zone, state->loaded_at);
+    worker.next_at = next_due(worker.run.sync().cadence, worker.time_zone, state->loaded_at);
   while (true) {
     std::uint64_t asked = 0;
     {
@@ -215,7 +166,7 @@ void Warehouses::work(Worker& worker) {
     if (!outcome) {
       wait = kRetryFirst;
       worker.doing = "idle";
-      worker.next_at = next_due(worker.run.sync(), worker.time_zone, now);
+      worker.next_at = next_due(worker.run.sync().cadence, worker.time_zone, now);
     } else if (state && state->paused) {
       worker.next_at = now + kRetryMost;
     } else {
@@ -234,7 +185,7 @@ void Warehouses::work(Worker& worker) {
 }
 
 Result<std::shared_ptr<Warehouses::Worker>> Warehouses::find(const std::string& sync) {
-  catch_up();
+  follower_.catch_up();
   const std::lock_guard lock(mutex_);
   const auto found = std::ranges::find(workers_, sync, [](const auto& worker) { return worker->name; });
   if (found == workers_.end())

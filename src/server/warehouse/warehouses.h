@@ -2,14 +2,12 @@
 // other: when its cadence says so, or somebody asks, a sync loads all there is.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/file.h"
@@ -18,6 +16,7 @@
 #include "server/connections.h"
 #include "server/warehouse/run.h"
 #include "server/warehouse_transport.h"
+#include "server/workspace_follower.h"
 
 namespace tailrace::server {
 
@@ -54,12 +53,10 @@ class Warehouses {
  private:
   struct Worker;
   Warehouses(Core& core, Disk& disk, Options options);
-  void follow();
   void take_up(const workspace::Workspace& workspace);
   void work(Worker& worker);
   void end_workers();
   void drop_deliveries();
-  void catch_up();
   Result<std::shared_ptr<Worker>> find(const std::string& sync);
 
   Core& core_;
@@ -67,13 +64,12 @@ class Warehouses {
   Options options_;
   std::unique_ptr<io::HttpClient> client_;
   std::mutex mutex_;
-  std::condition_variable changed_;
-  bool stopping_ = false;
-  bool look_ = false;                      // whether another workspace is live, now
-  std::optional<std::uint64_t> followed_;  // the generation whose syncs run
-  std::vector<std::shared_ptr<Worker>> workers_;
-  std::thread thread_;
+  std::vector<std::shared_ptr<Worker>> workers_;  // guarded by mutex_
+  WorkspaceFollower follower_;
 };
+
+// DIR/warehouse: packs under way.
+std::string packs_directory(const Core& core);
 
 // Of a store that no `serve` runs on: the sync loads all there is, on this thread.
 Result<void> load_resting(Core& core, const workspace::Workspace& workspace, const std::string& sync,
