@@ -56,11 +56,20 @@ void check_account_id(const Config& config, const std::string& name, Problems& p
     problems.push_back(fmt::format("{} must be a number, such as 1234567890", name));
 }
 
+void check_plain(const Config& config, const std::string& name, Problems& problems) {
+  if (!is_plain_text(config.setting(name))) problems.push_back(fmt::format("{} must be plain text", name));
+}
+
 void check_choice(const Config& config, const std::string& name, std::span<const std::string_view> choices,
                   Problems& problems) {
   const std::string& value = config.setting(name);
   if (value.empty() || std::find(choices.begin(), choices.end(), value) != choices.end()) return;
   problems.push_back(fmt::format("{} must be one of {}", name, fmt::join(choices, ", ")));
+}
+
+void check_boolean(const Config& config, const std::string& name, Problems& problems) {
+  constexpr std::array<std::string_view, 2> kBooleans{"true", "false"};
+  check_choice(config, name, kBooleans, problems);
 }
 
 void check_count(const Config& config, const std::string& name, std::uint32_t max, Problems& problems) {

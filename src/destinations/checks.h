@@ -23,8 +23,12 @@ void check_url(const Config& config, const std::string& name, Query query, Probl
 // Digits only, dashes aside; empty is left to the table of settings.
 void check_account_id(const Config& config, const std::string& name, Problems& problems);
 
+// Text without control characters (text.h).
+void check_plain(const Config& config, const std::string& name, Problems& problems);
+
 void check_choice(const Config& config, const std::string& name, std::span<const std::string_view> choices,
                   Problems& problems);
+void check_boolean(const Config& config, const std::string& name, Problems& problems);  // "true" or "false"
 
 // A whole number from 1 to max; empty is fine.
 void check_count(const Config& config, const std::string& name, std::uint32_t max, Problems& problems);

@@ -283,7 +283,7 @@ class BigQuery final : public WarehouseDestination {
       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
     });
     if (!plain) problems.emplace_back("dataset must be made of letters, digits and _");
-    if (!is_plain_text(config.setting("project"))) problems.emplace_back("project must be plain text");
+    check_plain(config, "project", problems);
     return problems;
   }
   Result<void> load(const Pack& pack, const Config& config, Transport& transport) const override {

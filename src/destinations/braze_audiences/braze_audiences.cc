@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::string_view kList = "attributes";
 constexpr std::string_view kCreatePeople = "create_people";
-constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
 
 constexpr std::array<Setting, 6> kSettings{{
     braze_api::kBaseUrlSetting,
@@ -59,7 +58,7 @@ class BrazeAudiences final : public analytics::FlagAudience {
     check_url(config, std::string(braze_api::kBaseUrl), Query::refused, problems);
     check_token(config, std::string(braze_api::kApiKey), problems);
     check_choice(config, std::string(analytics::kIdentifyBy), analytics::kIdentifications, problems);
-    check_choice(config, std::string(kCreatePeople), kYesNo, problems);
+    check_boolean(config, std::string(kCreatePeople), problems);
     check_limits(config, limits(), problems);
     return problems;
   }

@@ -143,10 +143,7 @@ class ClickHouse final : public WarehouseDestination {
     Problems problems;
     check_url(config, "url", Query::refused, problems);
     check_token(config, "password", problems);
-    for (const char* name : {"database", "user", "cluster"}) {
-      if (!is_plain_text(config.setting(name)))
-        problems.push_back(fmt::format("{} must be plain text", name));
-    }
+    for (const char* name : {"database", "user", "cluster"}) check_plain(config, name, problems);
     return problems;
   }
   Result<void> load(const Pack& pack, const Config& config, Transport& transport) const override {

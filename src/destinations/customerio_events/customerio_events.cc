@@ -13,7 +13,6 @@ constexpr std::string_view kIdentifyBy = "identify_by";
 constexpr std::string_view kConvertInstants = "convert_instants";
 constexpr std::size_t kItemBytesMax = 32'000;
 constexpr std::array<std::string_view, 2> kIdentifications{"id", "email"};
-constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
 
 constexpr std::array<Setting, 7> kSettings{{
     customerio_api::kBaseUrlSetting,
@@ -85,7 +84,7 @@ class CustomerioEvents final : public EventDestination {
     Problems problems;
     check_url(config, std::string(customerio_api::kBaseUrl), Query::refused, problems);
     check_choice(config, std::string(kIdentifyBy), kIdentifications, problems);
-    check_choice(config, std::string(kConvertInstants), kYesNo, problems);
+    check_boolean(config, std::string(kConvertInstants), problems);
     check_limits(config, limits(), problems);
     return problems;
   }

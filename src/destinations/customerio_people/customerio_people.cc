@@ -9,7 +9,6 @@ namespace tailrace::destinations {
 namespace {
 
 constexpr std::string_view kCreatePeople = "create_people";
-constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
 
 constexpr std::array<Setting, 7> kSettings{{
     customerio_api::kBaseUrlSetting,
@@ -55,7 +54,7 @@ class CustomerioPeople final : public analytics::FlagAudience {
     Problems problems;
     check_url(config, std::string(customerio_api::kBaseUrl), Query::refused, problems);
     check_choice(config, std::string(analytics::kIdentifyBy), analytics::kIdentifications, problems);
-    check_choice(config, std::string(kCreatePeople), kYesNo, problems);
+    check_boolean(config, std::string(kCreatePeople), problems);
     check_limits(config, limits(), problems);
     return problems;
   }

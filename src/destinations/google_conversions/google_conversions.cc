@@ -16,7 +16,6 @@ namespace token = google_token;
 
 constexpr std::array<std::string_view, 3> kConsents{"CONSENT_GRANTED", "CONSENT_DENIED",
                                                     "CONSENT_STATUS_UNSPECIFIED"};
-constexpr std::array<std::string_view, 2> kBooleans{"true", "false"};
 
 constexpr std::array<Setting, 15> kSettings{{
     {.name = members::kOperatingAccountId,
@@ -135,7 +134,7 @@ class GoogleConversions final : public EventDestination, public Probed {
     check_account_id(config, std::string(codec::kConversionActionId), problems);
     check_choice(config, std::string(members::kAdUserData), kConsents, problems);
     check_choice(config, std::string(members::kAdPersonalization), kConsents, problems);
-    check_choice(config, std::string(members::kValidateOnly), kBooleans, problems);
+    check_boolean(config, std::string(members::kValidateOnly), problems);
     check_url(config, std::string(members::kBaseUrl), Query::refused, problems);
     check_url(config, std::string(members::kTokenUrl), Query::refused, problems);
     check_limits(config, limits(), problems);

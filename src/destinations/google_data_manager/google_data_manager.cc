@@ -20,7 +20,6 @@ constexpr std::array<std::string_view, 3> kAccountTypes{"GOOGLE_ADS", "DISPLAY_V
                                                         "DISPLAY_VIDEO_ADVERTISER"};
 constexpr std::array<std::string_view, 3> kConsents{"CONSENT_GRANTED", "CONSENT_DENIED",
                                                     "CONSENT_STATUS_UNSPECIFIED"};
-constexpr std::array<std::string_view, 2> kBooleans{"true", "false"};
 
 constexpr std::array<Setting, 15> kSettings{{
     {.name = codec::kOperatingAccountId,
@@ -141,7 +140,7 @@ class GoogleDataManager final : public AudienceDestination, public Probed {
     check_choice(config, std::string(codec::kAccountType), kAccountTypes, problems);
     check_choice(config, std::string(codec::kAdUserData), kConsents, problems);
     check_choice(config, std::string(codec::kAdPersonalization), kConsents, problems);
-    check_choice(config, std::string(codec::kValidateOnly), kBooleans, problems);
+    check_boolean(config, std::string(codec::kValidateOnly), problems);
     check_count(config, std::string(codec::kMembershipDurationDays), kMembershipDaysMax, problems);
     check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);
     check_url(config, std::string(codec::kTokenUrl), Query::refused, problems);

@@ -12,7 +12,6 @@ namespace {
 constexpr std::string_view kBackfill = "backfill";
 constexpr std::size_t kMetricCharactersMax = 127;
 constexpr std::size_t kPropertiesMax = 400;
-constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
 
 constexpr std::array<Setting, 6> kSettings{{
     klaviyo_api::kBaseUrlSetting,
@@ -95,7 +94,7 @@ class KlaviyoEvents final : public EventDestination {
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     klaviyo_api::check(config, problems);
-    check_choice(config, std::string(kBackfill), kYesNo, problems);
+    check_boolean(config, std::string(kBackfill), problems);
     check_limits(config, limits(), problems);
     return problems;
   }

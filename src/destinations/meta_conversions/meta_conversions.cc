@@ -11,8 +11,6 @@ namespace {
 
 namespace codec = meta_conversions_codec;
 
-constexpr std::array<std::string_view, 2> kBooleans{"true", "false"};
-
 constexpr std::array<Setting, 8> kSettings{{
     {.name = codec::kDatasetId,
      .required = true,
@@ -136,7 +134,7 @@ class MetaConversions final : public EventDestination, public Probed {
     Problems problems;
     check_url(config, std::string(meta_graph::kBaseUrl), Query::refused, problems);
     check_account_id(config, std::string(codec::kDatasetId), problems);
-    check_choice(config, std::string(codec::kLimitedDataUse), kBooleans, problems);
+    check_boolean(config, std::string(codec::kLimitedDataUse), problems);
     check_limits(config, limits(), problems);
     check_token(config, std::string(meta_graph::kAccessToken), problems);
     return problems;

@@ -15,8 +15,6 @@ namespace codec = meta_codec;
 constexpr std::array<std::string_view, 3> kSources{"USER_PROVIDED_ONLY", "PARTNER_PROVIDED_ONLY",
                                                    "BOTH_USER_AND_PARTNER_PROVIDED"};
 
-constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
-
 constexpr std::array<Setting, 8> kSettings{{
     {.name = codec::kAdAccountId,
      .required = true,
@@ -136,7 +134,7 @@ class MetaCustomAudiences final : public AudienceDestination, public Probed {
     check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);
     check_account(config, problems);
     check_choice(config, std::string(codec::kCustomerFileSource), kSources, problems);
-    check_choice(config, std::string(codec::kValueBased), kYesNo, problems);
+    check_boolean(config, std::string(codec::kValueBased), problems);
     check_limits(config, limits(), problems);
     check_token(config, std::string(codec::kAccessToken), problems);
     return problems;

@@ -12,8 +12,6 @@ namespace {
 namespace codec = pinterest_conversions_codec;
 namespace token = refresh_token;
 
-constexpr std::array<std::string_view, 2> kBooleans{"true", "false"};
-
 constexpr std::array<Setting, 11> kSettings{{
     {.name = codec::kAdAccountId,
      .required = true,
@@ -129,8 +127,8 @@ class PinterestConversions final : public EventDestination, public Probed {
     check_account_id(config, std::string(codec::kAdAccountId), problems);
     check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);
     check_url(config, std::string(token::kTokenUrl), Query::refused, problems);
-    check_choice(config, std::string(codec::kValidateOnly), kBooleans, problems);
-    check_choice(config, std::string(codec::kLimitedDataUse), kBooleans, problems);
+    check_boolean(config, std::string(codec::kValidateOnly), problems);
+    check_boolean(config, std::string(codec::kLimitedDataUse), problems);
     check_limits(config, limits(), problems);
     return problems;
   }

@@ -294,10 +294,8 @@ class Postgres final : public WarehouseDestination {
     Problems problems;
     check_count(config, "port", 65'535, problems);
     check_choice(config, "sslmode", kModes, problems);
-    for (const char* name : {"host", "database", "user", "schema", "sslrootcert"}) {
-      if (!is_plain_text(config.setting(name)))
-        problems.push_back(fmt::format("{} must be plain text", name));
-    }
+    for (const char* name : {"host", "database", "user", "schema", "sslrootcert"})
+      check_plain(config, name, problems);
     const std::string& schema = config.setting("schema");
     if (schema.size() > 63 || schema.starts_with("pg_") || schema == "information_schema")
       problems.emplace_back("schema must have at most 63 bytes and be none of the server's own");

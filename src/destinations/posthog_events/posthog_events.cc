@@ -8,8 +8,6 @@ namespace {
 
 namespace codec = posthog_events_codec;
 
-constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
-
 constexpr std::array<Setting, 6> kSettings{{
     {.name = codec::kBaseUrl,
      .default_value = "https://us.i.posthog.com",
@@ -73,8 +71,8 @@ class PosthogEvents final : public EventDestination {
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);
-    check_choice(config, std::string(codec::kAnonymousProfiles), kYesNo, problems);
-    check_choice(config, std::string(codec::kHistorical), kYesNo, problems);
+    check_boolean(config, std::string(codec::kAnonymousProfiles), problems);
+    check_boolean(config, std::string(codec::kHistorical), problems);
     check_limits(config, limits(), problems);
     return problems;
   }

@@ -7,8 +7,6 @@
 namespace tailrace::destinations::segment_api {
 namespace {
 
-constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
-
 constexpr std::array kFields{
     FieldRule{Field::external_id, "userId", &opaque},
     FieldRule{Field::anonymous_id, "anonymousId", &opaque},
@@ -29,7 +27,7 @@ EventRules SegmentApiEvents::rules() const { return {.identified_by = kIdentifie
 std::vector<std::string> SegmentApiEvents::check(const Config& config) const {
   Problems problems;
   check_url(config, std::string(kBaseUrl), Query::refused, problems);
-  check_choice(config, std::string(kStrict), kYesNo, problems);
+  check_boolean(config, std::string(kStrict), problems);
   check_limits(config, limits(), problems);
   return problems;
 }

@@ -11,8 +11,6 @@
 namespace tailrace::destinations {
 namespace {
 
-constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
-
 constexpr std::array<Setting, 5> kSettings{{
     {.name = segment_api::kBaseUrl,
      .default_value = "https://api.segment.io",
@@ -71,7 +69,7 @@ class SegmentAudiences final : public analytics::FlagAudience {
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_url(config, std::string(segment_api::kBaseUrl), Query::refused, problems);
-    check_choice(config, std::string(segment_api::kStrict), kYesNo, problems);
+    check_boolean(config, std::string(segment_api::kStrict), problems);
     check_limits(config, limits(), problems);
     return problems;
   }

@@ -10,8 +10,6 @@ namespace {
 
 namespace codec = snapchat_conversions_codec;
 
-constexpr std::array<std::string_view, 2> kBooleans{"true", "false"};
-
 constexpr std::array<Setting, 7> kSettings{{
     {.name = codec::kAssetId,
      .required = true,
@@ -121,8 +119,8 @@ class SnapchatConversions final : public EventDestination, public Probed {
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);
-    check_choice(config, std::string(codec::kValidateOnly), kBooleans, problems);
-    check_choice(config, std::string(codec::kLimitedDataUse), kBooleans, problems);
+    check_boolean(config, std::string(codec::kValidateOnly), problems);
+    check_boolean(config, std::string(codec::kLimitedDataUse), problems);
     check_limits(config, limits(), problems);
     check_token(config, std::string(codec::kAccessToken), problems);
     return problems;

@@ -235,10 +235,8 @@ class Snowflake final : public WarehouseDestination {
                  c == '_' || c == '.';
         }))
       problems.emplace_back("account must be an account's identifier, such as organisation-account");
-    for (const char* name : {"user", "database", "schema", "warehouse", "role"}) {
-      if (!is_plain_text(config.setting(name)))
-        problems.push_back(fmt::format("{} must be plain text", name));
-    }
+    for (const char* name : {"user", "database", "schema", "warehouse", "role"})
+      check_plain(config, name, problems);
     const std::string& stage = config.setting("stage");
     if (stage.find_first_of(" ';()@") != std::string::npos)
       problems.emplace_back("stage must be a stage's name, such as DATABASE.SCHEMA.STAGE");

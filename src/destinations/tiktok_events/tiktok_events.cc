@@ -12,7 +12,6 @@ namespace {
 namespace codec = tiktok_events_codec;
 
 constexpr std::array<std::string_view, 4> kEventSources{"web", "app", "offline", "crm"};
-constexpr std::array<std::string_view, 2> kBooleans{"true", "false"};
 
 constexpr std::array<Setting, 8> kSettings{{
     {.name = codec::kEventSourceId,
@@ -124,7 +123,7 @@ class TiktokEvents final : public EventDestination, public Probed {
     Problems problems;
     check_url(config, std::string(tiktok_api::kBaseUrl), Query::refused, problems);
     check_choice(config, std::string(codec::kEventSource), kEventSources, problems);
-    check_choice(config, std::string(codec::kLimitedDataUse), kBooleans, problems);
+    check_boolean(config, std::string(codec::kLimitedDataUse), problems);
     check_limits(config, limits(), problems);
     check_token(config, std::string(tiktok_api::kAccessToken), problems);
     return problems;

@@ -15,7 +15,6 @@ namespace {
 constexpr std::string_view kUrl = "url";
 constexpr std::string_view kContext = "context";
 constexpr std::string_view kSecret = "secret";
-constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
 // A receiver of ours may take more; the platform limits of the others do not apply.
 constexpr std::uint32_t kBatchRecordsCeiling = 10'000;
 
@@ -88,7 +87,7 @@ class WebhookEvents final : public EventDestination {
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_url(config, std::string(kUrl), Query::allowed, problems);
-    check_choice(config, std::string(kContext), kYesNo, problems);
+    check_boolean(config, std::string(kContext), problems);
     check_limits(config, {.batch_records_max = kBatchRecordsCeiling}, problems);
     if (const std::string& secret = config.secret(std::string(kSecret)); !secret.empty()) {
       if (const auto keys = standard_webhooks::keys(secret); !keys) problems.push_back(keys.error().message);
