@@ -11,6 +11,7 @@
 #include "destinations/identifiers/identifiers.h"
 #include "io/program.h"
 #include "segments/scalar.h"
+#include "workspace/audience.h"
 
 namespace tailrace::server {
 
@@ -198,8 +199,7 @@ Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& wo
                                   running.asks(sync.name) ? secrets : kNoSecrets, missing);
     connection.rests = !running.pass_of.empty();
     destinations::Config& config = connection.config;
-    const auto named = sync.settings.find("audience_name");
-    config.audience_name = named == sync.settings.end() ? sync.name : named->second;
+    config.audience_name = workspace::audience_name(sync);
     const auto described = sync.settings.find("audience_description");
     const auto* segment = workspace.find_segment(sync.segment);
     if (described != sync.settings.end()) {

@@ -46,6 +46,11 @@ std::vector<ExprPtr> unexpired(const SyncConfig& sync) {
 
 }  // namespace
 
+std::string audience_name(const SyncConfig& sync) {
+  const auto named = sync.settings.find("audience_name");
+  return named == sync.settings.end() ? sync.name : named->second;
+}
+
 ExprPtr audience_expression(const SyncConfig& sync, const Zone& zone) {
   if (sync.is_retired()) {
     const ExprPtr inside = make(language::InSegment{sync.segment});

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "base/calendar.h"
 #include "base/time.h"
@@ -10,6 +11,9 @@
 #include "workspace/workspace.h"
 
 namespace tailrace::workspace {
+
+// What the audience is called at its destination: as the settings say, or else as the sync.
+std::string audience_name(const SyncConfig& sync);
 
 // In the segment, or entered it within `minimum_stay`; in none of the exclusions; consenting where that is
 // asked for. A sync that targets also loses who entered longer ago than `expiry.stay`, and everybody from its

@@ -244,12 +244,9 @@ void ReferenceCheck::attributes(const Destination& type, const SyncConfig& confi
   for (const std::string& problem : audiences->check_attributes(as, given))
     problems_.error(site.attributes.empty() ? site.whole : site.attributes.front(), problem);
   const auto& traits = workspace_.taxonomy.traits;
+  const std::string flag = config.audience_id.empty() ? audience_name(config) : config.audience_id;
   for (std::size_t i = 0; i < config.attributes.size(); ++i) {
     const std::string& name = config.attributes[i].name;
-    const auto named = config.settings.find("audience_name");
-    const std::string& flag = !config.audience_id.empty()      ? config.audience_id
-                              : named != config.settings.end() ? named->second
-                                                               : config.name;
     if (config.attributes[i].as == flag) {
       problems_.error(
           site.attributes[i],
@@ -431,16 +428,14 @@ void ReferenceCheck::topics(const SyncConfig& config, const SyncSite& site) {
         "give it `settings: {audience_name: ..., audience_description: ...}` that say nothing of that");
     return true;
   };
-  const auto setting = [&](const char* name, const std::string& otherwise) {
-    const auto at = config.settings.find(name);
-    return at == config.settings.end() ? otherwise : at->second;
-  };
   const auto spot = [&](const char* name) {
     const auto at = site.settings.find(name);
     return at == site.settings.end() ? site.name : at->second;
   };
-  if (look_at("name", setting("audience_name", config.name), spot("audience_name"))) return;
-  look_at("description", setting("audience_description", config.segment), spot("audience_description"));
+  if (look_at("name", audience_name(config), spot("audience_name"))) return;
+  const auto described = config.settings.find("audience_description");
+  look_at("description", described == config.settings.end() ? config.segment : described->second,
+          spot("audience_description"));
 }
 
 // nullptr: there is none, which was reported.

@@ -168,7 +168,8 @@ Value write(const SourceEntry& entry) {
   return object.take();
 }
 
-Value write(const DestinationConfig& config) {
+// How a destination, or a database that is asked, is reached.
+Object reach_of(const auto& config) {
   Value credentials = Value::with(Value::Kind::object);
   for (const auto& [name, secret] : config.credentials) credentials.members.emplace_back(name, write(secret));
   Object object;
@@ -178,8 +179,10 @@ Value write(const DestinationConfig& config) {
       .add("credentials", std::move(credentials));
   if (config.allow_private_addresses) object.add_flag("allow_private_addresses", true);
   if (!config.ca_file.empty()) object.add("ca_file", config.ca_file);
-  return object.take();
+  return object;
 }
+
+Value write(const DestinationConfig& config) { return reach_of(config).take(); }
 
 Value write(const Guards& guards) {
   Object object;
@@ -286,15 +289,7 @@ constexpr EnumName<sources::RowsAs> kRowsAs[] = {{sources::RowsAs::people, "peop
                                                  {sources::RowsAs::members, "members"}};
 
 Value write(const QuerySource& source) {
-  Value credentials = Value::with(Value::Kind::object);
-  for (const auto& [name, secret] : source.credentials) credentials.members.emplace_back(name, write(secret));
-  Object object;
-  object.add("name", source.name)
-      .add("type", source.type)
-      .add("settings", write_map(source.settings))
-      .add("credentials", std::move(credentials));
-  if (source.allow_private_addresses) object.add_flag("allow_private_addresses", true);
-  if (!source.ca_file.empty()) object.add("ca_file", source.ca_file);
+  Object object = reach_of(source);
   if (source.is_retired()) object.add("lifecycle", name_of(kLifecycles, source.lifecycle));
   const sources::QuerySpec& spec = source.spec;
   object.add("query", spec.query).add("rows", name_of(kRowsAs, spec.rows)).add("key", texts(spec.key));
@@ -500,9 +495,7 @@ Result<SourceEntry> read_source(const Value& value) {
   return entry;
 }
 
-Result<DestinationConfig> read_destination(const Value& value) {
-  const Members members = TRY(Members::of(value, "a destination"));
-  DestinationConfig config;
+Result<void> read_reach(const Members& members, auto& config) {
   config.name = TRY(members.text("name"));
   config.type = TRY(members.text("type"));
   config.settings = TRY(members.part("settings", Value::Kind::object, read_map));
@@ -512,6 +505,13 @@ Result<DestinationConfig> read_destination(const Value& value) {
   if (members.has("allow_private_addresses"))
     config.allow_private_addresses = TRY(members.flag("allow_private_addresses"));
   if (members.has("ca_file")) config.ca_file = TRY(members.text("ca_file"));
+  return {};
+}
+
+Result<DestinationConfig> read_destination(const Value& value) {
+  const Members members = TRY(Members::of(value, "a destination"));
+  DestinationConfig config;
+  TRY(read_reach(members, config));
   return config;
 }
 
@@ -654,15 +654,7 @@ Result<WarehouseConfig> read_warehouse(const Value& value) {
 Result<QuerySource> read_query_source(const Value& value) {
   const Members members = TRY(Members::of(value, "a source"));
   QuerySource source;
-  source.name = TRY(members.text("name"));
-  source.type = TRY(members.text("type"));
-  source.settings = TRY(members.part("settings", Value::Kind::object, read_map));
-  for (const auto& [name, secret] : TRY(members.member("credentials", Value::Kind::object))->members) {
-    source.credentials[name] = TRY(read_secret(secret));
-  }
-  if (members.has("allow_private_addresses"))
-    source.allow_private_addresses = TRY(members.flag("allow_private_addresses"));
-  if (members.has("ca_file")) source.ca_file = TRY(members.text("ca_file"));
+  TRY(read_reach(members, source));
   if (members.has("lifecycle")) source.lifecycle = TRY(members.choice("lifecycle", kLifecycles));
   sources::QuerySpec& spec = source.spec;
   spec.query = TRY(members.text("query"));

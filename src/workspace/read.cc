@@ -105,6 +105,7 @@ class Reader {
   void guards(Fields& fields, SyncConfig& config);
   void max_change(const YamlNode& node, std::string_view key, Guards& guards);
   void expiry(Fields& fields, SyncConfig& config, SyncSite& site);
+  void reach(Fields& fields, bool& allow_private_addresses, std::string& ca_file);
   void identifiers(Fields& fields, SyncConfig& config, SyncSite& site);
   void attributes(Fields& fields, SyncConfig& config, SyncSite& site);
   template <class T>
@@ -723,6 +724,12 @@ void Reader::credentials(Fields& fields, std::map<std::string, SecretReference>&
   }
 }
 
+void Reader::reach(Fields& fields, bool& allow_private_addresses, std::string& ca_file) {
+  if (const YamlNode* allow = fields.find("allow_private_addresses"))
+    allow_private_addresses = scalar_boolean(*allow, "`allow_private_addresses`", problems_).value_or(false);
+  ca_file = fields.text("ca_file");
+}
+
 void Reader::destination(const YamlNode& node) {
   Fields fields(node, "a destination", problems_);
   if (!fields.usable()) return;
@@ -732,11 +739,7 @@ void Reader::destination(const YamlNode& node) {
   config.type = fields.text("type", Need::required);
   settings(fields, config.settings, site.settings);
   credentials(fields, config.credentials, site.credentials);
-  if (const YamlNode* allow = fields.find("allow_private_addresses")) {
-    config.allow_private_addresses =
-        scalar_boolean(*allow, "`allow_private_addresses`", problems_).value_or(false);
-  }
-  config.ca_file = fields.text("ca_file");
+  reach(fields, config.allow_private_addresses, config.ca_file);
   fields.finish();
   site.whole = fields.spot();
   site.name = fields.spot_of("name");
@@ -909,11 +912,7 @@ void Reader::query_source(const YamlNode& node) {
                                    {{"active", Lifecycle::active}, {"retired", Lifecycle::retired}});
   settings(fields, config.settings, given.setting_sites);
   credentials(fields, config.credentials, given.credential_sites);
-  if (const YamlNode* allow = fields.find("allow_private_addresses")) {
-    config.allow_private_addresses =
-        scalar_boolean(*allow, "`allow_private_addresses`", problems_).value_or(false);
-  }
-  config.ca_file = fields.text("ca_file");
+  reach(fields, config.allow_private_addresses, config.ca_file);
   config.spec = read_query_spec(fields, problems_);
   query_guards(fields, config);
   config.rows_max = count(fields, "rows_max", config.rows_max);
