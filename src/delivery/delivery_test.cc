@@ -3,6 +3,7 @@
 #include <array>
 
 #include "delivery/delivery_fixture.h"
+#include "delivery/pass_notes.h"
 
 namespace tailrace::delivery {
 namespace {
@@ -878,17 +879,6 @@ TEST_F(DeliveryTest, an_answer_to_nothing_is_ignored) {
 }
 
 // --- dry runs and passes
-
-std::vector<std::string> notes(const std::optional<Pass>& pass) {
-  std::vector<std::string> texts;
-  if (!pass) return texts;
-  for (const auto& [key, count] : pass->counts) {
-    const auto& [outcome, what, reason] = key;
-    texts.push_back(
-        fmt::format("{} {} {}{}{}", count, what, to_string(outcome), reason.empty() ? "" : ": ", reason));
-  }
-  return texts;
-}
 
 TEST_F(DeliveryTest, a_dry_run_sends_nothing_and_says_what_would_go) {
   destination.creates = destination.measures = destination.has_tokens = true;

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 
 #include "delivery/fake_platform.h"
+#include "delivery/pass_notes.h"
 
 namespace tailrace::delivery {
 namespace {
@@ -663,17 +664,6 @@ TEST_F(StreamsTest, nothing_is_lost_and_nothing_doubled_whatever_happens) {
 }
 
 // --- dry runs and passes
-
-std::vector<std::string> notes(const std::optional<Pass>& pass) {
-  std::vector<std::string> texts;
-  if (!pass) return texts;
-  for (const auto& [key, count] : pass->counts) {
-    const auto& [outcome, what, reason] = key;
-    texts.push_back(
-        fmt::format("{} {} {}{}{}", count, what, to_string(outcome), reason.empty() ? "" : ": ", reason));
-  }
-  return texts;
-}
 
 TEST_F(StreamsTest, a_dry_run_builds_and_counts_and_sends_nothing) {
   stream.mode = workspace::Mode::dry_run;

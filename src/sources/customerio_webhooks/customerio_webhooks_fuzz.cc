@@ -4,37 +4,19 @@
 #include <cstdint>
 #include <string_view>
 
-#include "base/assert.h"
-#include "model/json.h"
 #include "sources/source.h"
+#include "support/fuzzed_source.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace tailrace;
   static const sources::HttpSource& kSource = *sources::find_source("customerio_webhooks");
-  static const sources::SourceConfig kConfig = [] {
-    sources::SourceConfig made;
-    made.name = "test";
-    sources::fill_defaults(kSource, made);
-    made.secrets = {{"signing_key", "no fuzzer knows this"}};
-    return made;
-  }();
+  static const sources::SourceConfig kConfig = testing::fuzzed_config(kSource, "signing_key");
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   const HttpRequest http{.method = "POST",
                          .url = "/sources/test",
                          .headers = {{"X-CIO-Timestamp", std::string(bytes.substr(0, 10))},
                                      {"X-CIO-Signature", std::string(bytes.substr(0, 64))}},
                          .body = std::string(bytes)};
-  const sources::Request request{
-      .http = http, .path = http.url, .query = {}, .body = http.body, .now = {}, .entropy = 1};
-  TR_ASSERT(!kSource.authenticate(kConfig, request));  // nobody guesses the secret
-  const sources::Taken taken = kSource.take(kConfig, request);
-  TR_ASSERT(taken.answer.status < 400 || taken.records.ends.empty());
-  for (std::size_t i = 0; i < taken.records.ends.size(); ++i) {
-    const auto record = decode_record(taken.records.at(i));
-    TR_ASSERT(record.has_value());
-    if (record->kind == RecordKind::rejected) continue;
-    TR_ASSERT(record->payload.empty() || parse_json(record->payload).has_value());
-    TR_ASSERT(record->context.empty() || parse_json(record->context).has_value());
-  }
+  testing::take_fuzzed(kSource, kConfig, http);
   return 0;
 }

@@ -5,20 +5,13 @@
 #include <cstdint>
 #include <string_view>
 
-#include "base/assert.h"
-#include "model/json.h"
 #include "sources/source.h"
+#include "support/fuzzed_source.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace tailrace;
   static const sources::HttpSource& kSource = *sources::find_source("shopify");
-  static const sources::SourceConfig kConfig = [] {
-    sources::SourceConfig made;
-    made.name = "test";
-    sources::fill_defaults(kSource, made);
-    made.secrets = {{"webhook_secret", "no fuzzer knows this"}};
-    return made;
-  }();
+  static const sources::SourceConfig kConfig = testing::fuzzed_config(kSource, "webhook_secret");
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   const std::size_t end = std::min(bytes.find('\n'), bytes.size());
   const HttpRequest http{.method = "POST",
@@ -26,17 +19,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                          .headers = {{"X-Shopify-Topic", std::string(bytes.substr(0, end))},
                                      {"X-Shopify-Hmac-Sha256", std::string(bytes.substr(0, 44))}},
                          .body = std::string(bytes.substr(std::min(end + 1, bytes.size())))};
-  const sources::Request request{
-      .http = http, .path = http.url, .query = {}, .body = http.body, .now = {}, .entropy = 1};
-  TR_ASSERT(!kSource.authenticate(kConfig, request));  // nobody guesses the secret
-  const sources::Taken taken = kSource.take(kConfig, request);
-  TR_ASSERT(taken.answer.status < 400 || taken.records.ends.empty());
-  for (std::size_t i = 0; i < taken.records.ends.size(); ++i) {
-    const auto record = decode_record(taken.records.at(i));
-    TR_ASSERT(record.has_value());
-    if (record->kind == RecordKind::rejected) continue;
-    TR_ASSERT(record->payload.empty() || parse_json(record->payload).has_value());
-    TR_ASSERT(record->context.empty() || parse_json(record->context).has_value());
-  }
+  testing::take_fuzzed(kSource, kConfig, http);
   return 0;
 }
