@@ -138,18 +138,24 @@ int run_status(const Run& run) {
                time_or_nothing(sync.last_success_at), millis_or_nothing(sync.latency_p50),
                millis_or_nothing(sync.latency_p99), number(sync.latency_count), Value::of(sync.state)});
   }
-  const bool has_streams = !workspace->streams.empty();
   // As json or csv one table alone can be read; that of streams is asked for by --streams.
-  if (!syncs.empty() || !has_streams || run.command.format != Format::text)
+  if (run.command.format != Format::text) {
     run.console.out(table.print(run.command.format));
-  if (run.command.format != Format::text) return kDone;
-  if (has_streams) run.console.out((syncs.empty() ? "" : "\n") + *streams);
+    return kDone;
+  }
   const auto warehouses = warehouse_status(run, *workspace);
   if (!warehouses) return run.fail(warehouses.error());
-  if (!warehouses->empty()) run.console.out("\n" + *warehouses);
   const auto sources = source_status(run, *workspace);
   if (!sources) return run.fail(sources.error());
-  if (!sources->empty()) run.console.out("\n" + *sources);
+  std::string sections;
+  const auto show = [&](const std::string& section) {
+    if (!section.empty()) sections += (sections.empty() ? "" : "\n") + section;
+  };
+  if (!syncs.empty()) show(table.print(run.command.format));
+  if (!workspace->streams.empty()) show(*streams);
+  show(*warehouses);
+  show(*sources);
+  run.console.out(sections.empty() ? table.print(run.command.format) : sections);
 
   if (const std::string ends = endings_in_words(*workspace, run.core.now()); !ends.empty())
     run.console.out("\nCredentials:\n" + ends);
