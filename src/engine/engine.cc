@@ -515,7 +515,10 @@ bool Engine::is_theirs(const Deletion& deletion, Position position, const Record
     if (!previous.value.empty() && has_contact(previous) && is_held_back()) return true;
   }
   // On a device that several people used, what somebody with a user id did is theirs.
-  if (!left.user_id.empty() && profiles_.find(IdentifierKind::external_id, left.user_id)) return false;
+  // An alias may have named them by it before anything else did.
+  for (const auto kind : {IdentifierKind::external_id, IdentifierKind::anonymous_id}) {
+    if (!left.user_id.empty() && profiles_.find(kind, left.user_id)) return false;
+  }
   if (has(left.anonymous_id)) return true;
   if (!left.user_id.empty() || !left.anonymous_id.empty()) return false;
   if (const profiles::Contact named = profiles_.contact_in(contacts.named); !named.value.empty())

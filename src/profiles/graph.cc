@@ -220,12 +220,15 @@ Graph::StatedValue Graph::state(PersonId person, IdentifierKind kind, std::strin
   }
   result.changed = add_identifier(person, kind, value, said);
   // Whoever was refused is not asked again until the rules are others.
-  const auto refused = find_entry(person, [&](const IdentityEntry& entry) {
-    const bool by_limit = entry.reason == Refusal::too_many_people ||
-                          entry.reason == Refusal::too_many_together || entry.reason == Refusal::decided;
-    return entry.what == What::refused && entry.kind == kind && by_limit && entry.rules == rules_count_ &&
-           is_same(kind, entry.value, value);
-  });
+  const auto refused_by = [&](auto rules) {
+    return find_entry(person, [&](const IdentityEntry& entry) {
+      const bool by_limit = entry.reason == Refusal::too_many_people ||
+                            entry.reason == Refusal::too_many_together || entry.reason == Refusal::decided;
+      return entry.what == What::refused && entry.kind == kind && by_limit && rules(entry.rules) &&
+             is_same(kind, entry.value, value);
+    });
+  };
+  const auto refused = refused_by([&](auto rules) { return rules == rules_count_; });
   if (refused || is_pinned) {
     refuse(person, kind, value, refused ? refused->entry.reason : Refusal::decided, said, Claims::none);
     return result;
@@ -236,7 +239,8 @@ Graph::StatedValue Graph::state(PersonId person, IdentifierKind kind, std::strin
   } else if (*owner != person) {
     if (rules_.of(kind).merges) {
       result.other = owner;
-    } else if (!is_known) {
+    } else if (!is_known || (refused_by([](auto) { return true; }) && !holds_claim(person, kind, value))) {
+      // Also of whoever was refused by rules that are no more: it is theirs by these.
       add_claim(person, kind, value, said, Claims::holds);
     }
   }
@@ -296,6 +300,14 @@ void Graph::add_claim(PersonId person, IdentifierKind kind, std::string_view val
       {person, said.source, said.position, said.time, claims});
 }
 
+bool Graph::holds_claim(PersonId person, IdentifierKind kind, std::string_view value) const {
+  std::string buffer;
+  const auto found = claims_.find({kind, std::string(compared_form(kind, value, buffer))});
+  return found != claims_.end() && std::ranges::any_of(found->second, [&](const Claim& claim) {
+           return claim.person == person && claim.claims == Claims::holds;
+         });
+}
+
 std::vector<PersonId> Graph::claimants(IdentifierKind kind, std::string_view value) const {
   std::string buffer;
   std::vector<PersonId> people;
@@ -330,13 +342,21 @@ void Graph::absorb(PersonId survivor, PersonId gone) {
   });
   add_creators(survivor, created_by(gone));
   identities_.clear(gone);
-  // What one of them had and the other wanted is theirs now.
-  std::vector<std::pair<IdentifierKind, std::string>> settled;
+  // What one of them had and the other wanted is theirs now, since the first of them said so.
+  struct Settled {
+    IdentifierKind kind;
+    std::string value;
+    Said said;
+  };
+  std::vector<Settled> settled;
   for_each_entry(survivor, [&](const IdentityEntry& entry) {
     if (entry.what == What::contested && directory_.find(entry.kind, entry.value) == survivor)
-      settled.emplace_back(entry.kind, entry.value);
+      settled.push_back({entry.kind, std::string(entry.value), {entry.time, entry.position, entry.source}});
   });
-  for (const auto& [kind, value] : settled) forget_contested(survivor, kind, value);
+  for (const auto& [kind, value, said] : settled) {
+    forget_contested(survivor, kind, value);
+    add_identifier(survivor, kind, value, said);
+  }
 }
 
 void Graph::forget_contested(PersonId person, IdentifierKind kind, std::string_view value) {

@@ -159,6 +159,7 @@ class Graph {
   bool add_identifier(PersonId person, IdentifierKind kind, std::string_view value, const Said& said);
   void add_refusal(PersonId person, const IdentityEntry& entry);
   void count(const IdentityEntry& entry, bool more);
+  bool holds_claim(PersonId person, IdentifierKind kind, std::string_view value) const;
   void add_claim(PersonId person, IdentifierKind kind, std::string_view value, const Said& said,
                  Claims claims);
   std::size_t values(PersonId person, IdentifierKind kind) const;

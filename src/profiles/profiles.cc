@@ -108,6 +108,11 @@ std::optional<ConsentGroup> find_consent(std::string_view consents, PurposeId wa
   return found;
 }
 
+// The record's previous contact was another's, who is gone now.
+bool names_in_vain(const RecordView& record, const Contact& previous) {
+  return !previous.value.empty() && (record.pinned & pin_of(previous.kind)) != 0;
+}
+
 }  // namespace
 
 std::string_view text_in(const Value& object, std::string_view name) {
@@ -341,6 +346,7 @@ std::optional<PersonId> Profiles::find_anonymous(const RecordView& record, const
     const auto known = directory().find(IdentifierKind::anonymous_id, record.previous_id);
     return known && is_wholly_anonymous(*known) ? known : std::nullopt;
   }
+  if (names_in_vain(record, contact_in(previous))) return std::nullopt;
   auto found = find_contact(previous);
   if (!found && !record.user_id.empty() && !record.anonymous_id.empty())
     found = directory().find(IdentifierKind::anonymous_id, record.anonymous_id);
@@ -350,6 +356,7 @@ std::optional<PersonId> Profiles::find_anonymous(const RecordView& record, const
 std::optional<PersonId> Profiles::find_previous(const RecordView& record, const Value& previous,
                                                 IdentifierKind& kind) const {
   if (record.previous_id.empty()) {
+    if (names_in_vain(record, contact_in(previous))) return std::nullopt;
     const auto found = find_contact(previous);
     const bool has_name = found && graph_.has_kind(*found, IdentifierKind::external_id);
     kind = has_name ? IdentifierKind::external_id : IdentifierKind::anonymous_id;
@@ -425,15 +432,19 @@ Profiles::Effect Profiles::apply(Position position, const RecordView& record, co
     const auto claim = [&](IdentifierKind kind, std::string_view value) {
       effect.identifiers_changed |= graph_.claim(effect.person, kind, value, said);
     };
-    if (!record.user_id.empty()) {
-      claim(IdentifierKind::external_id, record.user_id);
-    } else if (!record.anonymous_id.empty()) {
-      claim(IdentifierKind::anonymous_id, record.anonymous_id);
-    } else if (const Contact named = contact_in(contacts.named); !named.value.empty()) {
-      // Of those that nobody else has.
-      effect.identifiers_changed |= graph_.state(effect.person, named.kind, named.value, said, false).changed;
-    }
+    const auto claim_name = [&] {
+      if (!record.user_id.empty()) {
+        claim(IdentifierKind::external_id, record.user_id);
+      } else if (!record.anonymous_id.empty()) {
+        claim(IdentifierKind::anonymous_id, record.anonymous_id);
+      } else if (const Contact named = contact_in(contacts.named); !named.value.empty()) {
+        // Of those that nobody else has.
+        effect.identifiers_changed |=
+            graph_.state(effect.person, named.kind, named.value, said, false).changed;
+      }
+    };
     const bool is_alias = record.kind == RecordKind::alias;
+    if (!is_alias) claim_name();
     const Contact previous = record.previous_id.empty() ? contact_in(contacts.previous) : Contact{};
     // By which the other is known.
     const std::string_view id =
@@ -446,6 +457,8 @@ Profiles::Effect Profiles::apply(Position position, const RecordView& record, co
       refusal = graph_.why_not(effect.person, *other, through, kind, value);
       if (!refusal) join(effect, *other, kind, value, said);
     }
+    // Whether an alias may was judged without the name it brings.
+    if (is_alias) claim_name();
     if (!previous.value.empty()) state_previous(effect, record, previous, said);
     if (record.kind == RecordKind::identify) {
       for (const std::string_view each : {record.anonymous_id, record.previous_id}) {

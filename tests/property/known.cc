@@ -271,10 +271,12 @@ PersonId Known::state(PersonId person, Kind kind, const std::string& value) {
   const Key key{kind, compared(kind, value)};
   Person& who = people_.at(person);
   if (!who.values.contains(key) && !has_room(person, kind)) return person;
-  const bool is_new = who.values.insert(key).second;
+  who.values.insert(key);
   if (who.refused_joins.contains(key)) return person;
   const auto first = owner(key);
-  if (!first || (!rules_.of(kind).merges && is_new && *first != person)) {
+  const auto is_holder = [&] { return std::ranges::count(holders_[key], person) > 0; };
+  // Also of whoever was refused by rules that are no more.
+  if (!first || (!rules_.of(kind).merges && !is_holder())) {
     holders_[key].push_back(person);
   } else if (*first != person && rules_.of(kind).merges) {
     if (!may_not_join(person, *first, key)) return join(person, *first, key);
@@ -339,12 +341,10 @@ void Known::alias(const std::string& before, const std::string& user) {
   const auto key = previous(before);
   auto found = find(user);
   if (!found && key) found = owner(*key);
-  const PersonId id = found ? *found : create();
+  PersonId id = found ? *found : create();
+  if (key && *owner(*key) != id) id = join(id, *owner(*key), *key);
   claim(id, kind_of(user), user);
-  if (key) {
-    if (*owner(*key) != id) join(id, *owner(*key), *key);
-    return;
-  }
+  if (key) return;
   const bool is_id = is_name(kind_of(before));
   const bool blocked = is_id ? is_blocked(Kind::external_id, before) || is_blocked(Kind::anonymous_id, before)
                              : is_blocked(kind_of(before), before);
