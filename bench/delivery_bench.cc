@@ -45,6 +45,7 @@ class Everybody final : public delivery::ProfileSource {
     }
     return result;
   }
+  PersonId person_limit() override { return PersonId{0}; }  // nobody is swept
 };
 
 // The sandbox behind TLS, and a client that trusts its certificate.
@@ -263,8 +264,14 @@ int run(int argc, char** argv) {
   cost_of_members(members, tls != 0);
   if (tls != 0) return 0;
   memory_of_a_backlog(backlog);
-  const double alone = cost_with(syncs - dead, 0, 10'000);
-  const double beside = cost_with(syncs, dead, 10'000);
+  // Taking turns, and the least counts: neighbours on the machine only ever add.
+  double alone = 0, beside = 0;
+  for (int round = 0; round < 5; ++round) {
+    const double one = cost_with(syncs - dead, 0, 10'000);
+    const double other = cost_with(syncs, dead, 10'000);
+    alone = round == 0 ? one : std::min(alone, one);
+    beside = round == 0 ? other : std::min(beside, other);
+  }
   fmt::print("{} syncs: {:.2f} us a member; beside {} dead ones {:.2f} us, {:.1f} % more\n", syncs - dead,
              alone, dead, beside, (beside / alone - 1) * 100);
   return 0;

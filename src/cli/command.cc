@@ -150,10 +150,11 @@ std::expected<Command, Stop> parse(const std::vector<std::string>& arguments) {
       ->add_option("sync", command.sync, "the sync")
       ->required()
       ->type_name("SYNC");
-  on_store(app.add_subcommand("reupload", "add everybody again who stands in a sync's audience"))
-      ->add_option("sync", command.sync, "the sync")
-      ->required()
-      ->type_name("SYNC");
+  auto* reupload =
+      on_store(app.add_subcommand("reupload", "add everybody again who stands in a sync's audience"));
+  reupload->add_option("sync", command.sync, "the sync")->required()->type_name("SYNC");
+  reupload->add_flag("--remove-others", command.remove_others,
+                     "and remove everybody else who is known, and where the platform can, whoever is not");
   auto* once = on_store(app.add_subcommand("sync", "one bounded pass of a sync, waiting for the answers"));
   once->add_option("sync", command.sync, "the sync, of an audience or of events")
       ->required()

@@ -38,6 +38,7 @@ struct Command {
   std::string mapping, now, shift_to;
   std::string add, remove;
   std::string destination, config, operation, platform;  // of the windows into a destination
+  bool remove_others = false;                            // reupload
   std::uint64_t limit = 0;                               // sync: people or events, at most; 0: all
   std::string timeout = "2m";                            // sync: the longest it waits for answers
   std::string listen;

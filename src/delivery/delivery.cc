@@ -12,6 +12,7 @@
 #include "delivery/batch_builder.h"
 #include "delivery/connector.h"
 #include "delivery/objective.h"
+#include "delivery/sweep.h"
 #include "delivery/sync_run.h"
 
 namespace tailrace::delivery {
@@ -34,7 +35,7 @@ constexpr std::uint32_t kChangesPerRenewal = 9;
 constexpr Millis kMeasureCap = kHour;  // between two attempts, where the platform fails
 
 struct Attempt {
-  enum class Kind : unsigned char { batch, token, find, create, measure, update };
+  enum class Kind : unsigned char { batch, token, find, create, measure, update, clear };
   Kind kind = Kind::batch;
   std::size_t sync = 0;
   std::size_t connector = 0;
@@ -184,6 +185,7 @@ class Body final : public Delivery {
       close_window(*runs_[i]);
       close_pass(*runs_[i]);
       update(i, out);
+      clear(i, out);
       measure(i, out);
       note_match(*runs_[i]);
     }
@@ -215,6 +217,9 @@ class Body final : public Delivery {
         break;
       case Attempt::Kind::update:
         on_updated(attempt, reply);
+        break;
+      case Attempt::Kind::clear:
+        on_cleared(attempt, reply);
         break;
       case Attempt::Kind::batch:
         on_batch(attempt, reply);
@@ -253,12 +258,14 @@ class Body final : public Delivery {
 
   bool idle() const override {
     return std::all_of(runs_.begin(), runs_.end(), [&](const auto& run) {
-      if (run->in_flight > 0 || run->creating || run->measuring || run->updating) return false;
+      if (run->in_flight > 0 || run->creating || run->measuring || run->updating || run->clearing)
+        return false;
       if (run->is_in_pass()) return false;
       if (!run->runs() && run->blocked.empty() && run->desired_known) return true;
       if (run->stopped() || connectors_[run->connector].is_token_refused()) return true;
       if (run->plan.has_unexamined() && holds_on(*run).removals) return false;
       if (!run->state.frozen && run->plan.to_renew() > 0) return false;
+      if (!run->state.frozen && run->state.sweep.next < run->state.sweep.end) return false;
       return run->active.empty() && run->plan.to_do(holds_on(*run)) == 0 && !run->plan.has_unverified() &&
              !(run->measure_wanted && run->measure_at <= now_);
     });
@@ -352,11 +359,26 @@ class Body final : public Delivery {
     return people;
   }
 
-  Result<std::uint64_t> reupload(SyncId sync, Time now) override {
+  Result<Reupload> reupload(SyncId sync, Others others, Time now) override {
     SyncRun& run = run_of(sync);
     now_ = now;
-    TRY(ask_for_reupload(run));
-    return run.plan.to_renew();
+    Sweep sweep = run.state.sweep;
+    Reupload result;
+    if (others == Others::remove) {
+      sweep.next = PersonId{0};
+      sweep.end = profiles_.person_limit();
+      const Time before = now_ - kSweepMargin;
+      const std::string& audience = run.state.audience_id;
+      const bool clears =
+          !audience.empty() &&
+          run.connection.destination->encode_clear(audience, before, context(run)).has_value();
+      sweep.clear_before = clears ? before : Time{};
+      if (clears) result.clears_from = clear_from(run, now_);
+      result.others = sweep.end.value;
+    }
+    TRY(ask_for_reupload(run, sweep));
+    result.people = run.plan.to_renew();
+    return result;
   }
 
  private:
@@ -542,6 +564,7 @@ class Body final : public Delivery {
     if (run.carries_attributes()) look_at_attributes(run);
     if (run.plan.has_unverified()) verify_some(run);
     find_ending(run);
+    sweep(run);
     const std::uint64_t ready = run.ready();
     if (run.is_in_pass()) {
       run.window = std::min(run.pass->left, ready);
@@ -699,14 +722,88 @@ class Body final : public Delivery {
     wake_at(kForeverAgo);  // there may be more
   }
 
-  Result<void> ask_for_reupload(SyncRun& run) {
+  Result<void> ask_for_reupload(SyncRun& run, const Sweep& sweep) {
     SyncState state = run.state;
     state.reupload_asked_at = now_;
+    state.sweep = sweep;
     TRY(ledger_.write_state(run.name(), state));
     run.state = std::move(state);
     run.plan.renew_everybody();
     wake_at(kForeverAgo);
     return {};
+  }
+
+  // Others who may stand in the audience, behind everything else.
+  void sweep(SyncRun& run) {
+    const Sweep& sweep = run.state.sweep;
+    if (sweep.next >= sweep.end || run.is_in_pass() || run.state.frozen || run.stopped()) return;
+    if (!run.active.empty() || run.ready() > 0 || run.plan.ready_to_renew() > 0 || run.plan.has_unverified())
+      return;
+    if (!has_come(run.held_back_until)) return;
+    const auto swept = sweep_some(run, ledger_, profiles_, kVerifiedPerPoll, now_);
+    if (!swept) return ledger_failed(run, swept.error());
+    run.flush = run.flush || *swept > 0;
+    wake_at(kForeverAgo);
+  }
+
+  // When the platform has worked off what it took, and can be asked to let go of what is older.
+  static Time clear_from(const SyncRun& run, Time asked_at) {
+    const auto processing = run.connection.destination->processing();
+    return asked_at + (processing ? processing->most : Millis{0});
+  }
+
+  void clear(std::size_t sync, std::vector<Send>& out) {
+    SyncRun& run = *runs_[sync];
+    const Sweep& sweep = run.state.sweep;
+    if (sweep.clear_before.ms == 0 || sweep.next < sweep.end || run.clearing) return;
+    if (!run.runs() || run.is_in_pass() || run.state.frozen || run.stopped()) return;
+    if (!run.active.empty() || run.ready() > 0 || run.plan.to_renew() > 0) return;
+    const Time from = std::max(clear_from(run, run.state.reupload_asked_at), run.clear_at);
+    if (!has_come(from) || !has_come(run.held_back_until) || !may_speak(connector_of(run)) ||
+        !has_token(sync, out) || !may_speak(connector_of(run)))
+      return;
+    const auto older = not_renewed(run, ledger_);
+    if (!older) return ledger_failed(run, older.error());
+    if (*older > 0)
+      return end_clearing(run, fmt::format("{} of its own were not taken again", grouped(*older)));
+    auto request =
+        run.connection.destination->encode_clear(run.state.audience_id, sweep.clear_before, context(run));
+    if (!request) return end_clearing(run, "its platform cannot");
+    run.clearing = true;
+    connector_of(run).rate.on_send(now_);
+    push({.kind = Attempt::Kind::clear,
+          .sync = sync,
+          .connector = run.connector,
+          .token_generation = connector_of(run).token_generation()},
+         std::move(*request), out);
+  }
+
+  void on_cleared(const Attempt& attempt, const Result<HttpResponse>& response) {
+    SyncRun& run = *runs_[attempt.sync];
+    run.clearing = false;
+    const auto cleared = response ? run.connection.destination->decode_clear(*response)
+                                  : Result<void>(std::unexpected(response.error()));
+    if (cleared) return end_clearing(run, "");
+    const bool is_unauthorised = response && response->status == 401 && connector_of(run).needs_token();
+    if (is_unauthorised) connector_of(run).forget_token(attempt.token_generation);
+    ++run.clear_failures;
+    if (!passes_by_itself(cleared.error()) && !(is_unauthorised && run.clear_failures == 1))
+      return end_clearing(run, cleared.error().message.substr(0, kReasonBytesMax));
+    run.clear_at = now_ + Backoff{options_.measure_every, kMeasureCap}.ceiling(run.clear_failures);
+  }
+
+  // problem: why the platform was not asked, or refused; empty: it has let go of them.
+  void end_clearing(SyncRun& run, std::string_view problem) {
+    SyncState state = run.state;
+    state.sweep.clear_before = Time{};
+    if (problem.empty()) state.sweep.removed_at = now_;
+    if (auto written = ledger_.write_state(run.name(), state); !written)
+      return ledger_failed(run, written.error());
+    run.state = std::move(state);
+    run.clear_failures = 0;
+    run.measure_wanted = true;
+    if (!problem.empty())
+      alert(run, fmt::format("others who may stand in its audience are left there: {}", problem));
   }
 
   // Its renewals have waited long enough behind changes, and there were enough of these.
@@ -1467,6 +1564,12 @@ class Body final : public Delivery {
   void look_for_drift(SyncRun& run, const destinations::Measurement& measured) {
     const std::uint64_t delivered = run.plan.delivered();
     auto drift = run.adopt_next ? std::vector<Drift>() : drift_of(run.state.baseline, measured, delivered);
+    if (is_swept(run)) {  // its size says nothing
+      run.state.baseline.size = run.state.baseline.strangers = 0;
+      std::erase_if(drift, [](const Drift& each) {
+        return each.kind == Drift::Kind::decayed || each.kind == Drift::Kind::foreign;
+      });
+    }
     std::vector<Drift::Kind> kinds;
     std::string text;
     for (const Drift& each : drift) {
@@ -1485,6 +1588,11 @@ class Body final : public Delivery {
     } else {
       follow_policy(run, measured, delivered);
     }
+  }
+
+  bool is_swept(const SyncRun& run) const {
+    const Sweep& sweep = run.state.sweep;
+    return sweep.is_on() || (sweep.removed_at.ms != 0 && now_ - sweep.removed_at < kSweptSettles);
   }
 
   void follow_policy(SyncRun& run, const destinations::Measurement& measured, std::uint64_t delivered) {
@@ -1506,7 +1614,7 @@ class Body final : public Delivery {
         run.update_wanted = is_ours && has(Drift::Kind::edited);
         run.start_over_wanted = is_ours && has(Drift::Kind::gone);
         if (has(Drift::Kind::decayed) && now_ - run.state.reupload_asked_at > kReuploadAgain) {
-          if (auto asked = ask_for_reupload(run); !asked) ledger_failed(run, asked.error());
+          if (auto asked = ask_for_reupload(run, run.state.sweep); !asked) ledger_failed(run, asked.error());
         }
         return;
     }
@@ -1519,6 +1627,7 @@ class Body final : public Delivery {
     run.state.stopped_reason.clear();
     run.state.audience_id.clear();
     run.state.baseline = {};
+    run.state.sweep = {};
     run.state.measured.reset();
     run.state.guards.filled = false;
     auto forgotten = ledger_.write_state(run.name(), run.state);
@@ -1689,6 +1798,15 @@ class Body final : public Delivery {
     if (has_work) return "pending";
     if (const std::uint64_t renewing = run.plan.to_renew(); renewing > 0)
       return fmt::format("adding {} members again", grouped(renewing));
+    const Sweep& sweep = run.state.sweep;
+    if (sweep.next < sweep.end) {
+      return fmt::format("removing others from its audience: {} people to look at",
+                         grouped(sweep.end.value - sweep.next.value));
+    }
+    if (sweep.clear_before.ms != 0) {
+      const Time from = std::max(clear_from(run, run.state.reupload_asked_at), run.clear_at);
+      return fmt::format("idle; from {} on its platform is asked to let go of others", format_time(from));
+    }
     return run.connection.sync.is_retired() ? "retired: nobody is in its audience" : "idle";
   }
 

@@ -93,6 +93,7 @@ class ProfileSource {
   virtual ~ProfileSource() = default;
   // profiles[i] belongs to people[i]; a deleted person's has deleted = true.
   virtual std::vector<PersonProfile> profiles(std::span<const PersonId> people) = 0;
+  virtual PersonId person_limit() = 0;  // ids below this were given out
 };
 
 struct Options {
@@ -171,9 +172,15 @@ class Delivery {
   // Lets through what the guards of this sync hold now; gives how many people. Errors: conflict (nothing is
   // held).
   virtual Result<std::uint64_t> release(SyncId sync, Time now) = 0;
-  // Everybody who stands in this sync's audience is added again, behind all changes; gives how many. Goes on
-  // after a restart. Errors: of the ledger.
-  virtual Result<std::uint64_t> reupload(SyncId sync, Time now) = 0;
+  // Everybody who stands in this sync's audience is added again, behind all changes. Others::remove: and
+  // everybody else is removed from it (sweep.h). Goes on after a restart. Errors: of the ledger.
+  enum class Others : unsigned char { leave, remove };
+  struct Reupload {
+    std::uint64_t people = 0;         // to be added again
+    std::uint64_t others = 0;         // known people who are looked at, at most
+    std::optional<Time> clears_from;  // when the platform is asked to let go of whoever nobody here knows
+  };
+  virtual Result<Reupload> reupload(SyncId sync, Others others, Time now) = 0;
 
   // Destinations, by name, whose credentials their platform has refused since the last call: they may have
   // been changed where they come from.

@@ -28,9 +28,12 @@ class FakeDestination : public destinations::AudienceDestination {
   bool measures = false;
   bool single = false;         // a request has room for one kind of identifier
   std::optional<Millis> life;  // of a membership
+  bool clears = false;         // can let go of what is old
+  std::optional<destinations::ProcessingTime> processing_time;
 
   bool one_kind_a_request() const override { return single; }
   std::optional<Millis> membership_life(const destinations::Config&) const override { return life; }
+  std::optional<destinations::ProcessingTime> processing() const override { return processing_time; }
   std::string_view type() const override { return "fake"; }
   std::string_view platform() const override { return "fake"; }
   std::span<const destinations::FieldRule> fields() const override { return {}; }
@@ -85,6 +88,18 @@ class FakeDestination : public destinations::AudienceDestination {
   std::optional<HttpRequest> encode_update(const std::string& audience,
                                            const destinations::Context&) const override {
     return HttpRequest{"POST", "/update", {}, "update " + audience};
+  }
+
+  std::optional<HttpRequest> encode_clear(const std::string& audience, Time before,
+                                          const destinations::Context& context) const override {
+    if (!clears) return std::nullopt;
+    return HttpRequest{
+        "POST", context.config.setting("sync"), {}, "clear " + audience + " before " + format_time(before)};
+  }
+  Result<void> decode_clear(const HttpResponse& response) const override {
+    if (response.status >= 500) return fail(Error::Code::unavailable, "down");
+    if (response.status != 200) return invalid("refused");
+    return {};
   }
 
   HttpRequest encode(const destinations::Batch& batch, const destinations::Context& context) const override {
@@ -174,6 +189,12 @@ struct FakePlatform {
       name = "ours";
       return {200, {}, ""};
     }
+    if (request.body.starts_with("clear")) {
+      const Time before = *parse_time(request.body.substr(request.body.rfind(' ') + 1));
+      std::erase_if(audiences[request.url],
+                    [&](const std::string& each) { return since[{request.url, each}] < before; });
+      return {200, {}, ""};
+    }
     std::istringstream lines(request.body);
     std::string line, outcomes;
     std::getline(lines, line);
@@ -208,6 +229,9 @@ struct FakePlatform {
 
 struct FakeProfiles : ProfileSource {
   std::map<PersonId, PersonProfile> people;
+  PersonId person_limit() override {
+    return people.empty() ? PersonId{0} : PersonId{people.rbegin()->first.value + 1};
+  }
   std::vector<PersonProfile> profiles(std::span<const PersonId> wanted) override {
     std::vector<PersonProfile> out;
     for (const PersonId person : wanted) {

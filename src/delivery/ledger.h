@@ -33,7 +33,7 @@ class Env;
 
 namespace tailrace::delivery {
 
-constexpr std::uint32_t kLedgerFormat = 6;
+constexpr std::uint32_t kLedgerFormat = 7;
 
 struct Membership {
   enum class State : unsigned char {
@@ -70,6 +70,17 @@ struct Membership {
   bool operator==(const Membership&) const = default;
 };
 
+// Removing from an audience whoever is not to be there (sweep.h).
+struct Sweep {
+  PersonId next{0}, end{0};  // known people who are still to be looked at
+  // The platform is still to be asked to let go of whoever was last added before this. Zero: it is not.
+  Time clear_before;
+  Time removed_at;  // when somebody was last removed by it; zero: never
+
+  bool is_on() const { return next < end || clear_before.ms != 0; }
+  bool operator==(const Sweep&) const = default;
+};
+
 // A sync's standing, one record: audience id, counters, last success, failure.
 struct SyncState {
   std::string audience_id;
@@ -87,6 +98,7 @@ struct SyncState {
   bool frozen = false;       // by drift, until released
   bool starts_over = false;  // its audience is gone: what stood there is being forgotten
   Time reupload_asked_at;    // who stays there since before that is to be added again
+  Sweep sweep;               // that goes with it
 };
 
 struct MembershipChange {

@@ -134,6 +134,10 @@ std::string encode_state(const SyncState& state) {
   put(out, static_cast<std::uint8_t>(state.frozen));
   put(out, static_cast<std::uint8_t>(state.starts_over));
   put_time(out, state.reupload_asked_at);
+  put(out, state.sweep.next.value);
+  put(out, state.sweep.end.value);
+  put_time(out, state.sweep.clear_before);
+  put_time(out, state.sweep.removed_at);
   return out;
 }
 
@@ -169,6 +173,12 @@ std::optional<SyncState> decode_state(std::string_view bytes) {
     state.starts_over = reader.flag();
   }
   if (!reader.failed() && reader.left() > 0) state.reupload_asked_at = reader.time();
+  if (!reader.failed() && reader.left() > 0) {
+    state.sweep.next = PersonId(reader.number<std::uint32_t>());
+    state.sweep.end = PersonId(reader.number<std::uint32_t>());
+    state.sweep.clear_before = reader.time();
+    state.sweep.removed_at = reader.time();
+  }
   if (!reader.ok()) return std::nullopt;
   return state;
 }

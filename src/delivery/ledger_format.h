@@ -13,7 +13,7 @@
 //              | "n"                                    value: u64; the id of the next delivery
 //              | "o" id                                 value: delivery; until all warehouses have it
 //              | "p" name time                          value: point; of the history of its match rate
-//   version    = u32, now 6
+//   version    = u32, now 7
 //   position   = u64
 //   name       = text                                   the sync's name
 //   person     = u32
@@ -28,7 +28,9 @@
 //   state      = text audience id, u64 sent, u64 accepted, u64 rejected, u64 next batch id,
 //                time last success, text stopped reason, u8 is measured, measurement, time measured,
 //                text destination (absent in what format 1 wrote), guards, baseline, u8 frozen, u8 starts
-//                over (these absent in 1 and 2), time reupload asked (absent in 1 to 3)
+//                over (these absent in 1 and 2), time reupload asked (absent in 1 to 3), sweep (absent in 1
+//                to 6)
+//   sweep      = u32 next, u32 end, time clear before, time removed
 //   guards     = side of additions, side of removals, u64 slot, u8 filled
 //   baseline   = u8 known, text name, text description, u8 has retention, u64 days, text flag, u64 delivered,
 //                u64 size, u64 strangers

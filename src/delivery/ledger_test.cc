@@ -255,21 +255,23 @@ TEST_F(LedgerTest, find_many_answers_in_order) {
 }
 
 TEST_F(LedgerTest, a_store_from_a_newer_version_is_refused_with_the_mend) {
-  overwrite("version", std::string("\0\0\0\7", 4));
+  overwrite("version", std::string("\0\0\0\10", 4));
   const auto opened = Ledger::open(directory.path());
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Error::Code::unsupported);
   EXPECT_NE(opened.error().message.find("newer"), std::string::npos);
 }
 
-TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format_6) {
+TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format_7) {
   constexpr std::size_t kGuards = 2 * (1 + 8 + 1 + 8 + 12 * 4) + 8 + 1;
   constexpr std::size_t kBaseline = 1 + 4 + 4 + 1 + 8 + 4 + 8 + 8 + 8 + 1 + 1;
   constexpr std::size_t kReupload = 8;
+  constexpr std::size_t kSweep = 4 + 4 + 8 + 8;
   constexpr std::size_t kDestination = 4 + 4;
-  for (const char version : {'\1', '\2', '\3'}) {
+  for (const char version : {'\1', '\2', '\3', '\6'}) {
     SyncState state;
     state.reupload_asked_at = Time{5};
+    state.sweep.end = PersonId{5};
     state.audience_id = "aud-1";
     state.destination = "shop";
     state.sent = 7;
@@ -277,8 +279,8 @@ TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format
     ledger.reset();
     const std::string key("s\0\0\0\1s", 6);
     std::string bytes = raw(key);
-    bytes.resize(bytes.size() - kReupload - (version == '\3' ? 0 : kGuards + kBaseline) -
-                 (version == '\1' ? kDestination : 0));
+    bytes.resize(bytes.size() - kSweep - (version == '\6' ? 0 : kReupload) -
+                 (version >= '\3' ? 0 : kGuards + kBaseline) - (version == '\1' ? kDestination : 0));
     overwrite(key, bytes);
     overwrite("version", std::string("\0\0\0", 3) + version);
     ledger = *Ledger::open(directory.path());
@@ -286,9 +288,10 @@ TEST_F(LedgerTest, what_older_formats_wrote_is_read_and_the_store_becomes_format
     EXPECT_EQ(ledger->state("s")->sent, 7u);
     EXPECT_EQ(ledger->state("s")->destination, version == '\1' ? "" : "shop");
     EXPECT_EQ(ledger->state("s")->guards, GuardState{});
-    EXPECT_EQ(ledger->state("s")->reupload_asked_at, Time{});
+    EXPECT_EQ(ledger->state("s")->reupload_asked_at, version == '\6' ? Time{5} : Time{});
+    EXPECT_EQ(ledger->state("s")->sweep, Sweep{});
     ledger.reset();
-    EXPECT_EQ(raw("version"), std::string("\0\0\0\6", 4));
+    EXPECT_EQ(raw("version"), std::string("\0\0\0\7", 4));
     ledger = *Ledger::open(directory.path());
   }
 }
@@ -312,9 +315,11 @@ TEST_F(LedgerTest, what_guards_hold_and_have_counted_is_kept) {
                     .strangers = 3};
   state.frozen = true;
   state.reupload_asked_at = Time{99};
+  state.sweep = {.next = PersonId{3}, .end = PersonId{9}, .clear_before = Time{98}, .removed_at = Time{97}};
   ASSERT_TRUE(ledger->write_state("s", state));
   reopen();
   EXPECT_EQ(ledger->state("s")->reupload_asked_at, Time{99});
+  EXPECT_EQ(ledger->state("s")->sweep, state.sweep);
   EXPECT_EQ(ledger->state("s")->guards, state.guards);
   EXPECT_EQ(ledger->state("s")->baseline, state.baseline);
   EXPECT_TRUE(ledger->state("s")->frozen);

@@ -97,6 +97,10 @@ class Plan {
   bool is_rejected(PersonId person) const { return rejected_.contains(person.value); }
   bool is_without_identifier(PersonId person) const { return without_identifier_.contains(person.value); }
   bool is_busy(PersonId person) const { return busy_.contains(person.value); }
+  // At the platform, perhaps.
+  bool may_stand(PersonId person) const {
+    return member_.contains(person.value) || uncertain_.contains(person.value);
+  }
   bool is_uncertain(PersonId person) const { return uncertain_.contains(person.value); }
   bool extension_refused(PersonId person) const { return extension_refused_.contains(person.value); }
   bool reduction_refused(PersonId person) const { return reduction_refused_.contains(person.value); }

@@ -197,7 +197,7 @@ TEST_F(RenewalTest, everybody_is_added_again_on_request_also_after_a_restart) {
   run();
   platform.audiences["s"].clear();  // it has lost them, and says nothing
   now = now + kMinute;
-  EXPECT_EQ(*delivery->reupload(kFirst, now), 2u);
+  EXPECT_EQ(delivery->reupload(kFirst, Delivery::Others::leave, now)->people, 2u);
   EXPECT_EQ(status().state, "adding 2 members again");
   EXPECT_EQ(poll().size(), 1u);
   reply(platform.handle(sends.front().request));

@@ -163,6 +163,9 @@ struct SyncRun {
   bool adopt_next = false;  // what is seen next is taken as it is
   bool update_wanted = false;
   bool updating = false;
+  bool clearing = false;  // a request to let go of others is out
+  Time clear_at = kForeverAgo;
+  std::uint32_t clear_failures = 0;  // in a row
   bool start_over_wanted = false;
 
   std::optional<Millis> declared_life;     // of a membership, as the destination says

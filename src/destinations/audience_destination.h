@@ -110,6 +110,11 @@ class AudienceDestination : public Destination {
                                                    const Context& context) const;
   virtual Result<void> decode_update(const HttpResponse& response) const;
 
+  // Lets go of whoever was last added before an instant, by whomever. Missing: the platform cannot.
+  virtual std::optional<HttpRequest> encode_clear(const std::string& audience_id, Time before,
+                                                  const Context& context) const;
+  virtual Result<void> decode_clear(const HttpResponse& response) const;
+
   // Size, match rate, and how it is described. Missing: it cannot be asked.
   virtual std::optional<HttpRequest> encode_measure(const std::string& audience_id,
                                                     const Context& context) const;

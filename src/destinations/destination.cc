@@ -191,6 +191,10 @@ std::optional<HttpRequest> AudienceDestination::encode_update(const std::string&
   return std::nullopt;
 }
 Result<void> AudienceDestination::decode_update(const HttpResponse&) const { return {}; }
+std::optional<HttpRequest> AudienceDestination::encode_clear(const std::string&, Time, const Context&) const {
+  return std::nullopt;
+}
+Result<void> AudienceDestination::decode_clear(const HttpResponse&) const { return {}; }
 std::optional<HttpRequest> AudienceDestination::encode_measure(const std::string&, const Context&) const {
   return std::nullopt;
 }

@@ -8,9 +8,10 @@
 //     crm-1 email=Ada@Example.com phone=+442079460018 at 2026-03-01T10:00:00Z
 //   remove from 2384 as batch 7
 //   create | measure 2384 | update 2384 | token   prints the request
+//   clear 2384 2026-03-01T09:00:00Z        likewise: of whoever was last added before
 //   answer to add of 3                     then an HTTP answer; prints what it means for three people
 //                                          who have one e-mail each (`answer to add of 3x2`: two each)
-//   answer to create | measure | token
+//   answer to create | measure | clear | token
 //   track                                  messages of the HTTP API, one JSON a line ("map Lead=SignUp" and
 //                                          "field value=properties.x" before them change the mapping); prints
 //                                          why one is not sent, and the request for the rest
@@ -116,6 +117,7 @@ class GoldenCase {
     if (command == "create") return print(destination_.encode_create(context()).value());
     if (command == "token") return print(destination_.encode_token(given_.config, given_.now).value());
     if (command == "update") return print(destination_.encode_update(rest_of(in), context()).value());
+    if (command == "clear") return print(encode_clear(in));
     if (command == "measure") return print(destination_.encode_measure(rest_of(in), context()).value());
     if (command == "answer") return decode(in);
     if (command == "normalise") return normalise(in);
@@ -148,6 +150,12 @@ class GoldenCase {
     if (what == "region") return given_.config.default_region;
     EXPECT_EQ(what, "token");
     return given_.token;
+  }
+
+  HttpRequest encode_clear(std::istream& in) const {
+    std::string audience_id;
+    in >> audience_id;
+    return destination_.encode_clear(audience_id, parse_time(rest_of(in)).value(), context()).value();
   }
 
   Member parse_member(const std::string& line) const {
@@ -194,6 +202,10 @@ class GoldenCase {
     if (what == "create") {
       const auto id = destination_.decode_create(response);
       return id ? "audience " + *id : print(id.error());
+    }
+    if (what == "clear") {
+      const auto cleared = destination_.decode_clear(response);
+      return cleared ? "cleared" : print(cleared.error());
     }
     if (what == "measure") {
       const auto measured = destination_.decode_measure(response);

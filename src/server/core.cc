@@ -258,6 +258,10 @@ std::vector<PersonProfile> Core::profiles(std::span<const PersonId> people) {
   return call_soon([this, wanted](engine::Engine&) { return pipeline_->profiles(wanted); });
 }
 
+PersonId Core::person_limit() {
+  return call_soon([this](engine::Engine&) { return pipeline_->person_limit(); });
+}
+
 Result<delivery::EventSource::Page> Core::judged(LoggedRecords records, const Question& question) {
   return call_soon([&](engine::Engine& engine) -> Result<Page> {
     if (failed_) return tailrace::fail(Error::Code::unavailable, "the engine stopped; see the log");

@@ -125,6 +125,7 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
   std::size_t queued_bytes() const { return queued_bytes_; }
 
   std::vector<PersonProfile> profiles(std::span<const PersonId> people) override;
+  PersonId person_limit() override;
 
   // For streams: the log is read on the caller's thread, and judged on the core's. Errors besides:
   // unavailable (the engine stopped).

@@ -64,6 +64,9 @@ class Pipeline final : public delivery::ProfileSource, public delivery::EventSou
   void snapshot_begun() { records_since_snapshot_ = 0; }
 
   std::vector<PersonProfile> profiles(std::span<const PersonId> people) override;
+  PersonId person_limit() override {
+    return PersonId(static_cast<std::uint32_t>(store_->engine().profiles().person_limit()));
+  }
 
   Result<Page> read(Position from, Position until, std::size_t records, const Question& question) override;
   Result<std::vector<delivery::LoggedEvent>> at(std::span<const Position> positions,

@@ -33,8 +33,8 @@ class Drift(unittest.TestCase):
     def members(self):
         return self.scene.platform_members("meta", self.NAME)
 
-    def at_platform(self, method, **parameters):
-        url = f"{self.scene.sandbox.url}/meta/v26.0/{self.audience_id()}?" + urllib.parse.urlencode({"access_token": "sandbox-token", **parameters})
+    def at_platform(self, method, path="", **parameters):
+        url = f"{self.scene.sandbox.url}/meta/v26.0/{self.audience_id()}{path}?" + urllib.parse.urlencode({"access_token": "sandbox-token", **parameters})
         with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=30) as reply:
             return json.load(reply)
 
@@ -85,6 +85,20 @@ class Drift(unittest.TestCase):
         self.assertIn("when `tailrace serve` runs", self.scene.run("reupload", self.NAME).stdout)
         self.scene.serve()
         eventually(lambda: self.members() >= known, self.state)
+
+    def test_whoever_was_added_by_hand_is_removed_on_request(self):
+        known = {self.buy("u1"), self.buy("u2")}
+        self.scene.send(identify("u3", email="u3@example.com"))  # known, and no purchaser
+        eventually(lambda: self.members() == known, "filled")
+        by_hand = {hash_of("u3@example.com"), hash_of("nobody.here@example.com")}
+        self.at_platform("POST", "/users", payload=json.dumps({"schema": ["EMAIL"], "data": [[each] for each in by_hand]}))
+        self.assertEqual(self.members(), known | by_hand)
+        self.scene.run("reupload", self.NAME)
+        said = self.scene.run("reupload", self.NAME, "--remove-others").stdout
+        self.assertIn("2 people are added again", said)
+        self.assertIn("this platform cannot be asked to let go of them", said)
+        eventually(lambda: hash_of("u3@example.com") not in self.members(), self.state)
+        self.assertEqual(self.members(), known | {hash_of("nobody.here@example.com")})
 
 
 if __name__ == "__main__":

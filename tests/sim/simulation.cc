@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "delivery/sweep.h"
 #include "model/json.h"
 #include "property/known.h"
 #include "property/play.h"
@@ -431,8 +432,9 @@ class Simulation {
     network_.drift(platform, 1 + random_.below(2), now_);
     for (const auto& [id, after] : audiences()) {
       const std::set<std::string>& known = before.at(id);
-      std::set<std::string>& strangers = strangers_[{platform, id}];
-      std::ranges::set_difference(after, known, std::inserter(strangers, strangers.end()));
+      for (const std::string& each : after) {
+        if (!known.contains(each)) strangers_[{platform, id}][each] = now_;
+      }
       outcome_.drifted += 2 * static_cast<std::uint64_t>(std::ranges::count_if(
                                   after, [&](const std::string& each) { return !known.contains(each); }));
     }
@@ -495,7 +497,7 @@ class Simulation {
   bool at_rest() {
     if (!machine_.running() || !waiting_.empty() || network_.next_at() != kNever) return false;
     return !machine_.engine().work_pending() && machine_.delivery() != nullptr &&
-           machine_.delivery()->idle() && machine_.streams()->idle() && !any_stopped() &&
+           machine_.delivery()->idle() && machine_.streams()->idle() && !any_stopped() && !any_to_clear() &&
            !machine_.pipeline().redaction_pending();
   }
   bool resume_streams() {
@@ -533,14 +535,25 @@ class Simulation {
     }
     return false;
   }
-  // Somebody has heard that platforms lost members.
+  // Somebody has heard that platforms lost members and gained others; long enough after that for these to go.
   void reupload_all() {
+    now_ = now_ + delivery::kSweepMargin * 2;
+    set_clock();
     for (std::uint32_t i = 0; i < workspace().syncs.size(); ++i) {
       note("reupload {}", workspace().syncs[i].name);
-      if (const auto asked = machine_.delivery()->reupload(SyncId(i), clock_); !asked)
+      if (const auto asked =
+              machine_.delivery()->reupload(SyncId(i), delivery::Delivery::Others::remove, clock_);
+          !asked)
         complain("{} cannot be uploaded again: {}", workspace().syncs[i].name, asked.error().message);
       ++outcome_.reuploads;
     }
+  }
+  // A platform is still to be asked to let go of strangers, when it has worked off what it was told.
+  bool any_to_clear() {
+    return std::ranges::any_of(workspace().syncs, [&](const workspace::SyncConfig& sync) {
+      const auto state = machine_.pipeline().ledger().state(sync.name);
+      return state && state->sweep.is_on();
+    });
   }
   // With nothing to send a sync does not ask whether its platform has changed its mind.
   bool any_stopped() {
@@ -713,9 +726,13 @@ class Simulation {
     std::set<std::string> standing;
     if (!state->audience_id.empty()) standing = network_.audience(platform, state->audience_id, now_);
     outcome_.standing += standing.size();
-    // Whom the platform took up by itself nobody can name, so they stay.
+    // Whom the platform took up by itself nobody can name, so they stay, save where it can be asked to let go
+    // of what is older than the last full upload.
+    const auto& strangers = strangers_[{platform, state->audience_id}];
     std::erase_if(standing, [&](const std::string& each) {
-      return strangers_[{platform, state->audience_id}].contains(each) && !expected.contains(each);
+      const auto at_platform = strangers.find(each);
+      if (at_platform == strangers.end() || expected.contains(each)) return false;
+      return platform != "google" || at_platform->second >= state->reupload_asked_at - delivery::kSweepMargin;
     });
     if (standing == expected) return;
     std::vector<std::string> ghosts, missing;
@@ -804,8 +821,8 @@ class Simulation {
   bool stopping_ = false;  // the disk was told to stop
   Millis disk_takes_;      // for each operation
   bool has_drifted_ = false;
-  std::map<std::pair<std::string, std::string>, std::set<std::string>>
-      strangers_;  // by platform and audience
+  // By platform and audience, with the time when it took them up.
+  std::map<std::pair<std::string, std::string>, std::map<std::string, Time>> strangers_;
   std::multimap<Time, Message> waiting_;
   std::multimap<Time, Fault> faults_;
   std::set<std::string> arrived_;  // in the log

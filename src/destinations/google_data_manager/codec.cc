@@ -76,13 +76,13 @@ void append_accounts(std::string& out, const Context& context) {
 
 namespace {
 
-void append_destination(std::string& out, const Batch& batch, const Context& context) {
+void append_destination(std::string& out, const std::string& audience_id, const Context& context) {
   out += R"("destinations":[{"reference":)";
   append_json_string(out, kReference);
   out += ',';
   append_accounts(out, context);
   out += R"(,"productDestinationId":)";
-  append_json_string(out, batch.audience_id);
+  append_json_string(out, audience_id);
   out += "}]";
 }
 
@@ -344,7 +344,7 @@ HttpRequest encode(const Batch& batch, const Context& context) {
   const bool adding = batch.kind == BatchKind::add;
   HttpRequest result = request(context, "POST", adding ? "audienceMembers:ingest" : "audienceMembers:remove");
   std::string body = "{";
-  append_destination(body, batch, context);
+  append_destination(body, batch.audience_id, context);
   body += ',';
   append_members(body, batch);
   if (adding) {
@@ -446,6 +446,21 @@ HttpRequest encode_update(const std::string& audience_id, const Context& context
 
 Result<void> decode_update(const HttpResponse& response) {
   TRY(read_object(response, "renaming the list"));
+  return {};
+}
+
+HttpRequest encode_clear(const std::string& audience_id, Time before, const Context& context) {
+  HttpRequest result = request(context, "POST", "audienceMembers:removeAll");
+  std::string body = "{";
+  append_destination(body, audience_id, context);
+  body += R"(,"removeAsOfTime":)";
+  append_json_string(body, format_time(before));
+  set_json(result, body + "}");
+  return result;
+}
+
+Result<void> decode_clear(const HttpResponse& response) {
+  TRY(read_object(response, "emptying the list of others"));
   return {};
 }
 

@@ -40,6 +40,8 @@ Result<std::string> decode_create(const HttpResponse& response);
 
 HttpRequest encode_update(const std::string& audience_id, const Context& context);
 Result<void> decode_update(const HttpResponse& response);
+HttpRequest encode_clear(const std::string& audience_id, Time before, const Context& context);
+Result<void> decode_clear(const HttpResponse& response);
 HttpRequest encode_measure(const std::string& audience_id, const Context& context);
 Result<Measurement> decode_measure(const HttpResponse& response);
 

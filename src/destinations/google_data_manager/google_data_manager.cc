@@ -100,6 +100,9 @@ anew; 403 and 404 stop the sync until somebody mends the cause.
 
 **Measurement.** The size is the largest of Google's estimates per network, the match rate the list's
 `matchRatePercentage`. Google works through additions within a day.
+
+**Others in a list.** `tailrace reupload SYNC --remove-others` adds every member again and a day later asks Google
+(`audienceMembers:removeAll`) to let go of whoever was last added more than an hour before the command.
 )";
 
 class GoogleDataManager final : public AudienceDestination, public Probed {
@@ -178,6 +181,15 @@ class GoogleDataManager final : public AudienceDestination, public Probed {
   }
   Result<void> decode_update(const HttpResponse& response) const override {
     return codec::decode_update(response);
+  }
+  std::optional<HttpRequest> encode_clear(const std::string& audience_id, Time before,
+                                          const Context& context) const override {
+    // Nobody was added.
+    if (context.config.setting(std::string(codec::kValidateOnly)) == "true") return std::nullopt;
+    return codec::encode_clear(audience_id, before, context);
+  }
+  Result<void> decode_clear(const HttpResponse& response) const override {
+    return codec::decode_clear(response);
   }
   std::optional<HttpRequest> encode_measure(const std::string& audience_id,
                                             const Context& context) const override {
