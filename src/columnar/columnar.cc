@@ -103,13 +103,15 @@ class Body final : public Database {
   Result<void> open(const Options& options) {
     Configuration configuration;
     duckdb_create_config(&configuration);
-    const std::array<std::pair<const char*, std::string>, 6> settings{{
+    const std::array<std::pair<const char*, std::string>, 7> settings{{
         {"threads", std::to_string(std::max(1u, options.threads))},
         {"memory_limit", fmt::format("{}MiB", std::max<std::uint64_t>(options.memory_bytes >> 20, 64))},
         {"temp_directory", options.spill_directory},
         {"autoinstall_known_extensions", "false"},
         {"autoload_known_extensions", "false"},
         {"preserve_insertion_order", "true"},
+        // Rows in memory are written out soon, and are not to be compressed before.
+        {"checkpoint_threshold", "1TiB"},
     }};
     for (const auto& [name, value] : settings) {
       if (duckdb_set_config(configuration.get(), name, value.c_str()) != DuckDBSuccess)
