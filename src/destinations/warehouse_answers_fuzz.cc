@@ -12,6 +12,7 @@
 #include "destinations/databricks/codec.h"
 #include "destinations/object_store/remote_store.h"
 #include "destinations/parquet_lake/pointer.h"
+#include "destinations/redshift/statements.h"
 #include "destinations/snowflake/codec.h"
 #include "destinations/warehouse_sql/merge_text.h"
 
@@ -51,6 +52,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 0:
       expect_short(remote_store::refusal(response, "s3://example-lake", "to write"));
       look(parquet_lake_pointer::decode(pack, text, "s3://example-lake"));
+      for (const std::string& name : redshift_statements::names_in(text, "s3://example-lake"))
+        TR_ASSERT(text.size() >= name.size());
       break;
     case 1:
       look(clickhouse_codec::decode(response));
