@@ -32,6 +32,17 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
+std::string encoded_path(std::string_view path) {
+  std::string out;
+  while (!path.empty()) {
+    const std::size_t slash = std::min(path.find('/'), path.size());
+    out += percent_encoded(path.substr(0, slash));
+    if (slash < path.size()) out += '/';
+    path.remove_prefix(std::min(slash + 1, path.size()));
+  }
+  return out;
+}
+
 std::vector<std::string_view> split_at_blanks(std::string_view text) {
   std::vector<std::string_view> parts;
   std::size_t at = 0;

@@ -10,6 +10,8 @@ namespace tailrace::destinations {
 
 // Every byte but A-Z a-z 0-9 - . _ ~ as %XX: for a path segment, a query or a form.
 std::string percent_encoded(std::string_view text);
+// The same of everything but slashes: for a path.
+std::string encoded_path(std::string_view path);
 
 // The parts between runs of ASCII blanks.
 std::vector<std::string_view> split_at_blanks(std::string_view text);

@@ -9,9 +9,12 @@
 #include "base/assert.h"
 #include "destinations/bigquery/codec.h"
 #include "destinations/clickhouse/codec.h"
+#include "destinations/databricks/codec.h"
 #include "destinations/object_store/remote_store.h"
 #include "destinations/parquet_lake/pointer.h"
+#include "destinations/redshift/statements.h"
 #include "destinations/snowflake/codec.h"
+#include "destinations/warehouse_sql/merge_text.h"
 
 namespace {
 
@@ -45,10 +48,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   pack.sequence = 1;
   Config config;
   config.settings["api_url"] = "https://bigquery.googleapis.com";
-  switch (data[0] % 4) {
+  switch (data[0] % 5) {
     case 0:
       expect_short(remote_store::refusal(response, "s3://example-lake", "to write"));
       look(parquet_lake_pointer::decode(pack, text, "s3://example-lake"));
+      for (const std::string& name : redshift_statements::names_in(text, "s3://example-lake"))
+        TR_ASSERT(text.size() >= name.size());
       break;
     case 1:
       look(clickhouse_codec::decode(response));
@@ -62,9 +67,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       look(bigquery_codec::decode_packs(response, pack));
       look(bigquery_codec::decode_upload(response, {config, "t", "EU"}));
       break;
-    default:
+    case 3:
       if (const auto answer = snowflake_codec::decode(response)) {
         look(snowflake_codec::read_columns(*answer));
+      } else {
+        expect_short(answer.error());
+      }
+      break;
+    default:
+      look(databricks_codec::decode_file(response));
+      if (const auto answer = databricks_codec::decode(response)) {
+        look(databricks_codec::read_columns(*answer));
+        look(read_packs(pack, answer->rows));
       } else {
         expect_short(answer.error());
       }

@@ -7,6 +7,7 @@
 #include <span>
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -101,6 +102,13 @@ std::string to_text(const sockaddr& address) {
   if (bytes == nullptr || inet_ntop(address.sa_family, bytes, text.data(), text.size()) == nullptr)
     return "no IP address";
   return text.data();
+}
+
+std::string not_routed(std::string_view address) {
+  return fmt::format(
+      "it is at {}, an address that the internet does not route; where that is meant, set "
+      "`allow_private_addresses: true` at the destination",
+      address);
 }
 
 }  // namespace tailrace::io

@@ -14,5 +14,7 @@ namespace tailrace::io {
 bool is_public(const sockaddr& address);
 bool is_public(std::string_view address);  // "192.0.2.1", "2001:db8::1"; what cannot be read is not
 std::string to_text(const sockaddr& address);
+// Why nobody is reached at one that is not public, and what to do where that is meant.
+std::string not_routed(std::string_view address);
 
 }  // namespace tailrace::io

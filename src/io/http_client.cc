@@ -110,10 +110,7 @@ class Transfer {
       response_.status = static_cast<int>(status);
       done_(std::move(response_));
     } else if (!refused_.empty()) {
-      fail_with(Error::Code::not_found,
-                fmt::format("it is at {}, an address that the internet does not route; where that is meant, "
-                            "set `allow_private_addresses: true` at the destination",
-                            refused_));
+      fail_with(Error::Code::not_found, not_routed(refused_));
     } else if (would_go_twice_) {
       fail_with(Error::Code::unavailable, "the connection ended without an answer");
     } else if (too_large_) {

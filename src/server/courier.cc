@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/thread_name.h"
+#include "server/carrier.h"
 
 namespace tailrace::server {
 
@@ -23,8 +24,8 @@ Result<std::unique_ptr<Courier>> Courier::start(delivery::Ledger& ledger, delive
       new Courier(ledger, profiles, events, std::move(folder), std::move(clock), std::move(on_entries)));
   // As many as a sync of events may have requests at a time: one that waits for a connection may time out,
   // and would count as sent.
-  courier->client_ =
-      TRY(io::HttpClient::start({.connections_per_host_max = workspace::StreamConfig::kRequestsInFlightMax}));
+  courier->client_ = make_carrier(TRY(
+      io::HttpClient::start({.connections_per_host_max = workspace::StreamConfig::kRequestsInFlightMax})));
   courier->keeper_ = std::make_unique<CredentialKeeper>(
       std::move(secrets), [raw = courier.get()](const std::string& destination, const auto& values) {
         raw->post_to_thread([raw, destination, values] {

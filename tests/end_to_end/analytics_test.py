@@ -22,6 +22,7 @@ EVENTS = {
 AUDIENCES = {
     "mixpanel_audiences": {"base_url": "{sandbox}/mixpanel"},
     "amplitude_cohorts": {"base_url": "{sandbox}/amplitude", "app_id": "5", "owner": "owner@example.com", "seed_user_id": "seed"},
+    "amplitude_audiences": {"base_url": "{sandbox}/amplitude"},
     "posthog_audiences": {"base_url": "{sandbox}/posthog"},
     "segment_audiences": {"base_url": "{sandbox}/segment"},
     "customerio_segments": {"base_url": "{sandbox}/customerio", "app_base_url": "{sandbox}/customerio/app"},
@@ -165,7 +166,10 @@ class Analytics(unittest.TestCase):
 
         def members(kind):
             platform = kind.split("_")[0]
-            audience = next((a for a in self.scene.control("/sandbox/audiences")["audiences"] if a["platform"] == platform), None)
+            named = [a for a in self.scene.control("/sandbox/audiences")["audiences"] if a["platform"] == platform]
+            # A property has the sync's name, a cohort or a segment one of the tool's.
+            audience = next((a for a in named if a["id"] == f"VIP {kind}"), None) or \
+                next((a for a in named if not a["id"].startswith("VIP ")), None)
             if audience is None:
                 return None
             listed = self.scene.control(f"/sandbox/audiences/{platform}/{audience['id'].replace(' ', '%20')}/members")["members"]

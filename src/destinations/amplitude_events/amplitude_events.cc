@@ -9,21 +9,14 @@ namespace {
 namespace codec = amplitude_events_codec;
 
 constexpr std::array<std::string_view, 2> kEndpoints{"batch", codec::kHttpApi};
-constexpr std::uint32_t kIdLengthMax = 100;
 
 constexpr std::array<Setting, 7> kSettings{{
-    {.name = codec::kBaseUrl,
-     .default_value = "https://api2.amplitude.com",
-     .about = "Of projects in the EU `https://api.eu.amplitude.com`. For the sandbox: "
-              "`http://127.0.0.1:9090/amplitude`."},
+    codec::kBaseUrlSetting,
     {.name = codec::kEndpoint,
      .default_value = "batch",
      .about =
          "`batch` (1 000 events a second of a user) or `httpapi` (HTTP V2: 30 events a second of a user)."},
-    {.name = codec::kMinIdLength,
-     .default_value = "1",
-     .about =
-         "The shortest id of a user or device that Amplitude is to take, 1 to 100. Its own default is 5."},
+    codec::kMinIdLengthSetting,
     {.name = codec::kRevenueEvents,
      .scope = Setting::Scope::sync,
      .default_value = "Order Completed",
@@ -32,7 +25,7 @@ constexpr std::array<Setting, 7> kSettings{{
               "back, whatever stands here."},
     kBatchRecordsMax,
     kRequestsPerMinute,
-    {.name = codec::kApiKey, .required = true, .secret = true, .about = "The project's API key."},
+    codec::kApiKeySetting,
 }};
 
 constexpr std::array kFields{
@@ -82,9 +75,8 @@ class AmplitudeEvents final : public EventDestination {
 
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
-    check_url(config, std::string(codec::kBaseUrl), Query::refused, problems);
+    codec::check_connection(config, problems);
     check_choice(config, std::string(codec::kEndpoint), kEndpoints, problems);
-    check_count(config, std::string(codec::kMinIdLength), kIdLengthMax, problems);
     check_limits(config, limits(), problems);
     return problems;
   }

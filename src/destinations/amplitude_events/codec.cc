@@ -104,6 +104,12 @@ Reply judge_throttled(std::size_t events, const HttpResponse& response, const Va
 
 }  // namespace
 
+void check_connection(const Config& config, Problems& problems) {
+  constexpr std::uint32_t kIdLengthMax = 100;
+  check_url(config, std::string(kBaseUrl), Query::refused, problems);
+  check_count(config, std::string(kMinIdLength), kIdLengthMax, problems);
+}
+
 std::expected<std::string, Refused> encode_event(const EventDestination& destination,
                                                  const Conversion& conversion, const Config& config) {
   const std::vector<UserValue> values = user_values(destination, conversion, config);

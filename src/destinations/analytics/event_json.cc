@@ -148,4 +148,17 @@ bool blame(Reply& reply, std::size_t events, std::span<const Culprit> culprits) 
   return any;
 }
 
+std::string name_word(std::string_view name) {
+  std::string word;
+  for (const char c : name) {
+    const bool letter = c >= 'a' && c <= 'z';
+    const bool capital = c >= 'A' && c <= 'Z';
+    const bool digit = c >= '0' && c <= '9';
+    // A character beyond ASCII is one underscore, whatever its bytes.
+    if ((static_cast<unsigned char>(c) & 0xc0) == 0x80) continue;
+    word += capital ? static_cast<char>(c + 32) : letter || digit ? c : '_';
+  }
+  return word;
+}
+
 }  // namespace tailrace::destinations::analytics

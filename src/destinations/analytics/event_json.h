@@ -30,6 +30,9 @@ std::string uuid_of(std::string_view id);
 // A ULID: the instant, then 80 bits of the id's SHA-256. The same for the same two.
 std::string ulid_of(Time at, std::string_view id);
 
+// An event's name in small letters, digits and underscores: "Order Completed" is "order_completed".
+std::string name_word(std::string_view name);
+
 // At most so many characters, whole ones.
 std::string_view cut(std::string_view text, std::size_t characters);
 

@@ -7,6 +7,7 @@
 #include "destinations/checks.h"
 #include "destinations/google_data_manager/token.h"
 #include "destinations/text.h"
+#include "destinations/warehouse_sql/polling.h"
 #include "destinations/warehouse_sql/sql_text.h"
 
 namespace tailrace::destinations {
@@ -18,9 +19,7 @@ namespace token = google_token;
 constexpr std::string_view kScope = "https://www.googleapis.com/auth/bigquery";
 constexpr std::uint64_t kPieceBytes = std::uint64_t{32} << 20;  // a multiple of 256 KiB, as the API asks
 constexpr int kAttemptsMax = 50;
-constexpr Millis kPollFirst{500};
-constexpr Millis kPollMost{10'000};
-constexpr Millis kPollPatience{30 * 60 * 1000};
+constexpr Millis kPatience{30 * 60 * 1000};
 
 constexpr std::array<Setting, 9> kSettings{{
     {.name = "project", .required = true, .example = "example-project", .about = "The project's id."},
@@ -249,15 +248,14 @@ class Loading {
   }
 
   Result<void> wait_for(const std::string& id) {
-    Millis wait = kPollFirst;
-    for (Millis waited; waited < kPollPatience;
-         waited = waited + wait, wait = std::min(wait * 2, kPollMost)) {
+    const auto is_over = [&]() -> Result<bool> {
       const auto job = TRY(look(id));
       if (!job) return fail(Error::Code::unavailable, "a job that was begun is not there yet");
-      if (job->done) return job->failed ? Result<void>(std::unexpected(*job->failed)) : Result<void>();
-      if (!transport_.wait(wait)) return fail(Error::Code::unavailable, "given up, because tailrace stops");
-    }
-    return fail(Error::Code::unavailable, "a job of BigQuery's takes longer than half an hour");
+      if (job->done && job->failed) return std::unexpected(*job->failed);
+      return job->done;
+    };
+    if (TRY(is_over())) return {};
+    return keep_looking(transport_, kPatience, "a job of BigQuery's", is_over);
   }
 
   const Pack& pack_;

@@ -7,7 +7,7 @@
 
 #include "destinations/bigquery/codec.h"
 #include "support/bigquery_server.h"
-#include "support/scripted_transport.h"
+#include "support/warehouse_world.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -15,20 +15,16 @@ namespace {
 using ::testing::AllOf;
 using testing::describe;
 using ::testing::HasSubstr;
+using testing::kEvents;
+using testing::kMore;
+using testing::kPeople;
 using testing::make_pack;
 using ::testing::Not;
 using testing::PackRows;
 using testing::TestPack;
 
-const PackRows kEvents{{{"message_id", "m1"}, {"name", "Order Completed"}, {"revenue", "19.99"}},
-                       {{"message_id", "m2"}}};
-const PackRows kMore{{{"message_id", "m3"}}};
-const PackRows kPeople{{{"person", "1"}, {"email", "old"}, {"version", "5"}},
-                       {{"person", "1"}, {"email", "new"}, {"version", "7"}},
-                       {{"person", "2"}, {"version", "6"}}};
-
-struct Warehouse {
-  Warehouse() {
+struct Warehouse : testing::WarehouseWorld {
+  Warehouse() : WarehouseWorld("bigquery") {
     transport.server = [this](const HttpRequest& request) { return server.handle(request); };
     config.settings["project"] = "example-project";
     config.secrets = {{"client_id", "secret-client"},
@@ -36,18 +32,8 @@ struct Warehouse {
                       {"refresh_token", "secret-refresh"}};
     fill_defaults(destination, config);
   }
-  Result<void> load(const TestPack& pack) {
-    transport.add(pack);
-    return destination.load(pack.pack, config, transport);
-  }
-  std::string error_of(const TestPack& pack) {
-    const auto done = load(pack);
-    return done ? "no error" : done.error().message;
-  }
-  const WarehouseDestination& destination = *find_warehouse_destination("bigquery");
+  PackRows rows(const std::string& table) const { return server.store.rows(table); }
   testing::BigQueryServer server;
-  testing::ScriptedTransport transport;
-  Config config;
 };
 
 TEST(BigQuery, makes_dataset_and_tables_fills_them_and_leaves_no_stage) {
@@ -65,25 +51,9 @@ TEST(BigQuery, makes_dataset_and_tables_fills_them_and_leaves_no_stage) {
 }
 
 TEST(BigQuery, killed_at_any_step_every_row_is_there_once) {
-  const TestPack first = make_pack(1, {kEvents, kMore}, kPeople);
-  const TestPack second = make_pack(2, {{{{"message_id", "m4"}}}}, {{{"person", "2"}, {"version", "9"}}});
-  const auto kills = testing::survive_every_kill<Warehouse>(
-      [] { return std::make_unique<Warehouse>(); },
-      [&](Warehouse& warehouse) -> Result<void> {
-        TRY(warehouse.load(first));
-        return warehouse.load(second);
-      },
-      [&](Warehouse& warehouse, const std::string& when) {
-        EXPECT_EQ(
-            describe(warehouse.server.store.rows("events")),
-            "message_id=m1 name=Order Completed revenue=19.99\nmessage_id=m2\nmessage_id=m3\nmessage_id=m4")
-            << when;
-        EXPECT_EQ(describe(warehouse.server.store.rows("people")),
-                  "email=new person=1 version=7\nperson=2 version=9")
-            << when;
-        EXPECT_EQ(warehouse.server.store.rows("_tailrace_packs").size(), 2u) << when;
-        EXPECT_EQ(warehouse.server.store.tables.size(), 3u) << when;
-        EXPECT_EQ(warehouse.server.problems, std::vector<std::string>()) << when;
+  const auto kills =
+      testing::load_through_every_kill<Warehouse>([](Warehouse& warehouse, const std::string& when) {
+        EXPECT_EQ(warehouse.server.store.tables.size(), 3u) << when;  // and no stage
       });
   EXPECT_GT(kills, 80u);
 }
@@ -128,28 +98,11 @@ TEST(BigQuery, tables_that_were_removed_are_filled_again_after_a_reset_with_the_
 }
 
 TEST(BigQuery, new_columns_are_added_and_the_others_kept) {
-  Warehouse warehouse;
-  ASSERT_EQ(warehouse.error_of(make_pack(1, {kEvents}, {})), "no error");
-  auto tables = testing::test_tables();
-  tables[0].columns.push_back({"coupon", ColumnType::json, ""});
-  ASSERT_EQ(warehouse.error_of(make_pack(2, {{{{"message_id", "m9"}, {"coupon", "SPRING"}}}}, {}, tables)),
-            "no error");
-  EXPECT_EQ(warehouse.server.store.tables.at("events").columns.at("coupon"), "STRING");
-  EXPECT_EQ(warehouse.server.problems, std::vector<std::string>());
+  testing::expect_new_columns_are_added<Warehouse>("STRING");
 }
 
 TEST(BigQuery, a_dropped_table_an_altered_column_a_gap_and_a_foreign_pack_say_how_to_mend) {
-  Warehouse warehouse;
-  EXPECT_THAT(warehouse.error_of(make_pack(2, {kEvents}, {})), HasSubstr("holds no pack"));
-  ASSERT_EQ(warehouse.error_of(make_pack(1, {kEvents}, kPeople)), "no error");
-  TestPack foreign = make_pack(1, {kMore}, {});
-  foreign.pack.id = "other";
-  EXPECT_THAT(warehouse.error_of(foreign), HasSubstr("another pack 1"));
-  warehouse.server.store.tables.at("events").columns["revenue"] = "INTEGER";
-  EXPECT_THAT(warehouse.error_of(make_pack(2, {kMore}, {})), HasSubstr("`revenue` of `events`"));
-  warehouse.server.store.tables.erase("events");
-  EXPECT_THAT(warehouse.error_of(make_pack(2, {kMore}, {})),
-              AllOf(HasSubstr("had a table `events`"), HasSubstr("tailrace reset")));
+  testing::expect_drift_is_told<Warehouse>("INTEGER");
 }
 
 TEST(BigQuery, refusals_are_told_apart_by_their_reason_not_by_their_status) {

@@ -106,23 +106,18 @@ class Loading {
   Result<void> bring_tables(const PacksThere& there) {
     const std::string columns = TRY(send(codec::statement(codec::select_columns(config_), config_)));
     const auto tables = TRY(codec::decode_columns(columns));
-    for (const WarehouseTable& table : pack_.tables) {
-      const auto found = tables.find(table.name);
-      if (found == tables.end()) {
-        TRY(check_dropped(pack_, there, table.name, where_));
-        TRY(send(codec::statement(codec::create_table(table, config_), config_)));
-        continue;
-      }
-      for (const WarehouseColumn& column : table.columns) {
-        const auto type = found->second.find(column.name);
-        if (type == found->second.end()) {
-          TRY(send(codec::statement(codec::add_column(table.name, column, config_), config_)));
-        } else if (!codec::takes(type->second, table, column)) {
-          return wrong_type(table.name, column, type->second, codec::type_of(table, column));
-        }
-      }
-    }
-    return {};
+    return destinations::bring_tables(
+        pack_, there, tables, where_,
+        {.create = [&](const WarehouseTable& table) -> Result<void> {
+           TRY(send(codec::statement(codec::create_table(table, config_), config_)));
+           return {};
+         },
+         .add_column = [&](const WarehouseTable& table, const WarehouseColumn& column) -> Result<void> {
+           TRY(send(codec::statement(codec::add_column(table.name, column, config_), config_)));
+           return {};
+         },
+         .type_of = codec::type_of,
+         .takes = codec::takes});
   }
 
   const Pack& pack_;

@@ -248,8 +248,8 @@ Result<std::string> decode(HttpResponse response) {
   return invalid(fmt::format("what answers at `url` is no ClickHouse, or refuses (HTTP {})", status));
 }
 
-Result<std::map<std::string, Columns>> decode_columns(const std::string& body) {
-  std::map<std::string, Columns> tables;
+Result<TablesThere> decode_columns(const std::string& body) {
+  TablesThere tables;
   for (const auto& row : TRY(decode_rows(body))) {
     if (row.size() != 3) return unreadable();
     tables[row[0]][row[1]] = row[2];

@@ -1,13 +1,12 @@
 // The requests by which a pack goes into ClickHouse, and what its answers mean. Pure.
 #pragma once
 
-#include <map>
 #include <string>
 #include <string_view>
 
 #include "base/http.h"
 #include "destinations/warehouse_destination.h"
-#include "destinations/warehouse_sql/pack_order.h"
+#include "destinations/warehouse_sql/bring_tables.h"
 
 namespace tailrace::destinations::clickhouse_codec {
 
@@ -32,8 +31,7 @@ bool takes(std::string_view type_there, const WarehouseTable& table, const Wareh
 
 // The body of a success. Errors as warehouse_destination.h has them.
 Result<std::string> decode(HttpResponse response);
-using Columns = std::map<std::string, std::string>;  // name to type
-Result<std::map<std::string, Columns>> decode_columns(const std::string& body);
+Result<TablesThere> decode_columns(const std::string& body);
 Result<PacksThere> decode_packs(const std::string& body, const Pack& pack);
 
 }  // namespace tailrace::destinations::clickhouse_codec

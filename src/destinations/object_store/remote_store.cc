@@ -129,17 +129,6 @@ std::unexpected<Error> taken(std::string_view where, const std::string& name) {
                   where, name));
 }
 
-std::string encoded_path(std::string_view name) {
-  std::string out;
-  while (!name.empty()) {
-    const std::size_t slash = std::min(name.find('/'), name.size());
-    out += percent_encoded(name.substr(0, slash));
-    if (slash < name.size()) out += '/';
-    name.remove_prefix(std::min(slash + 1, name.size()));
-  }
-  return out;
-}
-
 std::string joined(std::string_view prefix, std::string_view name) {
   return prefix.empty() ? std::string(name) : fmt::format("{}/{}", prefix, name);
 }

@@ -48,8 +48,6 @@ Error refusal(const HttpResponse& response, std::string_view where, std::string_
 // Another object has the name.
 std::unexpected<Error> taken(std::string_view where, const std::string& name);
 
-// A name as it stands in a URL: everything but slashes encoded.
-std::string encoded_path(std::string_view name);
 // prefix/name, or name.
 std::string joined(std::string_view prefix, std::string_view name);
 

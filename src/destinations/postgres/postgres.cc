@@ -1,20 +1,19 @@
 #include <algorithm>
 #include <array>
-#include <map>
 
 #include <fmt/format.h>
 
 #include "destinations/checks.h"
+#include "destinations/postgres/session.h"
 #include "destinations/postgres/statements.h"
-#include "destinations/text.h"
-#include "destinations/warehouse_sql/pack_order.h"
+#include "destinations/warehouse_sql/merge_text.h"
+#include "destinations/warehouse_sql/sql_text.h"
 
 namespace tailrace::destinations {
 namespace {
 
 namespace sql = postgres_statements;
-
-constexpr std::array<std::string_view, 4> kModes{"verify-full", "verify-ca", "require", "disable"};
+namespace connect = postgres_session;
 
 constexpr std::array<Setting, 8> kSettings{{
     {.name = "host",
@@ -22,18 +21,12 @@ constexpr std::array<Setting, 8> kSettings{{
      .example = "db.example.com",
      .about = "The server's name, or the folder of its socket (`/var/run/postgresql`)."},
     {.name = "port", .default_value = "5432", .about = "The server's port."},
-    {.name = "database", .required = true, .example = "analytics", .about = "The database."},
-    {.name = "user", .required = true, .example = "tailrace", .about = "Who writes: see the rights below."},
-    {.name = "schema",
-     .default_value = "tailrace",
-     .about = "Where the tables are kept; made where it is missing. One sync has it for itself."},
-    {.name = "sslmode",
-     .default_value = "verify-full",
-     .about = "`verify-full`: the server's certificate and name are verified; `verify-ca`: its certificate; "
-              "`require`: encrypted, to whomever answers; `disable`: in the clear, to this machine only."},
-    {.name = "sslrootcert",
-     .about = "A file with the certificate authorities to trust, PEM; without it the system's."},
-    {.name = "password", .secret = true, .example = "secret password", .about = "The user's password."},
+    connect::kDatabaseSetting,
+    connect::kUserSetting,
+    connect::kSchemaSetting,
+    connect::kSslModeSetting,
+    connect::kSslRootCertSetting,
+    connect::kPasswordSetting,
 }};
 
 constexpr std::string_view kAbout =
@@ -66,32 +59,20 @@ A connection pooler must hand a whole transaction to one server session (PgBounc
 `transaction`).
 )";
 
-// The server's answer with what to do about it.
-Error advised(Error error, std::string_view where) {
-  struct Advice {
-    std::string_view code;
-    std::string_view mend;
-  };
-  static constexpr std::array<Advice, 12> kAdvice{{
-      {"42501", "grant the user the rights that the page of this destination names, then release the sync"},
-      {"28P01", "give the right password"},
-      {"28000", "let the user in (pg_hba.conf), or mend `user`"},
-      {"3D000", "create the database, or mend `database`"},
-      {"42P10", "the table has no unique index over its key any more: create it again"},
-      {"42804", "a column was altered to another type: change it back"},
-      {"42703", "a column is missing: was it renamed while the pack was loaded?"},
-      {"53100", "the server's disk is full: make room there; the sync goes on by itself"},
-      {"25006", "the server takes no writes (a standby?); the sync goes on when it does"},
-      {"55P03", "somebody holds a lock on the table; the sync goes on when it is released"},
-      {"54011", "PostgreSQL allows 1600 columns a table: send fewer properties"},
-      {"23502", "a column of your own has NOT NULL and no default: give it one"},
-  }};
-  std::string mend;
-  for (const Advice& each : kAdvice) {
-    if (error.message.starts_with(each.code)) mend = fmt::format(": {}", each.mend);
-  }
-  return {error.code, fmt::format("{}: {}{}", where, error.message, mend)};
-}
+constexpr std::array<connect::Advice, 12> kAdvice{{
+    {"42501", "grant the user the rights that the page of this destination names, then release the sync"},
+    {"28P01", "give the right password"},
+    {"28000", "let the user in (pg_hba.conf), or mend `user`"},
+    {"3D000", "create the database, or mend `database`"},
+    {"42P10", "the table has no unique index over its key any more: create it again"},
+    {"42804", "a column was altered to another type: change it back"},
+    {"42703", "a column is missing: was it renamed while the pack was loaded?"},
+    {"53100", "the server's disk is full: make room there; the sync goes on by itself"},
+    {"25006", "the server takes no writes (a standby?); the sync goes on when it does"},
+    {"55P03", "somebody holds a lock on the table; the sync goes on when it is released"},
+    {"54011", "PostgreSQL allows 1600 columns a table: send fewer properties"},
+    {"23502", "a column of your own has NOT NULL and no default: give it one"},
+}};
 
 // One load, in one transaction.
 class Loading {
@@ -105,19 +86,14 @@ class Loading {
   Result<void> run(SqlSession& session) {
     session_ = &session;
     TRY(begin());
-    const PacksThere there = TRY(packs_there());
+    const PacksThere there = TRY(connect::packs_there(session, schema_, pack_));
     if (TRY(judge_order(pack_, there, where_)) == PackOrder::done) {
       TRY(session.run("ROLLBACK"));
       return {};
     }
     TRY(bring_tables(there));
     for (const WarehouseTable& table : pack_.tables) TRY(load_table(table));
-    const std::vector<std::optional<std::string>> row{pack_.sync, fmt::format("{}", pack_.sequence), pack_.id,
-                                                      table_names(pack_)};
-    TRY(session.run(fmt::format("INSERT INTO {}.{} (sync, sequence, pack_id, tables, loaded_at) VALUES ($1, "
-                                "$2::bigint, $3, $4, now())",
-                                sql::quoted(schema_), kPacksTable),
-                    row));
+    TRY(connect::insert_pack(session, schema_, pack_, "now()"));
     TRY(session.run("COMMIT"));
     return {};
   }
@@ -152,82 +128,35 @@ class Loading {
     // One load at a time, also by another process of ours that has not noticed its end yet.
     const std::vector<std::optional<std::string>> key{"tailrace " + schema_};
     TRY(session_->run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key));
-    const std::vector<std::optional<std::string>> schema{schema_};
-    const auto found = TRY(session_->run("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", schema));
-    if (found.rows.empty()) TRY(session_->run(fmt::format("CREATE SCHEMA {}", sql::quoted(schema_))));
+    if (!TRY(connect::has_schema(*session_, schema_)))
+      TRY(session_->run(fmt::format("CREATE SCHEMA {}", sql_name(schema_))));
     // IF NOT EXISTS would ask for the right to create all the same.
-    const std::vector<std::optional<std::string>> packs{sql::quoted(schema_) + "." +
-                                                        std::string(kPacksTable)};
+    const std::vector<std::optional<std::string>> packs{sql_name(schema_) + "." + std::string(kPacksTable)};
     const auto table = TRY(session_->run("SELECT pg_catalog.to_regclass($1) IS NULL", packs));
     if (table.rows.at(0).at(0) == "t") TRY(session_->run(sql::create_packs(schema_)));
     return {};
   }
 
-  Result<PacksThere> packs_there() {
-    const std::vector<std::optional<std::string>> parameters{pack_.sync, fmt::format("{}", pack_.sequence)};
-    const auto found = TRY(session_->run(
-        fmt::format("SELECT sequence, pack_id, tables, sequence = $2::bigint FROM {}.{} WHERE sync = $1 AND "
-                    "(sequence = $2::bigint OR sequence = (SELECT max(sequence) FROM {}.{} WHERE sync = $1)) "
-                    "ORDER BY sequence",
-                    sql::quoted(schema_), kPacksTable, sql::quoted(schema_), kPacksTable),
-        parameters));
-    PacksThere there;
-    for (const auto& row : found.rows) {
-      LoadedPack one;
-      for (const char digit : row.at(0).value_or(""))
-        one.sequence = one.sequence * 10 + static_cast<std::uint64_t>(digit - '0');
-      one.id = row.at(1).value_or("");
-      one.tables = row.at(2).value_or("");
-      if (row.at(3) == "t") there.id_of_same = one.id;
-      there.last = std::move(one);
-    }
-    return there;
-  }
-
-  using Columns = std::map<std::string, std::string>;  // name to type
-
-  Result<std::map<std::string, Columns>> tables_there() {
-    const std::vector<std::optional<std::string>> schema{schema_};
-    const auto found = TRY(session_->run(
-        "SELECT c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) FROM "
-        "pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN "
-        "pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
-        "WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')",
-        schema));
-    std::map<std::string, Columns> tables;
-    for (const auto& row : found.rows) {
-      Columns& columns = tables[row.at(0).value_or("")];
-      if (row.at(1)) columns[*row.at(1)] = row.at(2).value_or("");
-    }
-    return tables;
-  }
-
   Result<void> bring_tables(const PacksThere& there) {
-    const auto tables = TRY(tables_there());
-    for (const WarehouseTable& table : pack_.tables) {
-      const auto found = tables.find(table.name);
-      if (found == tables.end()) {
-        TRY(check_dropped(pack_, there, table.name, where_));
-        TRY(session_->run(sql::create_table(schema_, table)));
-        continue;
-      }
-      for (const WarehouseColumn& column : table.columns) {
-        const auto type = found->second.find(column.name);
-        if (type == found->second.end()) {
+    const auto tables = TRY(connect::tables_there(*session_, schema_));
+    const TableMaker make{
+        .create = [&](const WarehouseTable& table) -> Result<void> {
+          TRY(session_->run(sql::create_table(schema_, table)));
+          return {};
+        },
+        .add_column = [&](const WarehouseTable& table, const WarehouseColumn& column) -> Result<void> {
           TRY(session_->run(sql::add_column(schema_, table.name, column)));
-        } else if (!sql::takes(type->second, column.type)) {
-          return wrong_type(table.name, column, type->second, sql::type_of(column.type));
-        }
-      }
-    }
-    return {};
+          return {};
+        },
+        .type_of = [](const WarehouseTable&,
+                      const WarehouseColumn& column) { return std::string(sql::type_of(column.type)); },
+        .takes = [](std::string_view type_there, const WarehouseTable&,
+                    const WarehouseColumn& column) { return sql::takes(type_there, column.type); }};
+    return destinations::bring_tables(pack_, there, tables, where_, make);
   }
 
   Result<void> load_table(const WarehouseTable& table) {
-    std::vector<const PackFile*> files;
-    for (const PackFile& file : pack_.files) {
-      if (file.table == table.name) files.push_back(&file);
-    }
+    const std::vector<const PackFile*> files = files_of(pack_, table);
     if (files.empty()) return {};
     if (table.kind == WarehouseTable::Kind::append && TRY(copy_straight(table, files))) return {};
     TRY(session_->run(sql::create_stage(table)));
@@ -253,8 +182,7 @@ class Loading {
   }
 
   Result<void> copy(const std::string& statement, const WarehouseTable& table, const PackFile& file) {
-    std::vector<std::string> columns;
-    for (const WarehouseColumn& column : table.columns) columns.push_back(column.name);
+    const std::vector<std::string> columns = column_names(table);
     const auto copied = session_->copy_in(statement, [&](const SqlSession::Put& put) {
       return transport_.read_csv(file, columns, [&](std::string_view piece) { return put_text(put, piece); });
     });
@@ -292,27 +220,17 @@ class Postgres final : public WarehouseDestination {
 
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
-    check_count(config, "port", 65'535, problems);
-    check_choice(config, "sslmode", kModes, problems);
-    for (const char* name : {"host", "database", "user", "schema", "sslrootcert"})
-      check_plain(config, name, problems);
-    const std::string& schema = config.setting("schema");
-    if (schema.size() > 63 || schema.starts_with("pg_") || schema == "information_schema")
-      problems.emplace_back("schema must have at most 63 bytes and be none of the server's own");
-    const std::string& host = config.setting("host");
-    const bool here = host.starts_with('/') || host == "localhost" || host == "127.0.0.1" || host == "::1";
-    if (config.setting("sslmode") == "disable" && !here)
-      problems.emplace_back("sslmode may be `disable` only where host is this machine");
+    connect::check(config, problems);
     return problems;
   }
 
   Result<void> load(const Pack& pack, const Config& config, Transport& transport) const override {
     Loading loading(pack, config, transport);
     const auto done = [&]() -> Result<void> {
-      const auto session = TRY(transport.connect_sql(sql::connection(config)));
+      const auto session = TRY(transport.connect_sql(connect::connection(config)));
       return loading.run(*session);
     }();
-    if (!done) return std::unexpected(advised(done.error(), loading.where()));
+    if (!done) return std::unexpected(connect::advised(done.error(), loading.where(), kAdvice));
     return {};
   }
 
@@ -320,10 +238,10 @@ class Postgres final : public WarehouseDestination {
     const Pack none;
     Loading loading(none, config, transport);
     const auto done = [&]() -> Result<void> {
-      const auto session = TRY(transport.connect_sql(sql::connection(config)));
+      const auto session = TRY(transport.connect_sql(connect::connection(config)));
       return loading.probe(*session);
     }();
-    if (!done) return std::unexpected(advised(done.error(), loading.where()));
+    if (!done) return std::unexpected(connect::advised(done.error(), loading.where(), kAdvice));
     return {};
   }
 };

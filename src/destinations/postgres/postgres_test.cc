@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "destinations/postgres/statements.h"
+#include "destinations/postgres/session.h"
 #include "destinations/warehouse_destination.h"
 #include "io/postgres_session.h"
 #include "support/postgres_server.h"
@@ -275,15 +275,13 @@ TEST_F(PostgresLoad, the_probe_leaves_nothing_and_finds_what_is_missing) {
   sql("DROP ROLE reader");
 }
 
-TEST(PostgresStatements, what_the_library_is_told_is_quoted_its_way) {
+TEST(PostgresSession, what_the_library_is_told_is_quoted_its_way) {
   Config config;
   config.settings = {{"host", "db.example.com"}, {"database", "o'clock"}, {"user", "a b"}, {"port", "5432"}};
   config.secrets = {{"password", "p'w\\d"}};
-  EXPECT_EQ(postgres_statements::connection(config),
+  EXPECT_EQ(postgres_session::connection(config),
             R"(host='db.example.com' port='5432' dbname='o\'clock' user='a b' password='p\'w\\d')");
 }
-
-TEST(PostgresStatements, names_are_quoted) { EXPECT_EQ(postgres_statements::quoted("a\"b"), "\"a\"\"b\""); }
 
 }  // namespace
 }  // namespace tailrace::destinations

@@ -6,73 +6,30 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "destinations/warehouse_sql/pack_order.h"
+#include "destinations/warehouse_sql/merge_text.h"
+#include "destinations/warehouse_sql/sql_text.h"
 
 namespace tailrace::destinations::postgres_statements {
 namespace {
 
-// libpq's own quoting, which is not SQL's.
-std::string connection_value(std::string_view value) {
-  std::string out = "'";
-  for (const char c : value) {
-    if (c == '\'' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "'";
-}
+constexpr char kQuote = '"';
 
 std::string place(const std::string& schema, const std::string& table) {
-  return quoted(schema) + "." + quoted(table);
+  return sql_name(schema) + "." + sql_name(table);
 }
 
-std::string stage_of(const WarehouseTable& table) { return "pg_temp." + quoted("stage_" + table.name); }
+std::string stage_of(const WarehouseTable& table) { return "pg_temp." + sql_name("stage_" + table.name); }
 
-std::string list(const std::vector<std::string>& names) {
-  std::vector<std::string> all;
-  for (const std::string& name : names) all.push_back(quoted(name));
-  return fmt::format("{}", fmt::join(all, ", "));
-}
-
-std::string columns_of(const WarehouseTable& table) {
-  std::vector<std::string> names;
-  for (const WarehouseColumn& column : table.columns) names.push_back(column.name);
-  return list(names);
-}
+std::string columns_of(const WarehouseTable& table) { return name_list(column_names(table), kQuote); }
 
 // From the stage's column to the table's. A jsonb holds no U+0000, escaped with an odd number of backslashes.
 std::string from_stage(const WarehouseColumn& column) {
-  const std::string name = quoted(column.name);
+  const std::string name = sql_name(column.name);
   if (column.type != ColumnType::json) return name;
   return fmt::format(R"(regexp_replace({}, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g')::jsonb)", name);
 }
 
 }  // namespace
-
-std::string connection(const Config& config) {
-  const std::string& host = config.setting("host");
-  std::string text;
-  const auto add = [&](std::string_view keyword, const std::string& value) {
-    if (!value.empty())
-      text += fmt::format("{}{}={}", text.empty() ? "" : " ", keyword, connection_value(value));
-  };
-  add("host", host);
-  add("port", config.setting("port"));
-  add("dbname", config.setting("database"));
-  add("user", config.setting("user"));
-  add("password", config.secret("password"));
-  add("sslmode", config.setting("sslmode"));
-  add("sslrootcert", config.setting("sslrootcert"));
-  return text;
-}
-
-std::string quoted(std::string_view name) {
-  std::string out = "\"";
-  for (const char c : name) {
-    if (c == '"') out += '"';
-    out += c;
-  }
-  return out + "\"";
-}
 
 std::string_view type_of(ColumnType type) {
   switch (type) {
@@ -123,21 +80,21 @@ std::string create_packs(const std::string& schema) {
 std::string create_table(const std::string& schema, const WarehouseTable& table) {
   std::string text = fmt::format("CREATE TABLE {} (", place(schema, table.name));
   for (const WarehouseColumn& column : table.columns)
-    text += fmt::format("{} {}, ", quoted(column.name), type_of(column.type));
-  return text + fmt::format("PRIMARY KEY ({}))", list(table.key));
+    text += fmt::format("{} {}, ", sql_name(column.name), type_of(column.type));
+  return text + fmt::format("PRIMARY KEY ({}))", name_list(table.key, kQuote));
 }
 
 std::string add_column(const std::string& schema, const std::string& table, const WarehouseColumn& column) {
-  return fmt::format("ALTER TABLE {} ADD COLUMN {} {}", place(schema, table), quoted(column.name),
+  return fmt::format("ALTER TABLE {} ADD COLUMN {} {}", place(schema, table), sql_name(column.name),
                      type_of(column.type));
 }
 
 std::string create_stage(const WarehouseTable& table) {
   std::vector<std::string> columns;
   for (const WarehouseColumn& column : table.columns)
-    columns.push_back(fmt::format("{} {}", quoted(column.name),
+    columns.push_back(fmt::format("{} {}", sql_name(column.name),
                                   column.type == ColumnType::json ? "text" : type_of(column.type)));
-  return fmt::format("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP", quoted("stage_" + table.name),
+  return fmt::format("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP", sql_name("stage_" + table.name),
                      fmt::join(columns, ", "));
 }
 
@@ -153,16 +110,16 @@ std::string copy_into_stage(const WarehouseTable& table) {
 std::string merge(const std::string& schema, const WarehouseTable& table) {
   std::vector<std::string> values;
   for (const WarehouseColumn& column : table.columns) values.push_back(from_stage(column));
-  const std::string key = list(table.key);
+  const std::string key = name_list(table.key, kQuote);
   if (table.kind == WarehouseTable::Kind::append)
     return fmt::format("INSERT INTO {} AS t ({}) SELECT {} FROM {} ON CONFLICT ({}) DO NOTHING",
                        place(schema, table.name), columns_of(table), fmt::join(values, ", "), stage_of(table),
                        key);
-  const std::string version = quoted(table.version);
+  const std::string version = sql_name(table.version);
   std::vector<std::string> changes;
   for (const WarehouseColumn& column : table.columns) {
-    if (std::ranges::find(table.key, column.name) == table.key.end())
-      changes.push_back(fmt::format("{0} = excluded.{0}", quoted(column.name)));
+    if (!is_key(table, column.name))
+      changes.push_back(fmt::format("{0} = excluded.{0}", sql_name(column.name)));
   }
   // A statement may change a row once: of a key the newest alone comes.
   return fmt::format(

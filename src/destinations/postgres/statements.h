@@ -9,11 +9,6 @@
 
 namespace tailrace::destinations::postgres_statements {
 
-// What libpq is told, from the settings and the password.
-std::string connection(const Config& config);
-
-// "name", with quotes inside doubled.
-std::string quoted(std::string_view name);
 std::string_view type_of(ColumnType type);
 // Whether our values go into a column that is of this type, as format_type() of the server prints it.
 bool takes(std::string_view type_there, ColumnType type);

@@ -316,8 +316,8 @@ std::vector<std::string> load(const Pack& pack, const Config& config) {
   return statements;
 }
 
-Result<std::map<std::string, Columns>> read_columns(const Answer& answer) {
-  std::map<std::string, Columns> tables;
+Result<TablesThere> read_columns(const Answer& answer) {
+  TablesThere tables;
   for (const auto& row : answer.rows) {
     if (row.size() != 3) return fail(Error::Code::unavailable, "Snowflake's answer cannot be read");
     tables[lower(row[0])][lower(row[1])] = row[2];

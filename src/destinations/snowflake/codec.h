@@ -1,7 +1,6 @@
 // The requests by which a pack goes into Snowflake, and what its answers mean. Pure.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,7 +8,7 @@
 
 #include "base/http.h"
 #include "destinations/warehouse_destination.h"
-#include "destinations/warehouse_sql/pack_order.h"
+#include "destinations/warehouse_sql/bring_tables.h"
 
 namespace tailrace::destinations::snowflake_codec {
 
@@ -51,7 +50,7 @@ std::string staged_name(const Pack& pack, const PackFile& file);
 
 std::string_view type_of(ColumnType type);
 bool takes(std::string_view type_there, ColumnType type);
-using Columns = std::map<std::string, std::string>;  // name, lower case, to type
-Result<std::map<std::string, Columns>> read_columns(const Answer& answer);
+// Names are lower case.
+Result<TablesThere> read_columns(const Answer& answer);
 
 }  // namespace tailrace::destinations::snowflake_codec

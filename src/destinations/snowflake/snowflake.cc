@@ -10,6 +10,7 @@
 #include "destinations/snowflake/codec.h"
 #include "destinations/text.h"
 #include "destinations/warehouse_sql/merge_text.h"
+#include "destinations/warehouse_sql/polling.h"
 #include "destinations/warehouse_sql/sql_text.h"
 
 namespace tailrace::destinations {
@@ -18,9 +19,7 @@ namespace {
 namespace codec = snowflake_codec;
 
 constexpr std::string_view kStageLocation = "stage_location";
-constexpr Millis kPollFirst{500};
-constexpr Millis kPollMost{10'000};
-constexpr Millis kPollPatience{40 * 60 * 1000};
+constexpr Millis kPatience{40 * 60 * 1000};
 constexpr int kResendsMax = 3;
 
 constexpr std::array<Setting, 18> kSettings{{
@@ -96,10 +95,6 @@ Only the code of a refusal is shown, since Snowflake's words repeat values; its 
 more.
 )";
 
-std::unexpected<Error> stopping() {
-  return fail(Error::Code::unavailable, "given up, because tailrace stops");
-}
-
 class Loading {
  public:
   Loading(const Pack& pack, const Config& config, Transport& transport)
@@ -140,28 +135,23 @@ class Loading {
 
   Result<void> bring_tables(const PacksThere& there) {
     const auto tables = TRY(codec::read_columns(TRY(ask(codec::select_columns(config_)))));
+    const TableMaker make{
+        .create = [&](const WarehouseTable& table) -> Result<void> {
+          TRY(ask(codec::create_table(table, config_)));
+          return {};
+        },
+        .add_column = [&](const WarehouseTable& table, const WarehouseColumn& column) -> Result<void> {
+          TRY(ask(codec::add_column(table.name, column, config_)));
+          return {};
+        },
+        .type_of = [](const WarehouseTable&,
+                      const WarehouseColumn& column) { return std::string(codec::type_of(column.type)); },
+        .takes = [](std::string_view type_there, const WarehouseTable&,
+                    const WarehouseColumn& column) { return codec::takes(type_there, column.type); }};
+    TRY(destinations::bring_tables(pack_, there, tables, where_, make));
     for (const WarehouseTable& table : pack_.tables) {
-      const auto found = tables.find(table.name);
-      if (found == tables.end()) {
-        TRY(check_dropped(pack_, there, table.name, where_));
-        TRY(ask(codec::create_table(table, config_)));
-      } else {
-        TRY(bring_columns(table, found->second));
-      }
       if (table.kind == WarehouseTable::Kind::latest && !files_of(pack_, table).empty())
         TRY(ask(codec::create_stage(table, config_)));
-    }
-    return {};
-  }
-
-  Result<void> bring_columns(const WarehouseTable& table, const codec::Columns& columns) {
-    for (const WarehouseColumn& column : table.columns) {
-      const auto type = columns.find(column.name);
-      if (type == columns.end()) {
-        TRY(ask(codec::add_column(table.name, column, config_)));
-      } else if (!codec::takes(type->second, column.type)) {
-        return wrong_type(table.name, column, type->second, codec::type_of(column.type));
-      }
     }
     return {};
   }
@@ -191,17 +181,14 @@ class Loading {
   }
 
   Result<codec::Answer> follow(codec::Answer answer) {
-    Millis wait = kPollFirst;
-    for (Millis waited; !answer.running.empty();
-         waited = waited + wait, wait = std::min(wait * 2, kPollMost)) {
-      if (waited >= kPollPatience)
-        return fail(Error::Code::unavailable, "a statement of Snowflake's takes longer than 40 minutes");
-      if (!transport_.wait(wait)) return stopping();
+    if (answer.running.empty()) return answer;
+    TRY(keep_looking(transport_, kPatience, "a statement of Snowflake's", [&]() -> Result<bool> {
       const HttpResponse response = TRY(transport_.send(codec::poll(answer.running, config_, TRY(token()))));
       // Too many questions, not a statement that failed.
-      if (response.status == 429) continue;
+      if (response.status == 429) return false;
       answer = TRY(codec::decode(response));
-    }
+      return answer.running.empty();
+    }));
     return answer;
   }
 

@@ -10,8 +10,8 @@
 #include <openssl/rsa.h>
 
 #include "destinations/snowflake/codec.h"
-#include "support/scripted_transport.h"
 #include "support/snowflake_server.h"
+#include "support/warehouse_world.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -19,18 +19,14 @@ namespace {
 using ::testing::AllOf;
 using testing::describe;
 using ::testing::HasSubstr;
+using testing::kEvents;
+using testing::kMore;
+using testing::kPeople;
 using testing::make_pack;
 using ::testing::Not;
 using testing::ObjectStoreServer;
 using testing::PackRows;
 using testing::TestPack;
-
-const PackRows kEvents{{{"message_id", "m1"}, {"name", "Order Completed"}, {"revenue", "19.99"}},
-                       {{"message_id", "m2"}}};
-const PackRows kMore{{{"message_id", "m3"}}};
-const PackRows kPeople{{{"person", "1"}, {"email", "old"}, {"version", "5"}},
-                       {{"person", "1"}, {"email", "new"}, {"version", "7"}},
-                       {{"person", "2"}, {"version", "6"}}};
 
 const std::string& private_key() {
   static const std::string kPem = [] {
@@ -44,8 +40,8 @@ const std::string& private_key() {
   return kPem;
 }
 
-struct Warehouse {
-  Warehouse() {
+struct Warehouse : testing::WarehouseWorld {
+  Warehouse() : WarehouseWorld("snowflake") {
     transport.server = [this](const HttpRequest& request) {
       return request.url.find("snowflakecomputing") != std::string::npos ? server.handle(request)
                                                                          : files.handle(request);
@@ -60,19 +56,9 @@ struct Warehouse {
         {"private_key", private_key()}, {"access_key_id", files.key_id}, {"secret_access_key", files.secret}};
     fill_defaults(destination, config);
   }
-  Result<void> load(const TestPack& pack) {
-    transport.add(pack);
-    return destination.load(pack.pack, config, transport);
-  }
-  std::string error_of(const TestPack& pack) {
-    const auto done = load(pack);
-    return done ? "no error" : done.error().message;
-  }
-  const WarehouseDestination& destination = *find_warehouse_destination("snowflake");
+  PackRows rows(const std::string& table) const { return server.store.rows(table); }
   ObjectStoreServer files{ObjectStoreServer::Speaks::amazon};
   testing::SnowflakeServer server{files};
-  testing::ScriptedTransport transport;
-  Config config;
 };
 
 TEST(Snowflake, stages_files_and_copies_them_in_one_transaction) {
@@ -88,24 +74,9 @@ TEST(Snowflake, stages_files_and_copies_them_in_one_transaction) {
 }
 
 TEST(Snowflake, killed_at_any_step_every_row_is_there_once) {
-  const TestPack first = make_pack(1, {kEvents, kMore}, kPeople);
-  const TestPack second = make_pack(2, {{{{"message_id", "m4"}}}}, {{{"person", "2"}, {"version", "9"}}});
-  const auto kills = testing::survive_every_kill<Warehouse>(
-      [] { return std::make_unique<Warehouse>(); },
-      [&](Warehouse& warehouse) -> Result<void> {
-        TRY(warehouse.load(first));
-        return warehouse.load(second);
-      },
-      [&](Warehouse& warehouse, const std::string& when) {
-        EXPECT_EQ(
-            describe(warehouse.server.store.rows("events")),
-            "message_id=m1 name=Order Completed revenue=19.99\nmessage_id=m2\nmessage_id=m3\nmessage_id=m4")
-            << when;
-        EXPECT_EQ(describe(warehouse.server.store.rows("people")),
-                  "email=new person=1 version=7\nperson=2 version=9")
-            << when;
-        EXPECT_EQ(warehouse.server.store.rows("_tailrace_packs").size(), 3u) << when;  // and the lock
-        EXPECT_EQ(warehouse.server.problems, std::vector<std::string>()) << when;
+  const auto kills =
+      testing::load_through_every_kill<Warehouse>([](Warehouse& warehouse, const std::string& when) {
+        EXPECT_EQ(warehouse.rows("_tailrace_packs").size(), 3u) << when;  // and the lock
         EXPECT_EQ(warehouse.files.problems, std::vector<std::string>()) << when;
       });
   EXPECT_GT(kills, 60u);
@@ -141,28 +112,10 @@ TEST(Snowflake, a_transaction_that_fails_leaves_nothing) {
 }
 
 TEST(Snowflake, a_dropped_table_an_altered_column_a_gap_and_a_foreign_pack_say_how_to_mend) {
-  Warehouse warehouse;
-  EXPECT_THAT(warehouse.error_of(make_pack(2, {kEvents}, {})), HasSubstr("holds no pack"));
-  ASSERT_EQ(warehouse.error_of(make_pack(1, {kEvents}, kPeople)), "no error");
-  TestPack foreign = make_pack(1, {kMore}, {});
-  foreign.pack.id = "other";
-  EXPECT_THAT(warehouse.error_of(foreign), HasSubstr("another pack 1"));
-  warehouse.server.store.tables.at("events").columns["revenue"] = "boolean";
-  EXPECT_THAT(warehouse.error_of(make_pack(2, {kMore}, {})), HasSubstr("`revenue` of `events`"));
-  warehouse.server.store.tables.erase("events");
-  EXPECT_THAT(warehouse.error_of(make_pack(2, {kMore}, {})),
-              AllOf(HasSubstr("had a table `events`"), HasSubstr("tailrace reset")));
+  testing::expect_drift_is_told<Warehouse>("boolean");
 }
 
-TEST(Snowflake, new_columns_are_added) {
-  Warehouse warehouse;
-  ASSERT_EQ(warehouse.error_of(make_pack(1, {kEvents}, {})), "no error");
-  auto tables = testing::test_tables();
-  tables[0].columns.push_back({"coupon", ColumnType::text, ""});
-  ASSERT_EQ(warehouse.error_of(make_pack(2, {{{{"message_id", "m9"}, {"coupon", "SPRING"}}}}, {}, tables)),
-            "no error");
-  EXPECT_EQ(warehouse.server.store.tables.at("events").columns.at("coupon"), "varchar");
-}
+TEST(Snowflake, new_columns_are_added) { testing::expect_new_columns_are_added<Warehouse>("varchar"); }
 
 TEST(Snowflake, another_user_is_refused) {
   Warehouse warehouse;

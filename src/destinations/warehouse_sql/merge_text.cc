@@ -8,6 +8,23 @@
 #include "destinations/warehouse_sql/sql_text.h"
 
 namespace tailrace::destinations {
+namespace {
+
+// t."a" = s."a" AND ...
+std::string same_key(const WarehouseTable& table, char quote) {
+  std::vector<std::string> same;
+  for (const std::string& key : table.key) same.push_back(fmt::format("t.{0} = s.{0}", sql_name(key, quote)));
+  return fmt::format("{}", fmt::join(same, " AND "));
+}
+
+// s."a", s."b"
+std::string values_of(const WarehouseTable& table, char quote) {
+  std::vector<std::string> values;
+  for (const WarehouseColumn& column : table.columns) values.push_back("s." + sql_name(column.name, quote));
+  return fmt::format("{}", fmt::join(values, ", "));
+}
+
+}  // namespace
 
 std::string name_list(const std::vector<std::string>& names, char quote) {
   std::vector<std::string> all;
@@ -23,15 +40,11 @@ std::vector<std::string> column_names(const WarehouseTable& table) {
 
 std::string merge_latest(const WarehouseTable& table, const std::string& place, const std::string& stage,
                          char quote) {
-  std::vector<std::string> same;
   std::vector<std::string> changes;
-  std::vector<std::string> values;
   for (const WarehouseColumn& column : table.columns) {
     const std::string one = sql_name(column.name, quote);
-    values.push_back("s." + one);
     if (!is_key(table, column.name)) changes.push_back(fmt::format("{0} = s.{0}", one));
   }
-  for (const std::string& key : table.key) same.push_back(fmt::format("t.{0} = s.{0}", sql_name(key, quote)));
   const std::string version = sql_name(table.version, quote);
   const std::string columns = name_list(column_names(table), quote);
   return fmt::format(
@@ -40,8 +53,15 @@ std::string merge_latest(const WarehouseTable& table, const std::string& place, 
       "tailrace_row FROM {}) numbered WHERE tailrace_row = 1) s ON {} WHEN MATCHED AND (t.{} IS NULL OR s.{} "
       "> t.{}) THEN "
       "UPDATE SET {} WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})",
-      place, columns, columns, name_list(table.key, quote), version, stage, fmt::join(same, " AND "), version,
-      version, version, fmt::join(changes, ", "), columns, fmt::join(values, ", "));
+      place, columns, columns, name_list(table.key, quote), version, stage, same_key(table, quote), version,
+      version, version, fmt::join(changes, ", "), columns, values_of(table, quote));
+}
+
+std::string merge_new(const WarehouseTable& table, const std::string& place, const std::string& source,
+                      char quote) {
+  return fmt::format("MERGE INTO {} t USING {} s ON {} WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})", place,
+                     source, same_key(table, quote), name_list(column_names(table), quote),
+                     values_of(table, quote));
 }
 
 std::string select_packs(const Pack& pack, const std::string& place, const std::string& sync) {

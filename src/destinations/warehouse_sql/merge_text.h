@@ -1,4 +1,4 @@
-// Statements as Snowflake, Databricks and Redshift all read them. Pure.
+// Statements as Snowflake and Databricks both read them. Pure.
 #pragma once
 
 #include <string>
@@ -8,10 +8,13 @@
 
 namespace tailrace::destinations {
 
-// From `stage` into `place`: of each key the row with the greatest version, where it is greater than what is
-// there. quote: of names.
+// From `stage`, a table or a query in parentheses, into `place`: of each key the row with the greatest
+// version, where it is greater than what is there. quote: of names.
 std::string merge_latest(const WarehouseTable& table, const std::string& place, const std::string& stage,
                          char quote);
+// From `source`, a table or a query in parentheses, the rows whose key is not there.
+std::string merge_new(const WarehouseTable& table, const std::string& place, const std::string& source,
+                      char quote);
 
 // sequence, pack_id, tables: of the newest pack and of the one with the pack's own sequence. sync: a literal.
 std::string select_packs(const Pack& pack, const std::string& place, const std::string& sync);

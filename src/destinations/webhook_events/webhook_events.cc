@@ -108,7 +108,7 @@ class WebhookEvents final : public EventDestination {
     if (at.config.setting(std::string(kContext)) == "true")
       data.members.emplace_back("context", conversion.context);
     Value message = analytics::empty_object();
-    message.members.emplace_back("type", Value::of("event." + type_word(conversion.name)));
+    message.members.emplace_back("type", Value::of("event." + analytics::name_word(conversion.name)));
     message.members.emplace_back("timestamp", Value::of(format_time(conversion.at)));
     message.members.emplace_back("data", std::move(data));
     return to_json(message);
@@ -136,19 +136,6 @@ class WebhookEvents final : public EventDestination {
   }
 
  private:
-  static std::string type_word(std::string_view name) {
-    std::string word;
-    for (const char c : name) {
-      const bool letter = c >= 'a' && c <= 'z';
-      const bool capital = c >= 'A' && c <= 'Z';
-      const bool digit = c >= '0' && c <= '9';
-      // A character beyond ASCII is one underscore, whatever its bytes.
-      if ((static_cast<unsigned char>(c) & 0xc0) == 0x80) continue;
-      word += capital ? static_cast<char>(c + 32) : letter || digit ? c : '_';
-    }
-    return word;
-  }
-
   // A list happened when the last of its events did. They hold their own times behind the first quotation.
   static std::string list_of(std::span<const std::string> events) {
     constexpr std::string_view kMark = R"(,"timestamp":")";

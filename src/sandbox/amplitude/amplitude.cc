@@ -1,5 +1,8 @@
 #include "sandbox/amplitude/amplitude.h"
 
+#include <algorithm>
+#include <array>
+
 #include <fmt/format.h>
 
 #include "model/json.h"
@@ -12,10 +15,26 @@ constexpr std::size_t kHttpApiBytesMax = 1'000'000;
 constexpr std::size_t kBatchBytesMax = 20'000'000;
 constexpr int kDepthMax = 40;
 constexpr std::size_t kCohortIdsMax = 100'000;
+constexpr std::array<std::string_view, 9> kOperations{
+    "$set", "$setOnce", "$add", "$append", "$prepend", "$unset", "$preInsert", "$postInsert", "$remove"};
+constexpr std::string_view kIdentify = "$identify";
 
 std::string id_of(const Value& event, const char* name, std::int64_t shortest) {
   const std::string id = text_at(event, name);
   return static_cast<std::int64_t>(id.size()) < shortest ? "" : id;
+}
+
+// Properties as they are, or operations on them, but not both.
+bool are_operations(const Value& properties) {
+  if (properties.kind != Value::Kind::object) return false;
+  std::size_t operations = 0;
+  for (const auto& [name, value] : properties.members) {
+    if (!name.starts_with('$')) continue;
+    if (std::ranges::find(kOperations, name) == kOperations.end() || value.kind != Value::Kind::object)
+      return false;
+    ++operations;
+  }
+  return operations == 0 || operations == properties.members.size();
 }
 
 // The field to blame, and whether it is missing rather than bad; "" where all is well.
@@ -37,6 +56,8 @@ std::pair<std::string, bool> problem_of(const Value& event, std::int64_t shortes
   const Value* properties = event.find("event_properties");
   if (properties != nullptr && (properties->kind != Value::Kind::object || depth_of(*properties) > kDepthMax))
     return {"event_properties", false};
+  const Value* user_properties = event.find("user_properties");
+  if (user_properties != nullptr && !are_operations(*user_properties)) return {"user_properties", false};
   return {"", false};
 }
 
@@ -114,12 +135,28 @@ HttpResponse Amplitude::take(const Call& call) {
                                       {"throttled_events", std::move(indices)}}));
   }
   for (const Value& event : events->list) {
+    identify(event, call.now);
+    // It is no event.
+    if (text_at(event, "event_type") == kIdentify) continue;
     const std::string insert_id = text_at(event, "insert_id");
     events_.add(insert_id.empty() ? "" : text_at(event, "device_id") + "\n" + insert_id, event, call.now);
   }
   return json_response(200,
                        object({{"code", whole(200)},
                                {"events_ingested", whole(static_cast<std::int64_t>(events->list.size()))}}));
+}
+
+void Amplitude::identify(const Value& event, Time now) {
+  const std::string user = text_at(event, "user_id");
+  const Value* properties = object_at(event, "user_properties");
+  if (user.empty() || properties == nullptr) return;
+  if (const Value* set = object_at(*properties, "$set")) {
+    for (const auto& [name, value] : set->members) set_property(name, {"external_id", user}, value, now);
+  }
+  if (const Value* unset = object_at(*properties, "$unset")) {
+    for (const auto& each : unset->members)
+      set_property(each.first, {"external_id", user}, Value::of_null(), now);
+  }
 }
 
 std::set<std::size_t> Amplitude::throttled(const std::vector<Value>& events, Time now) {

@@ -1,4 +1,5 @@
-// Amplitude's event APIs (/batch, /2/httpapi) and its behavioural cohorts (/api/3/cohorts).
+// Amplitude's event APIs (/batch, /2/httpapi), properties of users by them, and its behavioural cohorts
+// (/api/3/cohorts).
 #pragma once
 
 #include <map>
@@ -22,6 +23,8 @@ class Amplitude : public EventTool {
 
  private:
   HttpResponse take(const Call& call);
+  // What an event says of its user: $set and $unset.
+  void identify(const Value& event, Time now);
   HttpResponse upload_cohort(const Value& body, Time now);
   HttpResponse change_cohort(const Value& body, Time now);
   // Indices of events of whoever sent too many within this second.

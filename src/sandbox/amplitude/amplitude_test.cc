@@ -66,6 +66,21 @@ TEST_F(AmplitudeTest, ANoisyUserIsThrottledAndNamed) {
   EXPECT_EQ(send(event("a") + "," + event("c")).status, 200);
 }
 
+TEST_F(AmplitudeTest, PropertiesOfUsersAreSetAndTakenAway) {
+  const auto told = [&](const std::string& properties) {
+    return send(R"({"user_id":"ada","event_type":"$identify","user_properties":)" + properties + "}").status;
+  };
+  EXPECT_EQ(told(R"({"$set":{"VIP":true,"plan":"pro","tier":2}})"), 200);
+  EXPECT_EQ(client.members("amplitude", "VIP"), "external_id:ada");
+  EXPECT_EQ(told(R"({"$set":{"VIP":false},"$unset":{"tier":"-"}})"), 200);
+  EXPECT_EQ(client.members("amplitude", "VIP"), "");
+  EXPECT_EQ(kept("profiles.ada.plan"), "pro");
+  EXPECT_EQ(kept("profiles.ada.tier"), "-");  // it has none
+  EXPECT_EQ(kept("count"), "0");
+  EXPECT_EQ(told(R"({"$set":{"VIP":true},"plan":"pro"})"), 400);
+  EXPECT_EQ(told(R"({"$put":{"VIP":true}})"), 400);
+}
+
 TEST_F(AmplitudeTest, ACohortIsMadeOfSomebodyAndChanged) {
   const std::string body =
       R"({"name":"VIP","app_id":5,"owner":"o@example.com","id_type":"BY_USER_ID","ids":["seed"]})";
