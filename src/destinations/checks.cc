@@ -81,6 +81,12 @@ void check_count(const Config& config, const std::string& name, std::uint32_t ma
     problems.push_back(fmt::format("{} must be a whole number from 1 to {}", name, max));
 }
 
+void check_audience_name(const Config& config, std::size_t characters_max, Problems& problems) {
+  if (characters_in(config.audience_name) > characters_max)
+    problems.push_back(
+        fmt::format("the audience's name must not be longer than {} characters", characters_max));
+}
+
 void check_limits(const Config& config, const Limits& limits, Problems& problems) {
   check_count(config, std::string(kBatchRecordsMax.name), limits.batch_records_max, problems);
   const std::uint32_t per_minute = limits.requests_per_minute;

@@ -33,6 +33,9 @@ void check_boolean(const Config& config, const std::string& name, Problems& prob
 // A whole number from 1 to max; empty is fine.
 void check_count(const Config& config, const std::string& name, std::uint32_t max, Problems& problems);
 
+// The audience's name, in characters.
+void check_audience_name(const Config& config, std::size_t characters_max, Problems& problems);
+
 // The settings named as in Limits may lower a platform's limits, and not raise them.
 void check_limits(const Config& config, const Limits& limits, Problems& problems);
 

@@ -85,12 +85,6 @@ const FieldPath& parsed(std::string_view text) {
   return kParsed.at(text);
 }
 
-std::string text_of(const Value& value) {
-  if (value.kind == Value::Kind::string) return value.string;
-  if (value.kind == Value::Kind::number) return value.number.to_string();
-  return "";
-}
-
 std::optional<Number> number_of(const Value& value) {
   if (value.kind == Value::Kind::number) return value.number;
   if (value.kind != Value::Kind::string) return std::nullopt;

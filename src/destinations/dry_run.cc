@@ -12,6 +12,7 @@
 #include "destinations/conversion.h"
 #include "destinations/event_destination.h"
 #include "destinations/identifiers/identifiers.h"
+#include "destinations/text.h"
 #include "model/json.h"
 
 namespace tailrace::destinations {
@@ -32,12 +33,6 @@ Value object(std::vector<std::pair<std::string, Value>> members) {
 
 std::string dropped(std::size_t record, std::string_view field, std::string_view reason) {
   return to_json(object({{"record", whole(record)}, {"field", text(field)}, {"reason", text(reason)}}));
-}
-
-std::string text_of(const Value& value) {
-  if (value.kind == Value::Kind::string) return value.string;
-  if (value.kind == Value::Kind::number) return value.number.to_string();
-  return "";
 }
 
 std::string first_text(const Value& value, std::initializer_list<std::string_view> names) {

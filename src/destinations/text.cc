@@ -1,5 +1,7 @@
 #include "destinations/text.h"
 
+#include <algorithm>
+
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
@@ -89,6 +91,16 @@ std::int32_t previous_character(std::string_view text, std::size_t& at) {
   return code;
 }
 #pragma GCC diagnostic pop
+
+std::size_t characters_in(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+std::string text_of(const Value& value) {
+  if (value.kind == Value::Kind::string) return value.string;
+  if (value.kind == Value::Kind::number) return value.number.to_string();
+  return "";
+}
 
 bool is_plain_text(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {

@@ -410,10 +410,9 @@ void ReferenceCheck::sync(const SyncConfig& config, const SyncSite& site) {
   if (type->platform() == "meta" && config.audience_id.empty()) topics(config, site);
   given_settings(*type, Setting::Scope::sync, site.settings);
   required_settings(*type, Setting::Scope::sync, config.settings, site.whole);
-  if (!site.settings.empty()) {
-    whole_configuration(*type, *workspace_.find_destination(config.destination), config.settings, config.name,
-                        site.settings, site.destination);
-  }
+  // The audience's name may be the sync's own, so this is asked whatever the settings are.
+  whole_configuration(*type, *workspace_.find_destination(config.destination), config.settings,
+                      audience_name(config), site.settings, site.destination);
 }
 
 // Meta stops an audience whose name or description speaks of what it forbids.

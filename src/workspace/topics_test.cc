@@ -1,4 +1,4 @@
-// Names of audiences that a platform stops.
+// Names of audiences that a platform stops or refuses.
 #include <string>
 #include <vector>
 
@@ -11,7 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string problems_of(const std::string& sync) {
+std::string problems_of(const std::string& sync, const std::string& destination = "Meta") {
   const std::vector<SourceFile> files{
       {"tailrace.yaml", "name: test\n"},
       {"taxonomy.yaml", "use: ecommerce\n"},
@@ -21,7 +21,10 @@ std::string problems_of(const std::string& sync) {
       {"destinations/meta.yaml",
        "name: Meta\ntype: meta_custom_audiences\nsettings: {ad_account_id: 1}\n"
        "credentials: {access_token: {env: TOKEN}}\n"},
-      {"syncs/sync.yaml", sync + "\ndestination: Meta\neffect: suppress\n"},
+      {"destinations/tiktok.yaml",
+       "name: TikTok\ntype: tiktok_audiences\nsettings: {advertiser_id: 7}\n"
+       "credentials: {access_token: {env: TOKEN}}\n"},
+      {"syncs/sync.yaml", sync + "\ndestination: " + destination + "\neffect: suppress\n"},
   };
   std::string all;
   for (const FileProblem& found : load_files(files, destinations::registry()).problems)
@@ -41,6 +44,17 @@ TEST(RestrictedTopic, in_the_name_or_the_description_of_an_audience_at_meta_is_w
                         "settings: {audience_name: A, audience_description: B}"),
             "");
   EXPECT_EQ(problems_of("name: Debt advice\nsegment: Buyers\naudience_id: 7"), "") << "it has a name already";
+}
+
+TEST(AudienceName, that_is_too_long_for_its_platform_is_an_error_wherever_it_is_written) {
+  const std::string too_long(129, 'x');
+  const std::string message = "the audience's name must not be longer than 128 characters\n";
+  EXPECT_EQ(problems_of("segment: Buyers\nname: " + too_long, "TikTok"), message);
+  EXPECT_EQ(problems_of("segment: Buyers\nname: Stop\nsettings: {audience_name: " + too_long + "}", "TikTok"),
+            message);
+  EXPECT_EQ(problems_of("segment: Buyers\nname: " + too_long + "\nsettings: {audience_name: Stop}", "TikTok"),
+            "")
+      << "the sync's own name does not reach the platform";
 }
 
 }  // namespace

@@ -81,11 +81,6 @@ std::vector<Column> columns_present(const Batch& batch) {
   return present;
 }
 
-std::string text_of(const Value& value) {
-  if (value.kind == Value::Kind::string) return value.string;
-  return value.kind == Value::Kind::number ? value.number.to_string() : std::string();
-}
-
 // What a batch's members carry beside their identifiers. Their names are the sync's, so all have the same.
 class Details {
  public:

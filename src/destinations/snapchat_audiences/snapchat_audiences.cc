@@ -98,8 +98,7 @@ class SnapchatAudiences final : public AudienceDestination, public Probed {
     check_url(config, std::string(token::kTokenUrl), Query::refused, problems);
     check_count(config, std::string(codec::kRetentionInDays), kRetentionMax, problems);
     check_limits(config, limits(), problems);
-    if (config.audience_name.size() > kNameMax)
-      problems.emplace_back("the audience's name must not be longer than 375 characters");
+    check_audience_name(config, kNameMax, problems);
     return problems;
   }
 

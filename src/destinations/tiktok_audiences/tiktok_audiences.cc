@@ -11,6 +11,8 @@ namespace {
 
 namespace codec = tiktok_codec;
 
+constexpr std::size_t kNameMax = 128;
+
 constexpr std::array<Setting, 5> kSettings{{
     {.name = codec::kAdvertiserId,
      .required = true,
@@ -90,6 +92,7 @@ class TiktokAudiences final : public AudienceDestination, public Probed {
     check_url(config, std::string(tiktok_api::kBaseUrl), Query::refused, problems);
     check_limits(config, limits(), problems);
     check_token(config, std::string(tiktok_api::kAccessToken), problems);
+    check_audience_name(config, kNameMax, problems);
     return problems;
   }
 
