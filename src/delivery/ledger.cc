@@ -303,6 +303,7 @@ class RocksLedger final : public Ledger {
     std::size_t next_stored = 0;
     std::unordered_map<PersonId, const Membership*> earlier;  // in `changes`, for a person named twice
     rocksdb::WriteBatch batch;
+    std::vector<HolderChange> holders;
     for (const MembershipChange& change : changes) {
       const Membership* before = change.before.value_or(nullptr);
       if (!change.before) {
@@ -310,10 +311,15 @@ class RocksLedger final : public Ledger {
         before = found ? &*found : nullptr;
       }
       const auto [at, is_new] = earlier.try_emplace(change.person, before);
-      TRY(check(batch_change(batch, sync, at->second, change)));
+      TRY(check(batch_change(batch, sync, at->second, change, holders)));
       if (auto fact = ended(sync, at->second, change)) TRY(put_delivery(batch, std::move(*fact)));
       at->second = &change.membership;
     }
+    // In their order, so that each is put in beside the one before: hashes come in none. Of two changes to
+    // one the later one stays the later.
+    std::ranges::stable_sort(holders, {}, &HolderChange::key);
+    for (const HolderChange& holder : holders)
+      TRY(check(holder.holds ? batch.Put(holder.key, {}) : batch.Delete(holder.key)));
     TRY(check(batch.Put(prefix('s', sync), encode_state(state))));
     return commit(batch);
   }
@@ -621,8 +627,15 @@ class RocksLedger final : public Ledger {
     return commit(batch);
   }
 
+  struct HolderChange {
+    std::string key;
+    bool holds = false;
+  };
+
+  // The membership and the entry go into the batch, the holders into a list.
   static rocksdb::Status batch_change(rocksdb::WriteBatch& batch, const std::string& sync,
-                                      const Membership* before, const MembershipChange& change) {
+                                      const Membership* before, const MembershipChange& change,
+                                      std::vector<HolderChange>& holders) {
     const Membership& after = change.membership;
     const auto holder_key = [&](const UploadIdentifier& identifier) {
       std::string key = holders_prefix(sync, identifier);
@@ -633,14 +646,10 @@ class RocksLedger final : public Ledger {
     const bool held = before && holds(before->state);
     if (!(held && holds(after.state) && before->uploaded == after.uploaded)) {
       if (held) {
-        for (const auto& identifier : before->uploaded) {
-          if (auto status = batch.Delete(holder_key(identifier)); !status.ok()) return status;
-        }
+        for (const auto& identifier : before->uploaded) holders.push_back({holder_key(identifier), false});
       }
       if (holds(after.state)) {
-        for (const auto& identifier : after.uploaded) {
-          if (auto status = batch.Put(holder_key(identifier), {}); !status.ok()) return status;
-        }
+        for (const auto& identifier : after.uploaded) holders.push_back({holder_key(identifier), true});
       }
     }
     const bool was_member = before && before->state == Membership::State::member;
