@@ -150,6 +150,20 @@ class Conversions(StreamTest):
         self.assertEqual(self.arrived("google")[0], 3)
         self.assertEqual(self.letters(), [])
 
+    def test_a_click_counts_for_as_long_as_the_sync_says(self):
+        clicked = META.replace("currency: GBP", "currency: GBP, fields: {click_window: 7d, click_required: true}")
+        self.apply(clicked)
+        for person, days in (("u1", 6), ("u2", 8)):
+            self.scene.send({"type": "track", "event": "Product Viewed", "userId": person, "messageId": f"view-{person}", "timestamp": at(days=days),
+                             "properties": {}, "context": {"page": {"url": f"https://shop.example/?fbclid=click-{person}"}}})
+        self.scene.send(purchase("u1", "m-1"), purchase("u2", "m-2"), purchase("u3", "m-3"))
+        self.wait_for(1)
+        eventually(lambda: self.status()["never sent"] == 2, lambda: self.scene.run("status").stdout)
+        self.assertEqual(self.order_ids(), ["m-1"])
+        self.assertTrue(self.events("meta")[0]["user_data"]["fbc"].endswith(".click-u1"))
+        reason = "user.click: no click on an ad of this platform before it, and the sync asks for one"
+        self.assertEqual(self.never_sent()[("Purchases to Meta", reason)], 2)
+
     def test_what_came_before_a_sync_is_sent_only_where_it_says_so(self):
         self.scene.send(purchase("u1", "m-1"))
         self.wait_for(1)
