@@ -202,6 +202,7 @@ class Conversions(StreamTest):
         self.assertEqual((row["sent"], row["never sent"], row["dead letters"]), (1, 4, 0))
         reasons = self.never_sent()
         self.assertEqual(reasons[("Purchases to Meta", "consent: no consent to ads")], 1)
+        self.assertRegex(self.scene.run("status").stdout, r"no consent to ads\n +the last: of no, at 20\d\d-")
         self.assertEqual(sum("older than 7d" in reason for _, reason in reasons), 1, reasons)
         # They are counted once, whatever happens to the process.
         self.scene.server.kill()
