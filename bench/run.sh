@@ -24,6 +24,7 @@ bench() { # program, arguments
   bench "$build/seven_bench" --events "$((events / 10))" --people "$((people / 10))"
   [ -x "$build/timers_bench" ] && bench "$build/timers_bench" --benchmark_filter='schedule_and_fire<TimerQueue>/10000000' 2>&1
   [ -x "$build/parts_bench" ] && bench "$build/parts_bench" --benchmark_filter='directory_find/|_again/|two_members' 2>&1
+  [ -x "$build/identifiers_bench" ] && bench "$build/identifiers_bench" --benchmark_filter='email/' 2>&1
   bench "$build/apply_bench" --events "$events" --people "$people"
   bench "$build/apply_bench" --catalogue 1 --segments 10000 --events "$((events / 20))" --people "$((people / 20))" |
     sed 's/^apply:/large workspace:/'
@@ -58,6 +59,8 @@ row "window ends scheduled and fired, 10 M pending, per second" "" 's/^schedule_
 row "look-ups among 10 M identifiers, per second" "" 's/^directory_find\/10000000.*items_per_second=\([^ ]*\).*/\1/p'
 row "de-duplication among 10 M messages, per second" "" 's/^deduplication_again\/10000000.*items_per_second=\([^ ]*\).*/\1/p'
 row "two members of an order's properties read, per second" "" 's/^properties_two_members.*items_per_second=\([^ ]*\).*/\1/p'
+row "e-mails normalised and hashed for Meta, per second" ">= 1,000,000" 's/^email\/meta.*items_per_second=\([^ ]*\).*/\1/p'
+row "  for TikTok" ">= 1,000,000" 's/^email\/tiktok.*items_per_second=\([^ ]*\).*/\1/p'
 per_cpu='s/^  \([0-9]*\) events per second of server CPU.*/\1/p'
 at_half='/^ at half/,/^  acknowledged/'
 half_acknowledged='s/^  acknowledged.*, p99 \([0-9.]*\) ms; on disk.*/\1/p'

@@ -175,8 +175,18 @@ Result<std::string> stream_status(const Run& run, const workspace::Workspace& wo
   std::string text = table.print(run.command.format);
   if (run.command.format != Format::text || seen.refusals.empty()) return text;
   text += "\nNever sent, by reason:\n";
-  for (const auto& [stream, refusals] : seen.refusals)
+  const bool by_phone = workspace.golden_id == IdentifierKind::phone;
+  const auto people = run.core.call([&](engine::Engine& engine) {
+    std::vector<std::string> names;
+    for (const auto& [stream, refusals] : seen.refusals)
+      names.push_back(masked(engine.golden_id(refusals.person), by_phone));
+    return names;
+  });
+  for (std::size_t i = 0; i < people.size(); ++i) {
+    const auto& [stream, refusals] = seen.refusals[i];
     text += fmt::format("  {:>8}  {}: {}\n", grouped(refusals.count), stream, refusals.reason);
+    text += fmt::format("            the last: of {}, at {}\n", people[i], format_time(refusals.last_at));
+  }
   return text;
 }
 

@@ -13,9 +13,12 @@
 namespace tailrace::destinations {
 namespace {
 
-constexpr std::array<std::string_view, 14> kFieldNames{
-    "value",  "currency",     "order_id",         "id",     "url",  "referrer",         "items",
-    "search", "content_name", "content_category", "source", "kind", "limited_data_use", "at"};
+constexpr std::string_view kClickWindow = "click_window";
+constexpr std::string_view kClickRequired = "click_required";
+constexpr std::array<std::string_view, 16> kFieldNames{
+    "value",      "currency",     "order_id",         "id",     "url",  "referrer",         "items",
+    "search",     "content_name", "content_category", "source", "kind", "limited_data_use", "at",
+    kClickWindow, kClickRequired};
 
 // Where a field of a conversion is unless the sync says otherwise; the first that is there counts.
 struct Place {
@@ -183,13 +186,15 @@ std::optional<bool> consent_of(const PersonProfile& person, std::string_view pur
 // The name is a field's: a test says so.
 Field field_of(ClickKind kind) { return field_named(rule_of(kind).name).value(); }
 
-// Of what was seen of the person before, the newest of each family, unless the platform looks back no longer.
-std::vector<Click> usable_clicks(std::span<const Click> kept, Time at) {
+// Of what was seen of the person before, the newest of each family, unless the platform looks back no longer,
+// or the sync does not.
+std::vector<Click> usable_clicks(std::span<const Click> kept, Time at, std::optional<Millis> click_window) {
   std::map<int, Click> newest;
   for (const Click& click : kept) {
     const ClickRule& rule = rule_of(click.kind);
     const Time seen = rule.is_browsers ? std::min(click.last, at) : click.first;
-    if (click.first > at || at - seen > rule.window) continue;
+    const bool is_shortened = click_window && !rule.is_browsers && *click_window < rule.window;
+    if (click.first > at || at - seen > (is_shortened ? *click_window : rule.window)) continue;
     const auto [known, is_first] = newest.try_emplace(rule.family, click);
     if (!is_first && std::tie(known->second.first, known->second.value) < std::tie(click.first, click.value))
       known->second = click;
@@ -211,7 +216,8 @@ std::vector<std::pair<Field, std::string>> clicks_in(std::string_view url) {
   return found;
 }
 
-std::vector<std::pair<Field, std::string>> user_of(const EventMessage& message, const PersonProfile& person) {
+std::vector<std::pair<Field, std::string>> user_of(const EventMessage& message, const PersonProfile& person,
+                                                   std::optional<Millis> click_window) {
   std::vector<std::pair<Field, std::string>> user;
   const auto add = [&](Field field, std::string value) {
     if (value.empty()) return;
@@ -256,7 +262,7 @@ std::vector<std::pair<Field, std::string>> user_of(const EventMessage& message, 
   // Meta's browser id of a click, where the page had the click and no cookie.
   if (const std::string click = query_parameter(url, "fbclid"); !click.empty() && !has(Field::fbc))
     add(Field::fbc, fmt::format("fb.1.{}.{}", message.at.ms, click));
-  for (const Click& click : usable_clicks(message.clicks, message.at)) {
+  for (const Click& click : usable_clicks(message.clicks, message.at, click_window)) {
     const bool is_known = std::ranges::any_of(kClickRules, [&](const ClickRule& rule) {
       return rule.family == rule_of(click.kind).family && has(field_of(rule.kind));
     });
@@ -281,11 +287,33 @@ Result<Mapping> Mapping::create(const EventDestination& destination,
   for (const auto& [field, text] : fields) {
     const bool known = std::ranges::find(kFieldNames, field) != kFieldNames.end() || field_named(field);
     if (!known) return invalid(fmt::format("there is no field \"{}\"", field));
+    if (field == kClickWindow || field == kClickRequired) {
+      TRY(mapping.take_click_rule(destination, field, text));
+      continue;
+    }
     auto path = FieldPath::parse(text);
     if (!path) return invalid(fmt::format("field \"{}\": {}", field, path.error().message));
     mapping.paths_.insert_or_assign(field, std::move(*path));
   }
   return mapping;
+}
+
+Result<void> Mapping::take_click_rule(const EventDestination& destination, const std::string& field,
+                                      const std::string& text) {
+  const auto takes_clicks = [](const FieldRule& rule) { return is_click_id(rule.field); };
+  if (!std::ranges::any_of(destination.fields(), takes_clicks))
+    return invalid(fmt::format("field \"{}\": {} takes no click ids", field, destination.title()));
+  if (field == kClickRequired) {
+    if (text != "true" && text != "false")
+      return invalid(fmt::format("field \"{}\": `true` or `false`", field));
+    click_required_ = text == "true";
+    return {};
+  }
+  const auto window = parse_duration(text);
+  if (!window || window->count <= 0)
+    return invalid(fmt::format("field \"{}\": a duration, such as 7d", field));
+  click_window_ = *window;
+  return {};
 }
 
 std::string_view Mapping::name_of(std::string_view event) const {
@@ -322,7 +350,8 @@ Conversion Mapping::apply(const EventMessage& message, const PersonProfile& pers
   conversion.search = text_of(read("search"));
   conversion.content_name = text_of(read("content_name"));
   conversion.content_category = text_of(read("content_category"));
-  conversion.user = user_of(message, person);
+  conversion.user = user_of(message, person, click_window_);
+  conversion.click_required = click_required_;
   for (const auto& [name, path] : paths_) {
     const auto field = field_named(name);
     if (!field || std::ranges::find(kFieldNames, name) != kFieldNames.end()) continue;

@@ -46,6 +46,9 @@ class Mapping {
   // "anonymous_id", "properties", "context", "traits"}. currency: of events that name none; may be empty.
   // selection: of the properties that go out as they are. Errors: invalid_argument: a field that is not
   // known, an expression that cannot be read.
+  // Two fields are no expressions: `click_window`, a duration, for how long before an event a click counts
+  // that was seen of the person (never longer than the platform looks back), and `click_required`, `true`
+  // where an event without a click that counts is not for this sync.
   static Result<Mapping> create(const EventDestination& destination,
                                 const std::map<std::string, std::string>& events,
                                 const std::map<std::string, std::string>& fields, std::string currency,
@@ -59,16 +62,23 @@ class Mapping {
   static std::span<const std::string_view> field_names();
 
  private:
+  Result<void> take_click_rule(const EventDestination& destination, const std::string& field,
+                               const std::string& text);
+
   std::map<std::string, std::string, std::less<>> names_;
   std::map<std::string, FieldPath, std::less<>> paths_;
   std::string currency_;
+  std::optional<Millis> click_window_;
+  bool click_required_ = false;
   Selection selection_;
   bool every_event_ = false;
 };
 
 // What is known of a person, from identifiers, traits and the event itself, by the names that profiles
-// usually have: firstName, address.city, context.ip, a click id in the page's address.
-std::vector<std::pair<Field, std::string>> user_of(const EventMessage& message, const PersonProfile& person);
+// usually have: firstName, address.city, context.ip, a click id in the page's address. click_window: as
+// above; missing: the platform's.
+std::vector<std::pair<Field, std::string>> user_of(const EventMessage& message, const PersonProfile& person,
+                                                   std::optional<Millis> click_window = std::nullopt);
 
 // Click ids in an address: "https://shop.example/?gclid=abc" -> {gclid, "abc"}.
 std::vector<std::pair<Field, std::string>> clicks_in(std::string_view url);

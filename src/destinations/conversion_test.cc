@@ -181,6 +181,62 @@ TEST(Clicks, go_as_long_as_the_platform_looks_back) {
   EXPECT_THAT(clicks_sent("{}", kept, Time{0} + kDay * 171), ElementsAre());
 }
 
+TEST(Clicks, count_no_longer_than_the_sync_says) {
+  EventMessage message;
+  message.event = "Order Completed";
+  message.properties = message.context = Value::with(Value::Kind::object);
+  message.clicks = {{ClickKind::gclid, "g1", Time{0}, Time{0}}, {ClickKind::fbp, "p1", Time{0}, Time{0}}};
+  const auto& google = *find_event_destination("google_conversions");
+  const auto click_at = [&](const std::map<std::string, std::string>& fields, Millis after) {
+    message.at = Time{0} + after;
+    return Mapping::create(google, {}, fields, "EUR").value().apply(message, {}).user_field(Field::gclid);
+  };
+  EXPECT_EQ(click_at({}, kDay * 90), "g1");
+  EXPECT_EQ(click_at({{"click_window", "7d"}}, kDay * 7), "g1");
+  EXPECT_EQ(click_at({{"click_window", "7d"}}, kDay * 7 + Millis{1}), "");
+  EXPECT_EQ(click_at({{"click_window", "365d"}}, kDay * 91), "") << "the platform looks back no further";
+  message.at = Time{0} + kDay * 8;
+  EXPECT_THAT(user_of(message, {}, kDay), ElementsAre(Pair(Field::fbp, "p1")))
+      << "a browser's id is no click";
+}
+
+TEST(Clicks, may_be_asked_for) {
+  EventMessage message;
+  message.event = "Order Completed";
+  message.user_id = "crm-1";
+  message.at = Time{0} + kDay * 8;
+  message.properties = parse_json(R"({"email":"ada@example.com"})").value();
+  message.context = Value::with(Value::Kind::object);
+  message.clicks = {{ClickKind::gclid, "g1", Time{0}, Time{0}},
+                    {ClickKind::ttclid, "t1", message.at, message.at}};
+  const auto& google = *find_event_destination("google_conversions");
+  Config config;
+  fill_defaults(google, config);
+  const auto refused = [&](const std::map<std::string, std::string>& fields) {
+    const auto event = to_event(google, Mapping::create(google, {}, fields, "EUR").value().apply(message, {}),
+                                {config, message.at});
+    return event ? "" : event.error().field;
+  };
+  EXPECT_EQ(refused({}), "");
+  EXPECT_EQ(refused({{"click_required", "true"}}), "");
+  EXPECT_EQ(refused({{"click_required", "false"}, {"click_window", "7d"}}), "");
+  EXPECT_EQ(refused({{"click_required", "true"}, {"click_window", "7d"}}), "user.click")
+      << "a click on an ad of another platform does not count";
+}
+
+TEST(Clicks, that_cannot_be_asked_for_are_an_error) {
+  const auto error = [](const char* type, const char* field, const char* text) {
+    return Mapping::create(*find_event_destination(type), {}, {{field, text}}, "").error().message;
+  };
+  EXPECT_EQ(error("google_conversions", "click_window", "week"),
+            "field \"click_window\": a duration, such as 7d");
+  EXPECT_EQ(error("google_conversions", "click_window", "0d"),
+            "field \"click_window\": a duration, such as 7d");
+  EXPECT_EQ(error("google_conversions", "click_required", "yes"),
+            "field \"click_required\": `true` or `false`");
+  EXPECT_THAT(error("mixpanel_events", "click_window", "7d"), HasSubstr("takes no click ids"));
+}
+
 TEST(Clicks, are_named_as_fields_of_a_conversion) {
   for (const ClickRule& rule : kClickRules) EXPECT_TRUE(field_named(rule.name)) << rule.name;
 }

@@ -72,6 +72,22 @@ TEST_F(DryRunTest, keeps_the_batches_small_and_the_operations_in_order) {
   EXPECT_THAT(seen, ElementsAre(R"("add"[1,2])", R"("add"[3])", R"("remove"[4])", R"("add"[5])"));
 }
 
+TEST_F(DryRunTest, of_nobody_and_nothing_sends_nothing_whatever_the_destination) {
+  for (const Destination* each : registry()) {
+    if (each->as_warehouse() != nullptr) continue;
+    use(each->type());
+    run.audience_id = "23";
+    const bool is_audience = each->as_audience() != nullptr;
+    for (const Operation operation : {is_audience ? Operation::add : Operation::track,
+                                      is_audience ? Operation::remove : Operation::track}) {
+      EXPECT_THAT(preview({}, operation), SizeIs(0)) << each->type();
+      // Of somebody nobody knows anything of there is a line that says so, and no request.
+      for (const std::string& line : preview({"{}", "{}"}, operation))
+        EXPECT_NE(at(line, "reason"), "-") << each->type() << " " << line;
+    }
+  }
+}
+
 TEST_F(DryRunTest, says_the_same_twice) {
   const std::vector<std::string> records{R"({"email":"ada@example.com"})"};
   EXPECT_EQ(preview(records), preview(records));

@@ -7,6 +7,8 @@
 #include <unicode/ucurr.h>
 #include <unicode/uenum.h>
 
+#include "model/click.h"
+
 namespace tailrace::destinations {
 namespace {
 
@@ -69,6 +71,11 @@ const std::string& Conversion::user_field(Field field) const {
 
 bool is_currency(std::string_view code) { return currencies().contains(code); }
 
+bool is_click_id(Field field) {
+  return std::ranges::any_of(
+      kClickRules, [&](const ClickRule& rule) { return !rule.is_browsers && rule.name == to_string(field); });
+}
+
 std::string EventDestination::group(const Conversion&) const { return ""; }
 
 std::optional<Refused> judge(const EventDestination& destination, const Conversion& conversion, Time now) {
@@ -84,6 +91,11 @@ std::optional<Refused> judge(const EventDestination& destination, const Conversi
       rules.identified_by.empty() ||
       std::ranges::any_of(rules.identified_by, [&](auto fields) { return has_all(conversion, fields); });
   if (!identified) return Refused{"user", "nothing the platform could match the person by"};
+  const bool clicked = std::ranges::any_of(destination.fields(), [&](const FieldRule& rule) {
+    return is_click_id(rule.field) && !conversion.user_field(rule.field).empty();
+  });
+  if (conversion.click_required && !clicked)
+    return Refused{"user.click", "no click on an ad of this platform before it, and the sync asks for one"};
   return std::nullopt;
 }
 

@@ -60,6 +60,7 @@ struct Conversion {
   std::optional<bool> ads_consent;                  // missing: not known
   std::optional<bool> personalisation_consent;
   bool limited_data_use = false;  // US state privacy laws
+  bool click_required = false;    // it is not for this platform unless a click on an ad there came before
 
   // The event as the log has it, for destinations that take every event. Objects, where there is anything.
   std::string message_id;  // unique: by it those that keep it count once
@@ -129,6 +130,9 @@ const EventDestination* find_event_destination(std::string_view type);
 
 // Of ISO 4217, in capitals.
 bool is_currency(std::string_view code);
+
+// An id by which a platform knows a click, not a browser.
+bool is_click_id(Field field);
 
 // Why the event must not be sent, as far as the rules say: too old, dated in the future, a value that is
 // negative or without a currency, a currency that does not exist, nobody to match it with, too large.

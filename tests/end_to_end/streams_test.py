@@ -24,6 +24,10 @@ DESTINATIONS = """
    settings: {base_url: "%(url)s/google", token_url: "%(url)s/google/token", operating_account_id: "1234567890"},
    allow_private_addresses: true,
    credentials: {client_id: {env: TAILRACE_SANDBOX_TOKEN}, client_secret: {env: TAILRACE_SANDBOX_TOKEN}, refresh_token: {env: TAILRACE_SANDBOX_TOKEN}}}
+- {name: Google adjustments, type: google_adjustments,
+   settings: {base_url: "%(url)s/google/v26", token_url: "%(url)s/google/token", customer_id: "1234567890"},
+   allow_private_addresses: true,
+   credentials: {client_id: {env: TAILRACE_SANDBOX_TOKEN}, client_secret: {env: TAILRACE_SANDBOX_TOKEN}, refresh_token: {env: TAILRACE_SANDBOX_TOKEN}}}
 - {name: TikTok events, type: tiktok_events, settings: {base_url: "%(url)s/tiktok/open_api/v1.3", event_source_id: "C1"},
    allow_private_addresses: true, credentials: {access_token: {env: TAILRACE_SANDBOX_TOKEN}}}
 - {name: Reddit events, type: reddit_conversions, settings: {base_url: "%(url)s/reddit/api/v3", pixel_id: "t2_1"},
@@ -125,6 +129,41 @@ class Conversions(StreamTest):
         self.assertEqual((row["waiting"], row["behind bytes"], row["state"]), (0, 0, "idle"))
         self.assertGreaterEqual(row["p50 ms"], 0)
 
+    def test_a_refund_gives_google_what_is_left_of_the_order_and_a_whole_one_takes_it_back(self):
+        self.apply('{name: Purchases to Google, destination: Google events, events: [Order Placed], consent: ads, currency: GBP, '
+                   'settings: {conversion_action_id: "5550001"}}',
+                   '{name: Part refunds to Google, destination: Google adjustments, consent: ads, currency: GBP, settings: {conversion_action_id: "5550001"}, '
+                   'events: {Order Refunded: {name: RESTATEMENT, where: total < 20}}, fields: {value: properties.revenue - properties.total}}',
+                   '{name: Whole refunds to Google, destination: Google adjustments, consent: ads, currency: GBP, settings: {conversion_action_id: "5550001"}, '
+                   'events: {Order Refunded: {name: RETRACTION, where: total >= 20}}}')
+        self.scene.send(identify("u1", email="ada@example.com"), purchase("u1", "m-1"))
+        self.wait_for(1, "google")
+        self.scene.send(purchase("u1", "m-2", event="Order Refunded", order_id="m-1", total=8))
+        self.wait_for(2, "google")
+        self.scene.send(purchase("u1", "m-3", event="Order Refunded", order_id="m-1", total=20.5))
+        self.wait_for(3, "google")
+        told = [(event["adjustmentType"], event["orderId"], event.get("restatementValue")) for event in self.events("google")[:2]]
+        self.assertEqual(told, [("RETRACTION", "m-1", None), ("RESTATEMENT", "m-1", {"adjustedValue": 12.5, "currencyCode": "GBP"})])
+        # Once more it is no other retraction, and no dead letter.
+        self.scene.send(purchase("u1", "m-4", event="Order Refunded", order_id="m-1", total=20.5))
+        eventually(lambda: self.status("Whole refunds to Google")["accepted"] == 2, lambda: self.scene.run("status").stdout)
+        self.assertEqual(self.arrived("google")[0], 3)
+        self.assertEqual(self.letters(), [])
+
+    def test_a_click_counts_for_as_long_as_the_sync_says(self):
+        clicked = META.replace("currency: GBP", "currency: GBP, fields: {click_window: 7d, click_required: true}")
+        self.apply(clicked)
+        for person, days in (("u1", 6), ("u2", 8)):
+            self.scene.send({"type": "track", "event": "Product Viewed", "userId": person, "messageId": f"view-{person}", "timestamp": at(days=days),
+                             "properties": {}, "context": {"page": {"url": f"https://shop.example/?fbclid=click-{person}"}}})
+        self.scene.send(purchase("u1", "m-1"), purchase("u2", "m-2"), purchase("u3", "m-3"))
+        self.wait_for(1)
+        eventually(lambda: self.status()["never sent"] == 2, lambda: self.scene.run("status").stdout)
+        self.assertEqual(self.order_ids(), ["m-1"])
+        self.assertTrue(self.events("meta")[0]["user_data"]["fbc"].endswith(".click-u1"))
+        reason = "user.click: no click on an ad of this platform before it, and the sync asks for one"
+        self.assertEqual(self.never_sent()[("Purchases to Meta", reason)], 2)
+
     def test_what_came_before_a_sync_is_sent_only_where_it_says_so(self):
         self.scene.send(purchase("u1", "m-1"))
         self.wait_for(1)
@@ -163,6 +202,7 @@ class Conversions(StreamTest):
         self.assertEqual((row["sent"], row["never sent"], row["dead letters"]), (1, 4, 0))
         reasons = self.never_sent()
         self.assertEqual(reasons[("Purchases to Meta", "consent: no consent to ads")], 1)
+        self.assertRegex(self.scene.run("status").stdout, r"no consent to ads\n +the last: of no, at 20\d\d-")
         self.assertEqual(sum("older than 7d" in reason for _, reason in reasons), 1, reasons)
         # They are counted once, whatever happens to the process.
         self.scene.server.kill()

@@ -88,8 +88,7 @@ std::string_view consent_of(const std::optional<bool>& stated, const std::string
 std::expected<std::string, Refused> encode_event(const EventDestination& destination,
                                                  const Conversion& conversion, const Config& config) {
   if (conversion.kind != Conversion::Kind::conversion)
-    return std::unexpected(
-        Refused{"kind", "the form of an adjustment is not documented: refunds are not sent"});
+    return std::unexpected(Refused{"kind", "refunds and cancellations go through google_adjustments"});
   const auto values = user_values(destination, conversion, config);
   Value identifiers = user_data(values);
   Value ids = clicks(values);

@@ -105,7 +105,7 @@ Google asks that those of people in the EEA, the United Kingdom and Switzerland 
 **Errors.** One bad event makes Google refuse the whole request; where the answer names it, it is rejected with its
 reason and the rest is sent again, else the batch is halved. Quotas as for audiences.
 
-**Refunds.** Google's guides name adjustments; their form is not confirmed, so refunds are not sent, and counted.
+**Refunds** and cancellations go through [google_adjustments](google_adjustments.md): here they are not sent, and counted.
 )";
 
 class GoogleConversions final : public EventDestination, public Probed {

@@ -278,9 +278,10 @@ Reply judge_error(const Batch& batch, const HttpResponse& response, const ApiErr
     case 401:
       return reauthorise(fmt::format("the token is not accepted ({})", what), code);
     case 403:
-      return stop(fmt::format("the account may not use this list, or there is none ({})", what), code);
+      return stop(fmt::format("the account may not use what the request names, or there is none ({})", what),
+                  code);
     case 404:
-      return stop(fmt::format("the list does not exist ({})", what), code);
+      return stop(fmt::format("what the request names does not exist ({})", what), code);
     case 413:
       return split(batch, fmt::format("the request is too large ({})", what), code);
     case 408:

@@ -293,6 +293,11 @@ Result<std::string> mobile_id(std::string_view raw, bool upper) {
                      cased.substr(16, 4), cased.substr(20));
 }
 
+// Nearly all addresses hold none, and are ASCII.
+bool may_hold_blanks(std::string_view text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c <= ' ' || c >= 0x7f; });
+}
+
 }  // namespace
 
 std::string_view to_string(Field field) { return kFieldNames[static_cast<std::size_t>(field)]; }
@@ -350,7 +355,7 @@ Result<Prepared> prepare(const FieldRule& rule, std::string_view raw, const Loca
 
 Result<std::string> normalise_email(std::string_view raw, EmailForm form) {
   std::string without_blanks;
-  if (form.blanks == Blanks::remove) {
+  if (form.blanks == Blanks::remove && may_hold_blanks(raw)) {
     if (raw.size() > kTextBytesMax * 4) return refuse(kTooLong);
     for (std::size_t at = 0; at < raw.size();) {
       const std::size_t begin = at;

@@ -1,5 +1,8 @@
 #include "destinations/linkedin_audiences/codec.h"
 
+#include <algorithm>
+#include <array>
+
 #include <fmt/format.h>
 
 #include "destinations/answer.h"
@@ -20,6 +23,26 @@ std::string account_urn(const Context& context) {
   return "urn:li:sponsoredAccount:" + without_dashes(setting(context, kAccountId));
 }
 
+// https://learn.microsoft.com/linkedin/marketing/matched-audiences/create-and-manage-segment-users
+constexpr std::array kDetails{
+    Detail{"first_name", "firstName", &opaque, 35},  Detail{"last_name", "lastName", &opaque, 35},
+    Detail{"title", "title", &opaque, 50},           Detail{"company", "company", &opaque, 0},
+    Detail{"country", "country", &country_upper, 2},
+};
+
+// What cannot be normalised, or is longer than LinkedIn takes, helps nobody to be found and is left out.
+void append_details(std::string& out, const Member& person) {
+  for (const auto& [name, value] : person.attributes) {
+    const Detail* detail = detail_named(name);
+    if (detail == nullptr) continue;
+    const auto text = detail->normalise(text_of(value), {});
+    if (!text || text->empty()) continue;
+    if (detail->characters_max > 0 && characters_in(*text) > detail->characters_max) continue;
+    out += fmt::format(R"(,"{}":)", detail->key);
+    append_json_string(out, *text);
+  }
+}
+
 void append_element(std::string& out, const Member& person, BatchKind kind) {
   out += fmt::format(R"({{"action":"{}","userIds":[)", kind == BatchKind::add ? "ADD" : "REMOVE");
   bool first = true;
@@ -31,7 +54,9 @@ void append_element(std::string& out, const Member& person, BatchKind kind) {
     append_json_string(out, identifier.value);
     out += '}';
   }
-  out += "]}";
+  out += ']';
+  if (kind == BatchKind::add) append_details(out, person);
+  out += '}';
 }
 
 Reply judge(Records records, const HttpResponse& response) {
@@ -69,6 +94,13 @@ bool is_unusable(std::string_view status) {
 }
 
 }  // namespace
+
+const Detail* detail_named(std::string_view attribute) {
+  const auto field = field_named(attribute);
+  const std::string_view name = field ? to_string(*field) : attribute;
+  const auto found = std::ranges::find(kDetails, name, &Detail::attribute);
+  return found == kDetails.end() ? nullptr : &*found;
+}
 
 HttpRequest encode(const Batch& batch, const Context& context) {
   std::string body = R"({"elements":[)";

@@ -57,6 +57,9 @@ seconds, at times minutes.
 Android: as it is, in lower case. A value that is a SHA-256 in hexadecimal already is passed in lower case. Phones are
 not taken.
 
+**Attributes.** A sync may carry what helps LinkedIn to find somebody, as it is, not hashed: `first_name` and `last_name` (35 characters), `title` (50),
+`company`, `country` (`attributes: {job: title, employer: company}`). What is longer, or no country, is left out. A removal names the identifiers alone.
+
 **Errors.** LinkedIn answers for every record; one it refuses is rejected with its status. A request refused as a whole
 (HTTP 400 or 422) is halved until the record at fault stands alone. A segment that is not there (404) is tried again,
 as a new one is not ready at once. A version that has ended (426), a revoked token and 403 stop the sync until
@@ -92,6 +95,17 @@ class LinkedinAudiences final : public AudienceDestination, public Probed {
     check_url(config, std::string(linkedin_api::kBaseUrl), Query::refused, problems);
     check_url(config, std::string(token::kTokenUrl), Query::refused, problems);
     check_limits(config, limits(), problems);
+    return problems;
+  }
+
+  bool takes_attributes() const override { return true; }
+  std::vector<std::string> check_attributes(std::span<const std::string> names,
+                                            const Config&) const override {
+    Problems problems;
+    for (const std::string& name : names) {
+      if (codec::detail_named(name) == nullptr)
+        problems.push_back("LinkedIn has no place for `" + name + "`; its page lists what it takes");
+    }
     return problems;
   }
 

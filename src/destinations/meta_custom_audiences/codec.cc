@@ -85,20 +85,26 @@ std::vector<Column> columns_present(const Batch& batch) {
 class Details {
  public:
   Details(const Batch& batch, std::span<const FieldRule> fields, const Config& config)
-      : region_(config.default_region) {
-    if (batch.members.empty()) return;
+      : region_(config.default_region), all_limited_(config.setting(std::string(kLimitedDataUse)) == "true") {
+    if (batch.members.empty() || batch.kind == BatchKind::remove) return;
     const auto& carried = batch.members.front().attributes;
+    std::optional<std::size_t> limited;
     for (std::size_t i = 0; i < carried.size(); ++i) {
       const FieldRule* rule = detail_named(fields, carried[i].first);
-      if (rule != nullptr) columns_.push_back({i, rule});
+      if (rule != nullptr) columns_.push_back({Column::Kind::detail, i, rule});
       if (rule != nullptr && rule->field == Field::country) country_ = i;
-      if (carried[i].first == kValue) columns_.push_back({i, nullptr});
+      if (carried[i].first == kValue) columns_.push_back({Column::Kind::value, i});
+      if (carried[i].first == kLimitedDataUse) limited = i;
     }
+    if (all_limited_ || limited)
+      columns_.push_back({Column::Kind::limited, limited.value_or(carried.size())});
   }
   void append_keys(std::string& out) const {
     for (const Column& column : columns_) {
       out += ',';
-      append_json_string(out, column.rule == nullptr ? "LOOKALIKE_VALUE" : column.rule->key);
+      append_json_string(out, column.kind == Column::Kind::value     ? "LOOKALIKE_VALUE"
+                              : column.kind == Column::Kind::limited ? "DATA_PROCESSING_OPTIONS"
+                                                                     : column.rule->key);
     }
   }
   // What cannot be normalised helps nobody to be found, and is left out.
@@ -108,7 +114,11 @@ class Details {
     };
     for (const Column& column : columns_) {
       out += ',';
-      if (column.rule == nullptr) {
+      if (column.kind == Column::Kind::limited) {
+        out += all_limited_ || is_limited(member, column.attribute) ? R"(["LDU"])" : "[]";
+        continue;
+      }
+      if (column.kind == Column::Kind::value) {
         const auto number = Number::parse(raw(column.attribute));
         out += number && number->to_double() >= 0 ? number->to_string() : "0";
         continue;
@@ -122,10 +132,19 @@ class Details {
 
  private:
   struct Column {
+    enum class Kind : unsigned char { detail, value, limited };
+    Kind kind;
     std::size_t attribute;
-    const FieldRule* rule;  // nullptr: the value
+    const FieldRule* rule = nullptr;  // of a detail
   };
+  // Without country and state Meta finds out itself where the person is.
+  static bool is_limited(const Member& member, std::size_t attribute) {
+    if (attribute >= member.attributes.size()) return false;
+    const Value& stated = member.attributes[attribute].second;
+    return stated.kind == Value::Kind::boolean && stated.boolean;
+  }
   std::string region_;
+  bool all_limited_;
   std::optional<std::size_t> country_;
   std::vector<Column> columns_;
 };

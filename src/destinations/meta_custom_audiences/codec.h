@@ -27,6 +27,8 @@ using meta_graph::kBaseUrl;
 inline constexpr std::string_view kAdAccountId = "ad_account_id";
 inline constexpr std::string_view kCustomerFileSource = "customer_file_source";
 inline constexpr std::string_view kValueBased = "value_based";
+// A setting, and the attribute that says it of one person.
+inline constexpr std::string_view kLimitedDataUse = "limited_data_use";
 
 // The attribute whose number is what a member is worth (LOOKALIKE_VALUE).
 inline constexpr std::string_view kValue = "value";

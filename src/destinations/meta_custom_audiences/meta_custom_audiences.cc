@@ -15,7 +15,7 @@ namespace codec = meta_codec;
 constexpr std::array<std::string_view, 3> kSources{"USER_PROVIDED_ONLY", "PARTNER_PROVIDED_ONLY",
                                                    "BOTH_USER_AND_PARTNER_PROVIDED"};
 
-constexpr std::array<Setting, 8> kSettings{{
+constexpr std::array<Setting, 9> kSettings{{
     {.name = codec::kAdAccountId,
      .required = true,
      .about = "The ad account that owns the audiences: `1234567890` or `act_1234567890`."},
@@ -32,6 +32,11 @@ constexpr std::array<Setting, 8> kSettings{{
      .about =
          "Whether the audience is made with a value for each member, for lookalikes of the best: `true` or "
          "`false`. The sync then carries an attribute called `value`."},
+    {.name = codec::kLimitedDataUse,
+     .scope = Setting::Scope::sync,
+     .default_value = "false",
+     .about = "`true`: everybody is added under Limited Data Use (US state privacy laws); otherwise those "
+              "whose attribute of that name is true."},
     kBatchRecordsMax,
     kRequestsPerMinute,
     {.name = codec::kAccessToken,
@@ -81,6 +86,10 @@ an advertising id that came hashed is refused. Someone with two e-mails takes tw
 `state`, `postal_code`, `country`, `gender`, `birth_year`, `birth_month`, `birth_day` (`attributes: {first_name: first_name, zip: postal_code}`). What
 cannot be normalised is left empty. A removal names the identifiers alone. With `settings: {value_based: true}` the attribute called `value`
 (`attributes: {lifetime_value: value}`, zero or more) says what a member is worth; the audience has to be made so, which cannot be changed later.
+
+**Consent.** Meta takes no consent of the EEA: name a consent purpose in the sync, so that only people who consented are sent. Limited Data Use is told row
+by row (`DATA_PROCESSING_OPTIONS`): of everybody by the setting `limited_data_use`, or of those for whom an attribute called so is true (`attributes:
+{sale_opt_out: limited_data_use}`). Country and state are left to Meta.
 
 **Sessions.** A batch is one session; its id is derived from the batch, so a resend is the same session. It is
 even for additions and odd for removals.
@@ -135,6 +144,7 @@ class MetaCustomAudiences final : public AudienceDestination, public Probed {
     check_account(config, problems);
     check_choice(config, std::string(codec::kCustomerFileSource), kSources, problems);
     check_boolean(config, std::string(codec::kValueBased), problems);
+    check_boolean(config, std::string(codec::kLimitedDataUse), problems);
     check_limits(config, limits(), problems);
     check_token(config, std::string(codec::kAccessToken), problems);
     return problems;
@@ -145,7 +155,8 @@ class MetaCustomAudiences final : public AudienceDestination, public Probed {
                                             const Config& config) const override {
     Problems problems;
     for (const std::string& name : names) {
-      if (name != codec::kValue && codec::detail_named(kFields, name) == nullptr)
+      if (name != codec::kValue && name != codec::kLimitedDataUse &&
+          codec::detail_named(kFields, name) == nullptr)
         problems.push_back("Meta has no column for `" + name + "`; its page lists those it has");
     }
     const bool has_value = std::ranges::find(names, codec::kValue) != names.end();

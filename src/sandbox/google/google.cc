@@ -22,6 +22,7 @@ constexpr std::int64_t kSecondsPerDay = 86'400;
 constexpr std::int64_t kEligibleMembersMin = 100;
 constexpr Millis kSameEvent = kDay * 90;  // how long Google knows one is not documented
 constexpr std::string_view kScope = "https://www.googleapis.com/auth/datamanager";
+constexpr std::string_view kAdsScope = "https://www.googleapis.com/auth/adwords";
 
 std::string_view status_name(int status) {
   switch (status) {
@@ -79,7 +80,8 @@ std::string assertion_problem(std::string_view assertion, Time now) {
   for (const std::string_view name : {"iss", "aud", "scope"}) {
     if (!is_string(claims->find(name))) return fmt::format("The assertion has no {}.", name);
   }
-  if (claims->find("scope")->string.find(kScope) == std::string::npos) {
+  const std::string& scope = claims->find("scope")->string;
+  if (scope.find(kScope) == std::string::npos && scope.find(kAdsScope) == std::string::npos) {
     return fmt::format("The assertion's scope lacks {}.", kScope);
   }
   const Value* issued = claims->find("iat");
@@ -415,6 +417,7 @@ HttpResponse Google::answer(const Call& call) {
     if (method == "POST" && path[1] == "events:ingest") return ingest_events(call);
     if (method == "GET" && path[1] == "requestStatus:retrieve") return retrieve_status(call);
   }
+  if (GoogleAdjustments::is_upload(call)) return adjustments_.upload(call, events_);
   if ((path.size() == 6 || path.size() == 7) && path[0] == "v1" && path[1] == "accountTypes" &&
       path[3] == "accounts" && path[5] == "userLists") {
     return answer_lists(call);
@@ -423,7 +426,8 @@ HttpResponse Google::answer(const Call& call) {
       404, "",
       fmt::format(
           "The sandbox serves no {} /{}. It has the token endpoint, user lists, "
-          "audienceMembers:ingest, :remove and :removeAll, events:ingest, and requestStatus:retrieve.",
+          "audienceMembers:ingest, :remove and :removeAll, events:ingest, requestStatus:retrieve, and Google "
+          "Ads' uploadConversionAdjustments.",
           printable(method), printable(fmt::format("{}", fmt::join(path, "/")))));
 }
 

@@ -1,5 +1,5 @@
 // Google's Data Manager API as far as audiences and events of Google Ads go, with the token endpoint in front
-// of it.
+// of it, and the conversion adjustments of the Google Ads API.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sandbox/event_store.h"
+#include "sandbox/google/google_adjustments.h"
 #include "sandbox/google/google_members.h"
 #include "sandbox/members.h"
 #include "sandbox/platform.h"
@@ -103,6 +104,7 @@ class Google : public Platform {
   KnownPeople known_;
   std::map<std::int64_t, UserList> lists_;
   EventStore events_;
+  GoogleAdjustments adjustments_;
   std::map<std::string, Time> tokens_;  // issued, with their ends
   std::map<Bucket, Quota> quotas_;
   std::map<std::string, RequestStatus> requests_;

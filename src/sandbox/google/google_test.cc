@@ -603,5 +603,67 @@ TEST_F(GoogleEventsTest, TwoThousandAtMostAndValidationStoresNothing) {
   EXPECT_EQ(violation(post(text_repeated(event("o-1"), 2001))), "events TOO_MANY_EVENTS");
 }
 
+// --- Adjustments
+
+class GoogleAdjustmentsTest : public ::testing::Test {
+ protected:
+  static std::string adjustment(const std::string& type, const std::string& order,
+                                const std::string& second = "09", const std::string& more = "") {
+    return R"({"conversionAction":"customers/55/conversionActions/7","adjustmentType":")" + type +
+           R"(","orderId":")" + order + R"(","adjustmentDateTime":"2026-11-20 14:05:)" + second +
+           R"(+00:00")" + more + "}";
+  }
+  static std::string restatement(const std::string& order, const std::string& second = "09") {
+    return adjustment("RESTATEMENT", order, second,
+                      R"(,"restatementValue":{"adjustedValue":20.5,"currencyCode":"EUR"})");
+  }
+  HttpResponse upload(const std::string& adjustments, const std::string& more = R"("partialFailure":true)") {
+    return client.send("POST", "/google/v26/customers/55:uploadConversionAdjustments",
+                       R"({"conversionAdjustments":[)" + adjustments + "]," + more + "}");
+  }
+  // "" where the last one was carried out, else its place and code.
+  static std::string failure(const HttpResponse& answer) {
+    const std::string error = "partialFailureError.details.0.errors.0.";
+    const std::string code = at(answer, error + "errorCode.conversionAdjustmentUploadError");
+    return code == "-" ? "" : at(answer, error + "location.fieldPathElements.0.index") + " " + code;
+  }
+  std::string count() { return at(client.control("GET", "/google/events"), "count"); }
+
+  Client client{{.known_share = 1, .seed = 1, .token = "sandbox-token"}};
+};
+
+TEST_F(GoogleAdjustmentsTest, ARetractionIsForGoodAndARestatementGivesWayToALaterOne) {
+  EXPECT_EQ(failure(upload(restatement("o-1", "10"))), "");
+  EXPECT_EQ(failure(upload(restatement("o-1", "10"))), "0 RESTATEMENT_ALREADY_EXISTS");
+  EXPECT_EQ(failure(upload(restatement("o-1", "09"))), "0 MORE_RECENT_RESTATEMENT_FOUND");
+  EXPECT_EQ(failure(upload(restatement("o-1", "11"))), "");
+  EXPECT_EQ(failure(upload(adjustment("RETRACTION", "o-1"))), "");
+  EXPECT_EQ(failure(upload(adjustment("RETRACTION", "o-1"))), "0 CONVERSION_ALREADY_RETRACTED");
+  EXPECT_EQ(failure(upload(restatement("o-1", "12"))), "0 CONVERSION_ALREADY_RETRACTED");
+  EXPECT_EQ(count(), "3");
+}
+
+TEST_F(GoogleAdjustmentsTest, WhatIsWrongIsNamedAndTheRestIsCarriedOut) {
+  const HttpResponse answer =
+      upload(adjustment("RETRACTION", "o-1") + "," + adjustment("RESTATEMENT", "o-2") + "," +
+             adjustment("RETRACTION", "o-3"));
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(failure(answer), "1 UNKNOWN") << "a restatement without a value";
+  EXPECT_EQ(at(answer, "results.2.orderId"), "o-3");
+  EXPECT_EQ(failure(upload(adjustment("RETRACTION", ""))), "0 MISSING_ORDER_ID_FOR_WEBPAGE");
+  EXPECT_EQ(failure(upload(adjustment("RETRACTION", "o-4", "9Z"))), "0 UNKNOWN");
+  EXPECT_EQ(count(), "2");
+}
+
+TEST_F(GoogleAdjustmentsTest, WantPartialFailureTwoThousandAtMostAndAreOnlyValidatedWhenAsked) {
+  EXPECT_EQ(upload(adjustment("RETRACTION", "o-1"), R"("partialFailure":false)").status, 400);
+  EXPECT_EQ(upload(text_repeated(adjustment("RETRACTION", "o-1"), 2001)).status, 400);
+  const HttpResponse checked =
+      upload(adjustment("RETRACTION", "o-1"), R"("partialFailure":true,"validateOnly":true)");
+  EXPECT_EQ(checked.status, 200);
+  EXPECT_EQ(at(checked, "results"), "-");
+  EXPECT_EQ(count(), "0");
+}
+
 }  // namespace
 }  // namespace tailrace::sandbox

@@ -15,6 +15,8 @@ constexpr std::int64_t kRequestsPerMinute = 600;
 constexpr std::int64_t kReadyMs = 5000;
 constexpr std::int64_t kOldestVersion = 202512;
 constexpr std::size_t kElementsMax = 5000;
+constexpr std::int64_t kNameMax = 35;  // characters
+constexpr std::int64_t kTitleMax = 50;
 constexpr Millis kTokenLifetime = kDay * 60;
 constexpr Millis kOldestEvent = kDay * 90;
 constexpr Millis kSameEvent = kDay * 2;  // for how long an event counts once is not documented
@@ -29,6 +31,15 @@ std::unexpected<LinkedinError> wrong(std::string message, int status = 400) {
 std::string text_of(const Value& body, std::string_view name) {
   const Value* value = body.find(name);
   return is_string(value) ? value->string : std::string();
+}
+
+// In characters, of UTF-8.
+std::int64_t length_of(std::string_view text) {
+  return std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; });
+}
+
+bool is_country(std::string_view code) {
+  return code.size() == 2 && std::ranges::all_of(code, [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
 // The digits of "urn:li:sponsoredAccount:5168"; "" where it is not one.
@@ -272,6 +283,11 @@ Value Linkedin::apply(const Value& element, StoredAudience& segment, Time now) {
   }
   const std::string first = text_of(element, "firstName");
   const std::string last = text_of(element, "lastName");
+  if (length_of(first) > kNameMax || length_of(last) > kNameMax ||
+      length_of(text_of(element, "title")) > kTitleMax)
+    return refused("firstName and lastName hold 35 characters, title 50");
+  if (element.find("country") != nullptr && !is_country(text_of(element, "country")))
+    return refused("country is not a code of two capitals");
   if (ids.empty() && !first.empty() && !last.empty()) ids.push_back({"details", first + " " + last});
   if (ids.empty()) return refused("userIds, or firstName and lastName, are required");
   if (action == "ADD") {

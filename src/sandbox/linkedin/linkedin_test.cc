@@ -88,6 +88,19 @@ TEST_F(LinkedinTest, WithoutAnIdAFullNameIsNeeded) {
   EXPECT_EQ(at(upload(R"({"action":"ADD","firstName":"Ann"})"), "elements.0.status"), "400");
 }
 
+TEST_F(LinkedinTest, WhatIsToldOfAPersonHasItsLengths) {
+  const auto told = [&](const std::string& what) {
+    return at(upload(R"({"action":"ADD","userIds":[{"idType":"SHA256_EMAIL","idValue":")" + kAda + R"("}],)" +
+                     what + "}"),
+              "elements.0.status");
+  };
+  const std::string name(35, 'x');
+  EXPECT_EQ(told(R"("firstName":")" + name + R"(","title":"CTO","country":"US")"), "201");
+  EXPECT_EQ(told(R"("firstName":")" + name + R"(y")"), "400");
+  EXPECT_EQ(told(R"("title":")" + std::string(51, 'x') + R"(")"), "400");
+  EXPECT_EQ(told(R"("country":"us")"), "400");
+}
+
 TEST_F(LinkedinTest, FiveThousandElementsAreTheMost) {
   EXPECT_EQ(upload(text_repeated(element("ADD", kAda), 5000)).status, 200);
   EXPECT_EQ(upload(text_repeated(element("ADD", kAda), 5001)).status, 400);

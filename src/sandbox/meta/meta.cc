@@ -288,6 +288,9 @@ HttpResponse Meta::refuse(Refusal refusal, int status, const Call& call) {
                            .status = status,
                            .is_transient = true});
   }
+  if (status == 403) {
+    return error_response({.code = 200, .message = "(#200) Permissions error", .status = status});
+  }
   // Of an event that is not right the subcode tells.
   return error_response({.code = 100,
                          .subcode = is_events_call(call) ? MetaEvents::kParameter : 0,
