@@ -78,15 +78,46 @@ constexpr std::array kUserPlaces{
     UserPlace{Field::ga_client_id, "properties.ga_client_id ?? context.ga_client_id ?? traits.ga_client_id"},
 };
 
-const FieldPath& parsed(std::string_view text) {
-  static const auto kParsed = [] {
-    std::map<std::string_view, FieldPath> all;
-    for (const Place& place : kPlaces) all.emplace(place.path, FieldPath::parse(place.path).value());
-    for (const UserPlace& place : kUserPlaces) all.emplace(place.path, FieldPath::parse(place.path).value());
+const std::vector<std::pair<Field, FieldPath>>& user_paths() {
+  static const auto kPaths = [] {
+    std::vector<std::pair<Field, FieldPath>> all;
+    for (const UserPlace& place : kUserPlaces)
+      all.emplace_back(place.field, FieldPath::parse(place.path).value());
     return all;
   }();
-  return kParsed.at(text);
+  return kPaths;
 }
+
+// An event as a record for paths.
+class Record {
+ public:
+  Record(const EventMessage& message, const PersonProfile& person)
+      : event_(Value::of(message.event)),
+        message_id_(Value::of(message.message_id)),
+        user_id_(Value::of(message.user_id)),
+        anonymous_id_(Value::of(message.anonymous_id)),
+        parts_{{{"properties", &message.properties},
+                {"context", &message.context},
+                {"traits", &person.traits},
+                {"event", &event_},
+                {"message_id", &message_id_},
+                {"user_id", &user_id_},
+                {"anonymous_id", &anonymous_id_}}} {}
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+
+  // Until the next call.
+  const Value& at(const FieldPath& path) const {
+    static const Value kNothing;
+    const Value* found = path.find(parts_, room_);
+    return found == nullptr ? kNothing : *found;
+  }
+
+ private:
+  Value event_, message_id_, user_id_, anonymous_id_;
+  std::array<std::pair<std::string_view, const Value*>, 7> parts_;
+  mutable Value room_;
+};
 
 std::optional<Number> number_of(const Value& value) {
   if (value.kind == Value::Kind::number) return value.number;
@@ -164,18 +195,6 @@ Conversion::Kind kind_of(const std::string& text, std::string_view event) {
   return Conversion::Kind::conversion;
 }
 
-Value record_of(const EventMessage& message, const PersonProfile& person) {
-  Value record = Value::with(Value::Kind::object);
-  record.members.emplace_back("event", Value::of(message.event));
-  record.members.emplace_back("message_id", Value::of(message.message_id));
-  record.members.emplace_back("user_id", Value::of(message.user_id));
-  record.members.emplace_back("anonymous_id", Value::of(message.anonymous_id));
-  record.members.emplace_back("properties", message.properties);
-  record.members.emplace_back("context", message.context);
-  record.members.emplace_back("traits", person.traits);
-  return record;
-}
-
 std::optional<bool> consent_of(const PersonProfile& person, std::string_view purpose) {
   for (const auto& [name, granted] : person.consent) {
     if (name == purpose) return granted;
@@ -244,8 +263,8 @@ std::vector<std::pair<Field, std::string>> user_of(const EventMessage& message, 
   }
   add(Field::anonymous_id, message.anonymous_id);
 
-  const Value record = record_of(message, person);
-  for (const UserPlace& place : kUserPlaces) add(place.field, text_of(parsed(place.path).read(record)));
+  const Record record(message, person);
+  for (const auto& [field, path] : user_paths()) add(field, text_of(record.at(path)));
 
   if (const Value* device = message.context.find("device")) {
     const Value* tracking = device->find("adTrackingEnabled");
@@ -255,7 +274,8 @@ std::vector<std::pair<Field, std::string>> user_of(const EventMessage& message, 
     if (allowed) add(type == "ios" ? Field::idfa : Field::aaid, text_at(*device, {"advertisingId"}));
     if (type == "ios") add(Field::idfv, text_at(*device, {"id"}));
   }
-  const std::string url = text_of(parsed("context.page.url ?? properties.url").read(record));
+  static const FieldPath kUrl = FieldPath::parse("context.page.url ?? properties.url").value();
+  const std::string url = text_of(record.at(kUrl));
   for (auto& [field, value] : clicks_in(url)) {
     if (!has(field)) add(field, std::move(value));
   }
@@ -283,7 +303,8 @@ Result<Mapping> Mapping::create(const EventDestination& destination,
   mapping.every_event_ = destination.takes_every_event();
   for (const EventName& each : destination.events()) mapping.names_.emplace(each.event, each.name);
   for (const auto& [event, name] : events) mapping.names_[event] = name;
-  for (const Place& place : kPlaces) mapping.paths_.emplace(place.field, parsed(place.path));
+  for (const Place& place : kPlaces)
+    mapping.paths_.emplace(place.field, FieldPath::parse(place.path).value());
   for (const auto& [field, text] : fields) {
     const bool known = std::ranges::find(kFieldNames, field) != kFieldNames.end() || field_named(field);
     if (!known) return invalid(fmt::format("there is no field \"{}\"", field));
@@ -323,10 +344,11 @@ std::string_view Mapping::name_of(std::string_view event) const {
 }
 
 Conversion Mapping::apply(const EventMessage& message, const PersonProfile& person) const {
-  const Value record = record_of(message, person);
-  const auto read = [&](std::string_view field) {
+  const Record record(message, person);
+  const auto read = [&](std::string_view field) -> const Value& {
+    static const Value kNothing;
     const auto found = paths_.find(field);
-    return found == paths_.end() ? Value{} : found->second.read(record);
+    return found == paths_.end() ? kNothing : record.at(found->second);
   };
   Conversion conversion;
   for (const std::string* name : {&person.golden_id, &message.user_id, &message.anonymous_id}) {
@@ -353,15 +375,16 @@ Conversion Mapping::apply(const EventMessage& message, const PersonProfile& pers
   conversion.user = user_of(message, person, click_window_);
   conversion.click_required = click_required_;
   for (const auto& [name, path] : paths_) {
+    if (std::ranges::find(kFieldNames, name) != kFieldNames.end()) continue;
     const auto field = field_named(name);
-    if (!field || std::ranges::find(kFieldNames, name) != kFieldNames.end()) continue;
+    if (!field) continue;
     std::erase_if(conversion.user, [&](const auto& one) { return one.first == *field; });
-    if (std::string text = text_of(path.read(record)); !text.empty())
+    if (std::string text = text_of(record.at(path)); !text.empty())
       conversion.user.emplace_back(*field, std::move(text));
   }
   conversion.ads_consent = consent_of(person, "ads");
   conversion.personalisation_consent = consent_of(person, "ads_personalisation");
-  const Value limited = read("limited_data_use");
+  const Value& limited = read("limited_data_use");
   conversion.limited_data_use = limited.kind == Value::Kind::boolean && limited.boolean;
   conversion.message_id = message.message_id;
   conversion.user_id = message.user_id;

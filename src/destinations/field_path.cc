@@ -1,5 +1,7 @@
 #include "destinations/field_path.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace tailrace::destinations {
@@ -154,27 +156,35 @@ std::optional<Number> reckon(Node::Kind kind, const Number& left, const Number& 
   }
 }
 
-Value evaluate(const Node& node, const Value& record) {
+// find: from a path to what is there, or nullptr.
+template <class Find>
+const Value* evaluate(const Node& node, const Find& find, Value& room) {
   switch (node.kind) {
     case Node::Kind::literal:
-      return node.literal;
+      return &node.literal;
     case Node::Kind::path: {
-      const Value* found = record.find_path(node.path);
-      return found != nullptr && found->present() ? *found : Value{};
+      const Value* found = find(node.path);
+      return found != nullptr && found->present() ? found : nullptr;
     }
     case Node::Kind::first: {
-      Value left = evaluate(*node.left, record);
-      const bool blank = left.kind == Value::Kind::string && left.string.empty();
-      return left.present() && !blank ? left : evaluate(*node.right, record);
+      const Value* left = evaluate(*node.left, find, room);
+      const bool blank = left != nullptr && left->kind == Value::Kind::string && left->string.empty();
+      return left != nullptr && !blank ? left : evaluate(*node.right, find, room);
     }
     default:
       break;
   }
-  const auto left = number_of(evaluate(*node.left, record));
-  const auto right = number_of(evaluate(*node.right, record));
-  if (!left || !right) return {};
+  const auto operand = [&](const Node& side) {
+    const Value* value = evaluate(side, find, room);
+    return value == nullptr ? std::nullopt : number_of(*value);
+  };
+  const auto left = operand(*node.left);
+  const auto right = operand(*node.right);
+  if (!left || !right) return nullptr;
   const auto result = reckon(node.kind, *left, *right);
-  return result ? Value::of(*result) : Value{};
+  if (!result) return nullptr;
+  room = Value::of(*result);
+  return &room;
 }
 
 }  // namespace
@@ -187,7 +197,22 @@ Result<FieldPath> FieldPath::parse(std::string_view text) {
 }
 
 Value FieldPath::read(const Value& record) const {
-  return root_ == nullptr ? Value{} : evaluate(*root_, record);
+  if (root_ == nullptr) return {};
+  Value room;
+  const Value* found = evaluate(*root_, [&](std::string_view path) { return record.find_path(path); }, room);
+  return found == nullptr ? Value{} : *found;
+}
+
+const Value* FieldPath::find(RecordParts record, Value& room) const {
+  if (root_ == nullptr) return nullptr;
+  const auto find = [&](std::string_view path) -> const Value* {
+    const std::string_view first = path.substr(0, path.find('.'));
+    const auto part = std::ranges::find(record, first, &RecordParts::value_type::first);
+    if (part == record.end()) return nullptr;
+    return first.size() == path.size() ? part->second
+                                       : part->second->find_path(path.substr(first.size() + 1));
+  };
+  return evaluate(*root_, find, room);
 }
 
 }  // namespace tailrace::destinations

@@ -10,13 +10,18 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 #include "model/value.h"
 
 namespace tailrace::destinations {
+
+// A record in parts, by name; lent. Nothing is copied together for it.
+using RecordParts = std::span<const std::pair<std::string_view, const Value*>>;
 
 class FieldPath {
  public:
@@ -24,6 +29,8 @@ class FieldPath {
   static Result<FieldPath> parse(std::string_view text);
   // Missing: nothing is there. Numbers written as text count as numbers in arithmetic.
   Value read(const Value& record) const;
+  // The value stands in the record, in the path, or (reckoned) in `room`; nullptr: nothing is there.
+  const Value* find(RecordParts record, Value& room) const;
   const std::string& text() const { return text_; }
 
   struct Node;

@@ -205,8 +205,9 @@ Result<std::vector<delivery::Connection>> connect(const workspace::Workspace& wo
     if (described != sync.settings.end()) {
       config.audience_description = described->second;
     } else if (segment != nullptr) {
-      config.audience_description = fmt::format("Tailrace: segment {}{}{}", segment->name,
-                                                segment->owner.empty() ? "" : ", owner ", segment->owner);
+      config.audience_description =
+          fmt::format("Tailrace: segment {}{}{}{}{}", segment->name, segment->owner.empty() ? "" : ", owner ",
+                      segment->owner, segment->purpose.empty() ? "" : ": ", segment->purpose);
     }
     connections.push_back(std::move(connection));
   }

@@ -1,0 +1,259 @@
+// A warehouse sync that is ended between any two of its steps: packs of a log, loaded into a lake.
+#include "server/warehouse/run.h"
+
+#include <filesystem>
+#include <stdexcept>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "columnar/columnar.h"
+#include "io/http_client.h"
+#include "io/posix_disk.h"
+#include "io/system_clock.h"
+#include "model/json.h"
+#include "server/warehouse/warehouses.h"
+#include "server/warehouse_transport.h"
+#include "warehouse/lake.h"
+#include "warehouse/tables.h"
+
+namespace tailrace::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Does what it is asked, so many times; then nothing more is done, as by a process that has ended. The last
+// thing may have been done though nobody heard of it.
+class Cut final : public destinations::Transport {
+ public:
+  Cut(destinations::Transport& inner, std::uint64_t steps, bool last_is_done)
+      : inner_(inner), left_(steps), last_is_done_(last_is_done) {}
+  bool has_ended() const { return ended_; }
+
+  Result<HttpResponse> send(HttpRequest request) override {
+    return step([&] { return inner_.send(std::move(request)); });
+  }
+  Time now() override { return inner_.now(); }
+  bool wait(Millis time) override {
+    const auto done = step([&] { return Result<bool>(inner_.wait(time)); });
+    return done && *done;
+  }
+  Result<std::string> read(const destinations::PackFile& file, std::uint64_t offset,
+                           std::uint64_t length) override {
+    return step([&] { return inner_.read(file, offset, length); });
+  }
+  Result<void> read_csv(const destinations::PackFile& file, const std::vector<std::string>& columns,
+                        const std::function<Result<void>(std::string_view)>& take) override {
+    return step([&] { return inner_.read_csv(file, columns, take); });
+  }
+  Result<std::unique_ptr<SqlSession>> connect_sql(const std::string& connection) override {
+    return step([&] { return inner_.connect_sql(connection); });
+  }
+  Result<void> write_file(const std::string& path, std::string_view bytes) override {
+    return step([&] { return inner_.write_file(path, bytes); });
+  }
+  Result<void> place_file(const destinations::PackFile& file, const std::string& path) override {
+    return step([&] { return inner_.place_file(file, path); });
+  }
+  Result<std::optional<std::string>> read_file(const std::string& path) override {
+    return step([&] { return inner_.read_file(path); });
+  }
+  Result<void> remove_file(const std::string& path) override {
+    return step([&] { return inner_.remove_file(path); });
+  }
+
+ private:
+  template <class Do>
+  auto step(const Do& work) -> decltype(work()) {
+    const bool is_last = !ended_ && left_ == 0;
+    if (is_last && last_is_done_) static_cast<void>(work());
+    ended_ = ended_ || is_last;
+    if (ended_) return fail(Error::Code::unavailable, "the process has ended");
+    --left_;
+    return work();
+  }
+
+  destinations::Transport& inner_;
+  std::uint64_t left_;
+  bool last_is_done_;
+  bool ended_ = false;
+};
+
+class WarehouseRuns : public ::testing::Test {
+ protected:
+  WarehouseRuns() {
+    std::string name = ::testing::TempDir() + "tailrace-warehouse-XXXXXX";
+    directory_ = mkdtemp(name.data());
+    workspace_.name = "shop";
+    workspace_.consent_unknown = true;
+    workspace_.taxonomy.events = {
+        {.name = "Order Completed", .aliases = {}, .owner = {}, .description = {}, .properties = {}}};
+    workspace_.destinations.push_back({.name = "lake",
+                                       .type = "parquet_lake",
+                                       .settings = {{"location", directory_ + "/lake"}},
+                                       .credentials = {},
+                                       .allow_private_addresses = false,
+                                       .ca_file = {}});
+    workspace::WarehouseConfig sync;
+    sync.name = "Lake";
+    sync.destination = "lake";
+    sync.tables = {"events", "people"};
+    workspace_.warehouses.push_back(std::move(sync));
+  }
+  ~WarehouseRuns() override {
+    core_.reset();
+    fs::remove_all(directory_);
+  }
+
+  // As after the process has ended.
+  void start() {
+    core_.reset();
+    Core::Options options;
+    options.store.directory = directory_ + "/store";
+    auto core = Core::start(*disk_, std::move(options), io::system_now);
+    if (!core) throw std::runtime_error(core.error().message);
+    core_ = std::move(*core);
+  }
+  void submit(const RecordView& record) {
+    std::string bytes;
+    ASSERT_TRUE(encode_record(record, bytes));
+    const auto end = static_cast<std::uint32_t>(bytes.size());
+    ASSERT_TRUE(core_->submit_and_wait(std::move(bytes), {end}));
+  }
+  void apply() {
+    const std::string json = to_json(workspace::to_value(workspace_));
+    RecordView record;
+    record.kind = RecordKind::workspace;
+    record.payload = json;
+    record.time = io::system_now();
+    submit(record);
+  }
+  void order(int count) {
+    for (int i = 0; i < count; ++i) {
+      const std::string id = fmt::format("m{}", ++orders_);
+      const std::string user = fmt::format("u{}", orders_ % 3);
+      RecordView record;
+      record.kind = RecordKind::track;
+      record.source = "app";
+      record.message_id = id;
+      record.user_id = user;
+      record.event = "Order Completed";
+      record.payload = "{}";
+      record.time = io::system_now();
+      submit(record);
+    }
+  }
+
+  enum class Ended : unsigned char { no, between_steps };
+  // Until nothing is left, or the process has ended after so many steps.
+  Ended load(std::uint64_t steps, bool last_is_done) {
+    auto connection =
+        connect_warehouse(workspace_, workspace_.warehouses[0], secrets_of(directory_), directory_);
+    EXPECT_TRUE(connection);
+    const auto client = io::HttpClient::start({});
+    WarehouseTransport transport(**client, *disk_,
+                                 {.reach = {}, .now = io::system_now, .read_csv = csv_reader(directory_)});
+    Cut cut(transport, steps, last_is_done);
+    fs::create_directories(packs());
+    WarehouseRun run(*core_, workspace_, std::move(*connection), cut,
+                     {.directory = packs(), .records_per_slice = 4});
+    while (true) {
+      const auto more = run.step();
+      if (cut.has_ended()) return Ended::between_steps;
+      EXPECT_TRUE(more) << more.error().message;
+      if (!more || !*more) return Ended::no;
+    }
+  }
+  Ended load() { return load(UINT64_MAX, false); }
+  std::string packs() const { return directory_ + "/store/warehouse"; }
+
+  std::string ask(const std::string& sql) {
+    const auto database = columnar::Database::open({});
+    EXPECT_TRUE(warehouse::open_lake(**database, directory_ + "/lake",
+                                     warehouse::tables_of(workspace_, workspace_.warehouses[0].tables)));
+    const auto answer = (*database)->query(sql);
+    EXPECT_TRUE(answer) << answer.error().message;
+    std::string text;
+    for (const auto& value : answer->rows.at(0)) text += value.value_or("null") + " ";
+    return text;
+  }
+  // All events, each once, and everybody.
+  void expect_everything_once() {
+    EXPECT_EQ(ask("SELECT count(*), count(DISTINCT message_id) FROM events"),
+              fmt::format("{} {} ", orders_, orders_));
+    EXPECT_EQ(ask("SELECT count(*) FROM people"), "3 ");
+  }
+
+  std::string directory_;
+  workspace::Workspace workspace_;
+  int orders_ = 0;
+  std::unique_ptr<Disk> disk_ = io::posix_disk();
+  std::unique_ptr<Core> core_;
+};
+
+TEST_F(WarehouseRuns, each_event_comes_once_wherever_the_process_ends) {
+  start();
+  apply();
+  order(6);
+  ASSERT_EQ(load(), Ended::no);
+  std::uint64_t cuts = 0;
+  for (const bool last_is_done : {false, true}) {
+    for (std::uint64_t steps = 0;; ++steps) {
+      SCOPED_TRACE(
+          fmt::format("after {} steps, of which the last is {}", steps, last_is_done ? "done" : "not"));
+      order(6);
+      if (load(steps, last_is_done) == Ended::no) break;
+      ++cuts;
+      start();
+      order(2);  // more comes before it goes on
+      ASSERT_EQ(load(), Ended::no);
+      expect_everything_once();
+      if (HasFailure()) return;
+    }
+  }
+  EXPECT_GT(cuts, 10u);
+}
+
+TEST_F(WarehouseRuns, the_files_of_a_pack_under_way_may_be_lost) {
+  start();
+  apply();
+  order(6);
+  for (std::uint64_t steps = 0;; ++steps) {
+    order(4);
+    if (load(steps, true) == Ended::no) break;
+    start();
+    fs::remove_all(packs());  // it is made again, the same
+    ASSERT_EQ(load(), Ended::no);
+    expect_everything_once();
+    if (HasFailure()) return;
+  }
+}
+
+TEST_F(WarehouseRuns, a_pack_that_was_built_and_not_noted_is_built_again) {
+  start();
+  apply();
+  order(6);
+  ASSERT_EQ(load(), Ended::no);
+  order(6);
+  std::uint64_t steps = 0;
+  const auto is_pending = [&] {
+    return core_->with_ledger([](delivery::Ledger& ledger) { return ledger.warehouse_state("Lake"); })
+        ->pending.has_value();
+  };
+  while (!is_pending()) ASSERT_EQ(load(steps++, false), Ended::between_steps);
+  // As if the process had ended just before it was noted.
+  core_->with_ledger([](delivery::Ledger& ledger) {
+    auto state = *ledger.warehouse_state("Lake");
+    state.pending.reset();
+    EXPECT_TRUE(ledger.write_warehouse("Lake", state));
+    return true;
+  });
+  start();
+  order(2);
+  ASSERT_EQ(load(), Ended::no);
+  expect_everything_once();
+}
+
+}  // namespace
+}  // namespace tailrace::server
