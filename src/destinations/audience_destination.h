@@ -43,6 +43,8 @@ struct Member {
 
 // As an object; what the person has not is null.
 Value attributes_of(const Member& member);
+// As an object of lists by kind: external_id, anonymous_id, email, phone.
+Value identifiers_of(const Member& member);
 
 struct Batch {
   BatchKind kind = BatchKind::add;

@@ -122,7 +122,10 @@ void append_fields(std::string& out, std::span<const FieldRule> rules) {
 
 void append_events(std::string& out, const EventDestination& destination) {
   out += "\n## How often\n\n";
-  out += destination.counts_once()
+  out += destination.readers_know_copies() ? "At least once: where an answer is lost, the event goes again, "
+                                             "and whoever reads knows the copy by its "
+                                             "message id.\n"
+         : destination.counts_once()
              ? "Exactly once: where an answer is lost, the event goes again, and the platform knows the copy "
                "by its id.\n"
              : "The platform is not known to tell a copy of an event, so that one without an answer becomes "
@@ -159,6 +162,19 @@ Value attributes_of(const Member& member) {
   Value object = Value::with(Value::Kind::object);
   for (const auto& [name, value] : member.attributes)
     object.members.emplace_back(name, value.kind == Value::Kind::missing ? Value::of_null() : value);
+  return object;
+}
+
+Value identifiers_of(const Member& member) {
+  Value object = Value::with(Value::Kind::object);
+  for (const IdentifierKind kind : {IdentifierKind::external_id, IdentifierKind::anonymous_id,
+                                    IdentifierKind::email, IdentifierKind::phone}) {
+    Value values = Value::with(Value::Kind::list);
+    for (const UploadIdentifier& identifier : member.identifiers) {
+      if (identifier.kind == kind) values.list.push_back(Value::of(identifier.value));
+    }
+    if (!values.list.empty()) object.members.emplace_back(to_string(kind), std::move(values));
+  }
   return object;
 }
 

@@ -105,6 +105,8 @@ class EventDestination : public Destination {
   // What happens to two events with the same id: the platform's own way of counting once. False: a resend
   // after a lost answer may count twice.
   virtual bool counts_once() const { return true; }
+  // Who tells the copy is whoever reads there, by the message's id, and not the platform itself.
+  virtual bool readers_know_copies() const { return false; }
   // An analytics tool: what events() does not name goes by its own name, and neither its value nor what the
   // person thinks of ads is judged.
   virtual bool takes_every_event() const { return false; }

@@ -2,6 +2,7 @@
 // which look like requests, through producers of Kafka's. Such a request is
 //
 //   PRODUCE kafka://a.example.com:9092,b.example.com:9092
+//   Content-Type: application/json
 //   Authorization: Basic ...            of SASL, where there is any
 //   Kafka-Security: sasl_ssl            librdkafka's security.protocol, sasl.mechanism and compression.type
 //   Kafka-Mechanism: SCRAM-SHA-512

@@ -178,7 +178,7 @@ TEST_F(KafkaEnd, events_are_in_the_topic_when_the_answer_says_so) {
     if (each.key != "crm-0") continue;
     EXPECT_EQ(
         each.value,
-        R"({"schema_version":1,"type":"track","message_id":"m-2","event":"Order Completed","person_id":"crm-0","timestamp":"2026-03-01T09:59:00.250Z","properties":{"order_id":"2","revenue":30.5}})");
+        R"({"schema_version":1,"type":"track","message_id":"m-2","timestamp":"2026-03-01T09:59:00.250Z","event":"Order Completed","person_id":"crm-0","properties":{"order_id":"2","revenue":30.5}})");
   }
 }
 

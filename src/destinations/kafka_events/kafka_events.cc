@@ -1,47 +1,32 @@
 #include <array>
 
-#include "destinations/checks.h"
-#include "destinations/kafka_events/codec.h"
+#include "destinations/analytics/event_json.h"
+#include "destinations/event_destination.h"
+#include "destinations/kafka_api/messages.h"
 
 namespace tailrace::destinations {
 namespace {
 
-namespace codec = kafka_codec;
-
-constexpr std::array<std::string_view, 4> kProtocols{"sasl_ssl", "ssl", "sasl_plaintext", "plaintext"};
-constexpr std::array<std::string_view, 3> kMechanisms{"SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"};
-constexpr std::array<std::string_view, 5> kCompressions{"lz4", "zstd", "snappy", "gzip", "none"};
+constexpr std::string_view kPlace = "{event}";
+constexpr std::string_view kContext = "context";
 
 constexpr std::array<Setting, 9> kSettings{{
-    {.name = codec::kBrokers,
-     .required = true,
-     .example = "kafka-1.example.com:9092,kafka-2.example.com:9092",
-     .about = "Some of the cluster's brokers, `host:port`, parted by commas; they name the others."},
-    {.name = codec::kTopic,
+    kafka_api::kBrokersSetting,
+    {.name = kafka_api::kTopic,
      .scope = Setting::Scope::sync,
      .default_value = "tailrace.events",
      .about = "Where messages go; it exists. `{event}` in it stands for the event's name: `shop.{event}` is "
               "`shop.order_completed`."},
-    {.name = codec::kSecurity,
-     .default_value = "sasl_ssl",
-     .about =
-         "`sasl_ssl`, `ssl`; in the clear `sasl_plaintext`, `plaintext`, to brokers on this machine only."},
-    {.name = codec::kMechanism,
-     .default_value = "SCRAM-SHA-512",
-     .about = "`SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`, where the protocol is `sasl_...`."},
-    {.name = codec::kCompression,
-     .default_value = "lz4",
-     .about = "`lz4`, `zstd`, `snappy`, `gzip` or `none`."},
-    {.name = codec::kContext,
+    kafka_api::kSecuritySetting,
+    kafka_api::kMechanismSetting,
+    kafka_api::kCompressionSetting,
+    {.name = kContext,
      .scope = Setting::Scope::sync,
      .default_value = "false",
      .about = "Whether the event's context (page, address, device) goes along: `true` or `false`."},
     kBatchRecordsMax,
-    {.name = codec::kUser, .secret = true, .example = "secret-user", .about = "Of SASL: who writes."},
-    {.name = codec::kPassword,
-     .secret = true,
-     .example = "secret-password",
-     .about = "Of SASL: the user's password."},
+    kafka_api::kUserSetting,
+    kafka_api::kPasswordSetting,
 }};
 
 constexpr std::array kFields{
@@ -62,8 +47,8 @@ constexpr std::string_view kAbout =
 | value | JSON, as below |
 
 ```json
-{"schema_version": 1, "type": "track", "message_id": "m-1", "event": "Order Completed", "person_id": "crm-1",
- "user_id": "crm-1", "email": "ada@example.com", "timestamp": "2026-03-01T09:59:00.250Z",
+{"schema_version": 1, "type": "track", "message_id": "m-1", "timestamp": "2026-03-01T09:59:00.250Z",
+ "event": "Order Completed", "person_id": "crm-1", "user_id": "crm-1", "email": "ada@example.com",
  "properties": {"order_id": "9001", "revenue": 30.5}}
 ```
 
@@ -97,40 +82,41 @@ class KafkaEvents final : public EventDestination {
   EventRules rules() const override { return {}; }
   bool takes_every_event() const override { return true; }
   bool keeps_order() const override { return true; }
+  bool readers_know_copies() const override { return true; }
 
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
-    const std::string& brokers = config.setting(std::string(codec::kBrokers));
-    if (!brokers.empty() && !codec::are_brokers(brokers))
-      problems.emplace_back("brokers must be host:port, or several of them parted by commas");
-    if (!codec::is_topic(config.setting(std::string(codec::kTopic))))
-      problems.emplace_back("topic must be made of letters, digits, . _ and -, and {event} where wanted");
-    check_choice(config, std::string(codec::kSecurity), kProtocols, problems);
-    check_choice(config, std::string(codec::kMechanism), kMechanisms, problems);
-    check_choice(config, std::string(codec::kCompression), kCompressions, problems);
-    check_boolean(config, std::string(codec::kContext), problems);
+    kafka_api::check(config, kPlace, problems);
+    check_boolean(config, std::string(kContext), problems);
     check_limits(config, limits(), problems);
-    const std::string& security = config.setting(std::string(codec::kSecurity));
-    if (security.ends_with("plaintext") && !brokers.empty() && !codec::are_here(brokers))
-      problems.emplace_back(
-          "security_protocol may be in the clear only where all brokers are on this machine");
-    const bool names = config.secrets.contains(std::string(codec::kUser)) &&
-                       config.secrets.contains(std::string(codec::kPassword));
-    if (security.starts_with("sasl_") && !names)
-      problems.emplace_back("credentials are missing: SASL needs username and password");
-    if (config.secret(std::string(codec::kUser)).find(':') != std::string::npos)
-      problems.emplace_back("username must not hold a colon");
     return problems;
   }
 
   std::expected<std::string, Refused> encode_event(const Conversion& conversion, At at) const override {
-    return codec::encode_event(*this, conversion, at.config);
+    const auto topic = kafka_api::topic_of(at.config, kPlace, analytics::name_word(conversion.name));
+    if (!topic) return std::unexpected(Refused{"event", "its name makes no name of a topic"});
+    Value value = analytics::empty_object();
+    analytics::add_text(value, "event", conversion.name);
+    analytics::add_text(value, "person_id", conversion.person);
+    analytics::add_missing(value,
+                           user_object(*this, conversion, at.config, [](const FieldRule&) { return false; }));
+    value.members.emplace_back("properties", conversion.properties.kind == Value::Kind::object
+                                                 ? conversion.properties
+                                                 : analytics::empty_object());
+    if (at.config.setting(std::string(kContext)) == "true")
+      value.members.emplace_back("context", conversion.context);
+    return kafka_api::encode_message({.topic = *topic,
+                                      .key = conversion.person,
+                                      .at = conversion.at,
+                                      .type = "track",
+                                      .id = conversion.message_id,
+                                      .value = std::move(value)});
   }
   HttpRequest encode(std::span<const std::string> events, const Context& context) const override {
-    return codec::encode_batch(events, context.config);
+    return kafka_api::encode(events, context.config);
   }
   Reply decode(std::size_t events, const HttpResponse& response) const override {
-    return codec::decode(events, response);
+    return kafka_api::decode(events, response);
   }
 };
 

@@ -1,7 +1,6 @@
 #include "destinations/webhook/codec.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
@@ -12,37 +11,11 @@
 namespace tailrace::destinations::webhook_codec {
 namespace {
 
-constexpr std::array kKinds{IdentifierKind::external_id, IdentifierKind::anonymous_id, IdentifierKind::email,
-                            IdentifierKind::phone};
-
 // The event happened when the last of the memberships changed, whenever it is sent.
 Time event_time(const Batch& batch) {
   Time latest = kTimeMin;
   for (const Member& person : batch.members) latest = std::max(latest, person.changed_at);
   return latest;
-}
-
-void append_identifiers(std::string& out, const Member& person) {
-  out += '{';
-  bool first_kind = true;
-  for (const IdentifierKind kind : kKinds) {
-    bool first = true;
-    for (const UploadIdentifier& identifier : person.identifiers) {
-      if (identifier.kind != kind) continue;
-      if (first) {
-        out += first_kind ? "" : ",";
-        append_json_string(out, to_string(kind));
-        out += ":[";
-      } else {
-        out += ',';
-      }
-      append_json_string(out, identifier.value);
-      first = false;
-      first_kind = false;
-    }
-    if (!first) out += ']';
-  }
-  out += '}';
 }
 
 std::string body_json(const Batch& batch, const Context& context) {
@@ -58,8 +31,7 @@ std::string body_json(const Batch& batch, const Context& context) {
     const Member& person = batch.members[i];
     out += i == 0 ? R"({"person":)" : R"(,{"person":)";
     append_json_string(out, person.person);
-    out += R"(,"identifiers":)";
-    append_identifiers(out, person);
+    out += R"(,"identifiers":)" + to_json(identifiers_of(person));
     if (!person.attributes.empty()) out += R"(,"attributes":)" + to_json(attributes_of(person));
     out += R"(,"changed_at":)";
     append_json_string(out, format_time(person.changed_at));

@@ -83,6 +83,7 @@ class WebhookEvents final : public EventDestination {
   EventRules rules() const override { return {}; }
   bool takes_every_event() const override { return true; }
   bool keeps_order() const override { return true; }
+  bool readers_know_copies() const override { return true; }
 
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;

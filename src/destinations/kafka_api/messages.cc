@@ -1,4 +1,4 @@
-#include "destinations/kafka_events/codec.h"
+#include "destinations/kafka_api/messages.h"
 
 #include <algorithm>
 #include <array>
@@ -9,11 +9,13 @@
 #include "destinations/text.h"
 #include "model/json.h"
 
-namespace tailrace::destinations::kafka_codec {
+namespace tailrace::destinations::kafka_api {
 namespace {
 
 constexpr std::size_t kTopicBytesMax = 249;
-constexpr std::string_view kEventPlace = "{event}";
+constexpr std::array<std::string_view, 4> kProtocols{"sasl_ssl", "ssl", "sasl_plaintext", "plaintext"};
+constexpr std::array<std::string_view, 3> kMechanisms{"SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"};
+constexpr std::array<std::string_view, 5> kCompressions{"lz4", "zstd", "snappy", "gzip", "none"};
 
 const std::string& setting(const Config& config, std::string_view name) {
   return config.setting(std::string(name));
@@ -35,11 +37,24 @@ bool all_brokers(std::string_view brokers, Take take) {
   }
 }
 
-std::string topic_of(const Conversion& conversion, const Config& config) {
-  std::string topic = setting(config, kTopic);
-  if (const std::size_t at = topic.find(kEventPlace); at != std::string::npos)
-    topic.replace(at, kEventPlace.size(), analytics::name_word(conversion.name));
-  return topic;
+// "a.example.com:9092,[::1]:9092"
+bool are_brokers(std::string_view brokers) {
+  return all_brokers(brokers, [](std::string_view host, std::string_view port) {
+    const bool digits =
+        !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == port.npos;
+    const bool plain = std::ranges::all_of(host, [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+             c == '-' || c == '_' || c == ':' || c == '[' || c == ']';
+    });
+    return digits && !host.empty() && plain;
+  });
+}
+
+// Whether every one of them is this machine.
+bool are_here(std::string_view brokers) {
+  return all_brokers(brokers, [](std::string_view host, std::string_view) {
+    return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
+  });
 }
 
 struct Meaning {
@@ -82,68 +97,65 @@ Meaning meaning_of(std::string_view code) {
 
 }  // namespace
 
-bool are_brokers(std::string_view brokers) {
-  return all_brokers(brokers, [](std::string_view host, std::string_view port) {
-    const bool digits =
-        !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == port.npos;
-    const bool plain = std::ranges::all_of(host, [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-             c == '-' || c == '_' || c == ':' || c == '[' || c == ']';
-    });
-    return digits && !host.empty() && plain;
+void check(const Config& config, std::string_view place, Problems& problems) {
+  const std::string& brokers = setting(config, kBrokers);
+  if (!brokers.empty() && !are_brokers(brokers))
+    problems.emplace_back("brokers must be host:port, or several of them parted by commas");
+  if (!topic_of(config, place, "x"))
+    problems.push_back(
+        fmt::format("topic must be made of letters, digits, . _ and -, and {} where wanted", place));
+  check_choice(config, std::string(kSecurity), kProtocols, problems);
+  check_choice(config, std::string(kMechanism), kMechanisms, problems);
+  check_choice(config, std::string(kCompression), kCompressions, problems);
+  const std::string& security = setting(config, kSecurity);
+  if (security.ends_with("plaintext") && !brokers.empty() && !are_here(brokers))
+    problems.emplace_back("security_protocol may be in the clear only where all brokers are on this machine");
+  const bool names =
+      config.secrets.contains(std::string(kUser)) && config.secrets.contains(std::string(kPassword));
+  if (security.starts_with("sasl_") && !names)
+    problems.emplace_back("credentials are missing: SASL needs username and password");
+  if (secret(config, kUser).find(':') != std::string::npos)
+    problems.emplace_back("username must not hold a colon");
+}
+
+std::optional<std::string> topic_of(const Config& config, std::string_view place, std::string_view word) {
+  std::string topic = setting(config, kTopic);
+  if (const std::size_t at = topic.find(place); at != std::string::npos)
+    topic.replace(at, place.size(), word);
+  const bool plain = std::ranges::all_of(topic, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   });
+  if (!plain || topic.empty() || topic.size() > kTopicBytesMax || topic == "." || topic == "..")
+    return std::nullopt;
+  return topic;
 }
 
-bool are_here(std::string_view brokers) {
-  return all_brokers(brokers, [](std::string_view host, std::string_view) {
-    return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
-  });
-}
-
-bool is_topic(std::string_view topic) {
-  std::string name(topic);
-  if (const std::size_t at = name.find(kEventPlace); at != std::string::npos)
-    name.replace(at, kEventPlace.size(), "x");
-  return !name.empty() && name.size() <= kTopicBytesMax && name != "." && name != ".." &&
-         std::ranges::all_of(name, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-                  c == '_' || c == '-';
-         });
-}
-
-std::expected<std::string, Refused> encode_event(const EventDestination& destination,
-                                                 const Conversion& conversion, const Config& config) {
-  const std::string topic = topic_of(conversion, config);
-  if (!is_topic(topic)) return std::unexpected(Refused{"event", "its name makes no name of a topic"});
+std::string encode_message(Message message) {
+  const std::string type(message.type);
   Value headers = analytics::empty_object();
-  analytics::add_text(headers, "message_id", conversion.message_id);
-  analytics::add_text(headers, "type", "track");
+  analytics::add_text(headers, "message_id", message.id);
+  analytics::add_text(headers, "type", type);
   analytics::add_text(headers, "schema_version", "1");
   analytics::add_text(headers, "content-type", "application/json");
   Value value = analytics::empty_object();
   value.members.emplace_back("schema_version", Value::of(Number::integer(1)));
-  analytics::add_text(value, "type", "track");
-  analytics::add_text(value, "message_id", conversion.message_id);
-  analytics::add_text(value, "event", conversion.name);
-  analytics::add_text(value, "person_id", conversion.person);
-  analytics::add_missing(
-      value, user_object(destination, conversion, config, [](const FieldRule&) { return false; }));
-  analytics::add_text(value, "timestamp", format_time(conversion.at));
-  value.members.emplace_back("properties", conversion.properties.kind == Value::Kind::object
-                                               ? conversion.properties
-                                               : analytics::empty_object());
-  if (setting(config, kContext) == "true") value.members.emplace_back("context", conversion.context);
-  Value message = analytics::empty_object();
-  analytics::add_text(message, "topic", topic);
-  message.members.emplace_back("key", Value::of(conversion.person));
-  message.members.emplace_back("timestamp", Value::of(Number::integer(conversion.at.ms)));
-  message.members.emplace_back("headers", std::move(headers));
-  message.members.emplace_back("value", std::move(value));
-  return to_json(message);
+  analytics::add_text(value, "type", type);
+  analytics::add_text(value, "message_id", message.id);
+  analytics::add_text(value, "timestamp", format_time(message.at));
+  for (auto& each : message.value.members) value.members.push_back(std::move(each));
+  Value whole = analytics::empty_object();
+  analytics::add_text(whole, "topic", std::move(message.topic));
+  whole.members.emplace_back("key", Value::of(std::move(message.key)));
+  whole.members.emplace_back("timestamp", Value::of(Number::integer(message.at.ms)));
+  whole.members.emplace_back("headers", std::move(headers));
+  whole.members.emplace_back("value", std::move(value));
+  return to_json(whole);
 }
 
-HttpRequest encode_batch(std::span<const std::string> events, const Config& config) {
-  HttpRequest request{"PRODUCE", "kafka://" + setting(config, kBrokers), {}, ""};
+HttpRequest encode(std::span<const std::string> messages, const Config& config) {
+  HttpRequest request{
+      "PRODUCE", "kafka://" + setting(config, kBrokers), {{"Content-Type", "application/json"}}, ""};
   const std::string& security = setting(config, kSecurity);
   if (security.starts_with("sasl_"))
     request.headers.emplace_back(
@@ -152,7 +164,7 @@ HttpRequest encode_batch(std::span<const std::string> events, const Config& conf
   if (security.starts_with("sasl_"))
     request.headers.emplace_back("Kafka-Mechanism", setting(config, kMechanism));
   request.headers.emplace_back("Kafka-Compression", setting(config, kCompression));
-  request.body = R"({"messages":[)" + analytics::joined(events) + "]}";
+  request.body = R"({"messages":[)" + analytics::joined(messages) + "]}";
   return request;
 }
 
@@ -180,4 +192,4 @@ Reply decode(Records records, const HttpResponse& response) {
   return reply;
 }
 
-}  // namespace tailrace::destinations::kafka_codec
+}  // namespace tailrace::destinations::kafka_api

@@ -1,0 +1,118 @@
+#include <array>
+
+#include <fmt/format.h>
+
+#include "destinations/analytics/event_json.h"
+#include "destinations/audience_destination.h"
+#include "destinations/identifiers/identifiers.h"
+#include "destinations/kafka_api/messages.h"
+
+namespace tailrace::destinations {
+namespace {
+
+constexpr std::string_view kPlace = "{audience}";
+
+constexpr std::array<Setting, 8> kSettings{{
+    kafka_api::kBrokersSetting,
+    {.name = kafka_api::kTopic,
+     .scope = Setting::Scope::sync,
+     .default_value = "tailrace.audiences",
+     .about = "Where messages go; it exists. `{audience}` in it stands for the audience's name: "
+              "`shop.{audience}` is "
+              "`shop.vip`."},
+    kafka_api::kSecuritySetting,
+    kafka_api::kMechanismSetting,
+    kafka_api::kCompressionSetting,
+    kBatchRecordsMax,
+    kafka_api::kUserSetting,
+    kafka_api::kPasswordSetting,
+}};
+
+constexpr std::array kIdentifiers{IdentifierKind::external_id, IdentifierKind::anonymous_id,
+                                  IdentifierKind::email, IdentifierKind::phone};
+
+constexpr std::array kFields{
+    FieldRule{Field::external_id, "external_id", &opaque},
+    FieldRule{Field::anonymous_id, "anonymous_id", &opaque},
+    FieldRule{Field::email, "email", &opaque},
+    FieldRule{Field::phone, "phone", &opaque},
+};
+
+constexpr std::string_view kAbout =
+    R"(Writes every change of membership to a topic of Apache Kafka, or of what speaks its protocol, one message each. Key, headers,
+order, rights and errors are as of `kafka_events`; `type` is `membership`, and the timestamp is when the membership changed.
+
+```json
+{"schema_version": 1, "type": "membership", "message_id": "6b0f...", "timestamp": "2026-03-01T10:00:00.000Z",
+ "audience": "Winback", "person_id": "crm-1", "member": true,
+ "identifiers": {"email": ["ada@example.com"], "phone": ["+442079460018"]}}
+```
+
+`audience` is the sync's audience id, or its audience name where it has none. `member` is `false` of whoever has left. Identifiers
+are the values as they came, trimmed, not normalised and **not hashed**; each kind is a list.
+
+With `attributes` in the sync each member who is in has `"attributes": {"lifetime_value": 120.5, "plan": null}` too, and is told
+of again whenever one of them changes.
+
+**State.** The last message of a person is what is true, so a topic of one audience (`{audience}`) may be compacted. A copy, after
+a broker's silence or a crash, says the same again, with the same `message_id`.
+)";
+
+class KafkaAudiences final : public AudienceDestination {
+ public:
+  std::string_view type() const override { return "kafka_audiences"; }
+  std::string_view platform() const override { return "kafka"; }
+  std::string_view title() const override { return "Apache Kafka memberships"; }
+  std::string_view about() const override { return kAbout; }
+  std::span<const Setting> settings() const override { return kSettings; }
+  std::span<const IdentifierKind> identifiers() const override { return kIdentifiers; }
+  std::span<const FieldRule> fields() const override { return kFields; }
+  Limits limits() const override { return {.batch_records_max = 1'000, .batch_bytes_max = 8'000'000}; }
+  bool takes_attributes() const override { return true; }
+
+  std::vector<std::string> check(const Config& config) const override {
+    Problems problems;
+    kafka_api::check(config, kPlace, problems);
+    check_limits(config, limits(), problems);
+    return problems;
+  }
+
+  HttpRequest encode(const Batch& batch, const Context& context) const override {
+    const std::string& audience =
+        batch.audience_id.empty() ? context.config.audience_name : batch.audience_id;
+    const bool is_member = batch.kind == BatchKind::add;
+    // A name that makes no topic is left to the brokers, who refuse it.
+    const std::string topic = kafka_api::topic_of(context.config, kPlace, analytics::name_word(audience))
+                                  .value_or(context.config.setting(std::string(kafka_api::kTopic)));
+    std::vector<std::string> messages;
+    for (const Member& member : batch.members) {
+      Value value = analytics::empty_object();
+      analytics::add_text(value, "audience", audience);
+      analytics::add_text(value, "person_id", member.person);
+      value.members.emplace_back("member", Value::of(is_member));
+      value.members.emplace_back("identifiers", identifiers_of(member));
+      if (!member.attributes.empty()) value.members.emplace_back("attributes", attributes_of(member));
+      messages.push_back(kafka_api::encode_message(
+          {.topic = topic,
+           .key = member.person,
+           .at = member.changed_at,
+           .type = "membership",
+           .id = analytics::uuid_of(fmt::format("{}\n{}\n{}\n{}\n{}", audience, is_member, batch.id,
+                                                member.person, member.changed_at.ms)),
+           .value = std::move(value)}));
+    }
+    return kafka_api::encode(messages, context.config);
+  }
+  Reply decode(const Batch& batch, const HttpResponse& response) const override {
+    return kafka_api::decode(batch, response);
+  }
+};
+
+}  // namespace
+
+const Destination& kafka_audiences() {
+  static const KafkaAudiences kDestination;
+  return kDestination;
+}
+
+}  // namespace tailrace::destinations
