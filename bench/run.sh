@@ -28,6 +28,7 @@ bench() { # program, arguments
   bench "$build/apply_bench" --events "$events" --people "$people"
   bench "$build/apply_bench" --catalogue 1 --segments 10000 --events "$((events / 20))" --people "$((people / 20))" |
     sed 's/^apply:/large workspace:/'
+  bench "$build/warehouse_bench" --events "$((events / 20))" --people "$((people / 10))"
   bench "$build/store_bench" --events "$events" --people "$people"
 } | tee "$out"
 echo
@@ -55,6 +56,9 @@ row "memory, bytes per event" "" 's/^memory: \([0-9]*\) bytes.*/\1/p'
 row "seven segments made live together, a tenth of the events, ms" "" 's/.*"live","segment":"all","ms":\([0-9.]*\).*/\1/p'
 row "the seven kept fresh, batches of 1,000: p50, ms" "" 's/.*"fresh".*"p50_ms":\([0-9.]*\).*/\1/p'
 row "the seven kept fresh: events/s (CPU time)" "" 's/.*"fresh".*"events_per_cpu_s":\([0-9]*\).*/\1/p'
+row "events to Parquet, all tables, per second (CPU time)" ">= 500,000" 's/^to Parquet: \([0-9]*\) events\/s of CPU.*/\1/p'
+row "  beside DuckDB's COPY of the same rows from CSV: ratio" "" 's/^to Parquet: .*; ratio \([0-9.]*\)$/\1/p'
+row "rows to PostgreSQL beside psql's \\copy: ratio" ">= 0.8" 's/^to PostgreSQL: .*; ratio \([0-9.]*\)$/\1/p'
 row "window ends scheduled and fired, 10 M pending, per second" "" 's/^schedule_and_fire.*items_per_second=\([^ ]*\).*/\1/p'
 row "look-ups among 10 M identifiers, per second" "" 's/^directory_find\/10000000.*items_per_second=\([^ ]*\).*/\1/p'
 row "de-duplication among 10 M messages, per second" "" 's/^deduplication_again\/10000000.*items_per_second=\([^ ]*\).*/\1/p'
