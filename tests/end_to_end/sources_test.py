@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import random
+import re
 import subprocess
 import tempfile
 import time
@@ -18,7 +19,7 @@ import urllib.request
 
 import clients_test
 from serve_test import at, identify
-from support import Scene, eventually
+from support import ROOT, Scene, eventually
 
 SECRETS = {"signing_key": "a-signing-key", "track_key": "a-track-key", "shop_secret": "a-shop-secret"}
 TAILRACE = """\
@@ -40,6 +41,8 @@ sources:
     credentials: {webhook_secret: {file: shop_secret}}
 """
 TAXONOMY = "use: [ecommerce, messages]\n"
+LAKE = "name: lake\ntype: parquet_lake\nsettings: {location: .tailrace/lake}\n"
+LAKE_SYNC = "name: Lake\ndestination: lake\ntables: all\n"
 ATTRIBUTES = 'ltv: sum("Order Placed".total) - sum("Order Refunded".total)\n'
 
 
@@ -48,7 +51,10 @@ class SourcesScene(Scene):
 
     def __init__(self):
         with tempfile.TemporaryDirectory() as folder:
-            for name, text in {**SECRETS, "tailrace.yaml": TAILRACE, "taxonomy.yaml": TAXONOMY, "attributes.yaml": ATTRIBUTES}.items():
+            files = {**SECRETS, "tailrace.yaml": TAILRACE, "taxonomy.yaml": TAXONOMY, "attributes.yaml": ATTRIBUTES,
+                     "destinations/lake.yaml": LAKE, "syncs/lake.yaml": LAKE_SYNC}
+            for name, text in files.items():
+                os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
                 with open(os.path.join(folder, name), "w") as file:
                     file.write(text)
             super().__init__(folder, with_sandbox=False)
@@ -125,6 +131,25 @@ class Sources(unittest.TestCase):
                            'and link_id = "3" and holdout = "control" exactly 1 times'):
             self.assertEqual(scene.members(expression), ["u-17"], expression)
         self.assertIn(" 1 duplicate", scene.run("status").stdout)
+
+    def test_engagement_by_campaign_is_asked_of_the_lake(self):
+        """With the question as docs/warehouse.md has it."""
+        scene = self.scene
+        for campaign, people in ((7, 4), (8, 2)):
+            for person in range(people):
+                told = {"delivery_id": f"d-{campaign}-{person}", "campaign_id": campaign}
+                who = {"id": f"u-{person}"}
+                self.taken(scene.cio("email", "delivered", who, ago=60, **told))
+                self.taken(scene.cio("email", "opened", who, prefetched=True, ago=50, **told))  # by a program
+                if person < 2:
+                    self.taken(scene.cio("email", "opened", who, ago=40, **told))
+                    self.taken(scene.cio("email", "opened", who, ago=39, **told))  # twice
+                if person < 1:
+                    self.taken(scene.cio("email", "clicked", who, href="https://example.com/x", ago=30, **told))
+        with open(os.path.join(ROOT, "docs", "warehouse.md")) as file:
+            question = next(each for each in re.findall(r"```sql\n(.*?)```", file.read(), re.DOTALL) if "campaign_id" in each)
+        rows = json.loads(scene.run("query", question, "--format", "json").stdout)
+        self.assertEqual([[int(value) for value in row.values()] for row in rows], [[7, 4, 2, 1], [8, 2, 2, 1]])
 
     def test_whoever_unsubscribes_has_withdrawn_consent_from_then_on(self):
         scene = self.scene
