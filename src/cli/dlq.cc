@@ -59,14 +59,13 @@ Result<std::vector<Letter>> delivery_letters(const Run& run, const Asked& asked)
                                            all.push_back({ sync, TRY(chosen(delivery, sync, asked.choice)) });
                                          return all;
                                        }));
-  const bool by_phone = asked.workspace.golden_id == IdentifierKind::phone;
   return run.core.call([&](engine::Engine& engine) {
     std::vector<Letter> letters;
     for (const auto& [sync, of_sync] : found) {
       for (const DeadLetter& letter : of_sync) {
         letters.push_back({.sync = asked.workspace.syncs[sync.value].name,
                            .what = std::string(to_string(letter.of)),
-                           .person = masked(engine.golden_id(letter.person), by_phone),
+                           .person = masked_name(engine, letter.person),
                            .reason = letter.reason,
                            .at = letter.at,
                            .dropped = letter.dropped});

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/masked.h"
 #include "cli/table.h"
 #include "delivery/dead_letters.h"
 
@@ -32,10 +33,6 @@ struct Choice {
 };
 
 std::string_view to_string(delivery::DeadLetter::Of of);
-
-// An e-mail or a phone number so that its owner knows it and nobody else: "a***@example.com", "***18". Other
-// names of people as they are. "" becomes "(deleted)".
-std::string masked(std::string_view name, bool is_phone);
 
 // Counts by sync, kind and reason, the most first; the dropped ones are counted apart.
 Table letters_by_reason(std::span<const Letter> letters);

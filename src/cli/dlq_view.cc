@@ -25,15 +25,6 @@ std::string_view to_string(delivery::DeadLetter::Of of) {
   return "";
 }
 
-std::string masked(std::string_view name, bool is_phone) {
-  if (name.empty()) return "(deleted)";
-  if (const auto at = name.find('@'); at != std::string_view::npos)
-    return fmt::format("{}***{}", name.substr(0, std::min<std::size_t>(at, 1)), name.substr(at));
-  constexpr std::size_t kShown = 2;
-  if (is_phone) return fmt::format("***{}", name.substr(name.size() - std::min(name.size(), kShown)));
-  return std::string(name);
-}
-
 Table letters_by_reason(std::span<const Letter> letters) {
   struct Group {
     std::uint64_t count = 0, dropped = 0;

@@ -28,10 +28,6 @@ std::string_view name_of(What what) {
   return "?";
 }
 
-bool names_a_device(IdentifierKind kind) {
-  return kind == IdentifierKind::phone || kind == IdentifierKind::idfa || kind == IdentifierKind::aaid;
-}
-
 std::string shown(const Run& run, IdentifierKind kind, std::string_view value) {
   return run.command.unmasked ? std::string(value) : masked(value, names_a_device(kind));
 }
@@ -83,10 +79,8 @@ Result<Table> graph_of_person(const Run& run, engine::Engine& engine, std::strin
     return fail(Error::Code::not_found, fmt::format("nobody is known as `{}`", run.command.person));
   const PersonProfile profile = engine.profile(*person);
   const auto& graph = engine.profiles().graph();
-  const bool by_phone =
-      engine.workspace() != nullptr && engine.workspace()->golden_id == IdentifierKind::phone;
   head = fmt::format("person {}, {}\n\n", person->value,
-                     run.command.unmasked ? profile.golden_id : masked(profile.golden_id, by_phone));
+                     run.command.unmasked ? profile.golden_id : masked_name(engine, *person));
   std::vector<IdentityEntry> entries;
   graph.for_each_entry(*person, [&](const IdentityEntry& entry) { entries.push_back(entry); });
   std::ranges::stable_sort(entries, [](const IdentityEntry& a, const IdentityEntry& b) {

@@ -115,13 +115,12 @@ Result<std::vector<Letter>> stream_letters(const Run& run, const workspace::Work
     }
     return all;
   }));
-  const bool by_phone = workspace.golden_id == IdentifierKind::phone;
   return run.core.call([&](engine::Engine& engine) {
     std::vector<Letter> letters;
     for (const auto& [stream, letter] : found) {
       letters.push_back({.sync = stream,
                          .what = letter.event,
-                         .person = masked(engine.golden_id(letter.person), by_phone),
+                         .person = masked_name(engine, letter.person),
                          .reason = letter.reason,
                          .at = letter.at,
                          .dropped = false});
@@ -175,11 +174,10 @@ Result<std::string> stream_status(const Run& run, const workspace::Workspace& wo
   std::string text = table.print(run.command.format);
   if (run.command.format != Format::text || seen.refusals.empty()) return text;
   text += "\nNever sent, by reason:\n";
-  const bool by_phone = workspace.golden_id == IdentifierKind::phone;
   const auto people = run.core.call([&](engine::Engine& engine) {
     std::vector<std::string> names;
     for (const auto& [stream, refusals] : seen.refusals)
-      names.push_back(masked(engine.golden_id(refusals.person), by_phone));
+      names.push_back(masked_name(engine, refusals.person));
     return names;
   });
   for (std::size_t i = 0; i < people.size(); ++i) {

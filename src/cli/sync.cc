@@ -72,11 +72,10 @@ Result<Ended> finish(const Run& run, const workspace::Workspace& workspace, bool
 }
 
 Table one_by_one(const Run& run, const workspace::Workspace& workspace, const Pass& pass) {
-  const bool by_phone = workspace.golden_id == IdentifierKind::phone;
   return run.core.call([&](engine::Engine& engine) {
     Table table({"person", "what", "outcome", "reason"});
     for (const Pass::Record& record : pass.records) {
-      table.add({Value::of(masked(engine.golden_id(record.person), by_phone)), Value::of(record.what),
+      table.add({Value::of(masked_name(engine, record.person)), Value::of(record.what),
                  Value::of(std::string(to_string(record.outcome))),
                  record.reason.empty() ? Value() : Value::of(record.reason)});
     }

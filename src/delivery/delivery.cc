@@ -41,6 +41,7 @@ struct Attempt {
   std::size_t connector = 0;
   ActiveBatch* batch = nullptr;
   std::uint64_t token_generation = 0;
+  Time clear_before{};  // of a clear
 };
 
 Result<std::uint32_t> limit_setting(const Connection& connection, const std::string& name,
@@ -265,7 +266,8 @@ class Body final : public Delivery {
       if (run->stopped() || connectors_[run->connector].is_token_refused()) return true;
       if (run->plan.has_unexamined() && holds_on(*run).removals) return false;
       if (!run->state.frozen && run->plan.to_renew() > 0) return false;
-      if (!run->state.frozen && run->state.sweep.next < run->state.sweep.end) return false;
+      if (!run->state.frozen && (run->state.sweep.next < run->state.sweep.end || is_clear_due(*run)))
+        return false;
       return run->active.empty() && run->plan.to_do(holds_on(*run)) == 0 && !run->plan.has_unverified() &&
              !(run->measure_wanted && run->measure_at <= now_);
     });
@@ -364,6 +366,11 @@ class Body final : public Delivery {
     now_ = now;
     Sweep sweep = run.state.sweep;
     Reupload result;
+    if (others == Others::remove && run.connection.sync.mode != workspace::Mode::live) {
+      return fail(Error::Code::conflict,
+                  fmt::format("the sync \"{}\" is in mode {}, in which others are not named to its platform",
+                              run.name(), to_string(run.connection.sync.mode)));
+    }
     if (others == Others::remove) {
       sweep.next = PersonId{0};
       sweep.end = profiles_.person_limit();
@@ -397,6 +404,7 @@ class Body final : public Delivery {
     run.objective = objective_of(run.connection.sync, run.cron, run.zone);
     run.state = TRY(ledger_.state(run.name()));
     run.declared_life = run.connection.destination->membership_life(run.connection.config);
+    if (run.connection.sync.mode != workspace::Mode::live) run.state.sweep = {};
     if (run.state.starts_over) TRY(forget(run));  // the process ended while it was
     bool may_stand = false;
     TRY(ledger_.for_each(run.name(), [&](PersonId person, const Membership& membership) {
@@ -728,6 +736,7 @@ class Body final : public Delivery {
     state.sweep = sweep;
     TRY(ledger_.write_state(run.name(), state));
     run.state = std::move(state);
+    run.check = {};
     run.plan.renew_everybody();
     wake_at(kForeverAgo);
     return {};
@@ -752,20 +761,34 @@ class Body final : public Delivery {
     return asked_at + (processing ? processing->most : Millis{0});
   }
 
+  static Time clear_at(const SyncRun& run) {
+    return std::max(clear_from(run, run.state.reupload_asked_at), run.clear_at);
+  }
+  bool is_clear_due(const SyncRun& run) const {
+    const Sweep& sweep = run.state.sweep;
+    return sweep.clear_before.ms != 0 && sweep.next >= sweep.end && !run.clearing && clear_at(run) <= now_;
+  }
+
   void clear(std::size_t sync, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
     const Sweep& sweep = run.state.sweep;
     if (sweep.clear_before.ms == 0 || sweep.next < sweep.end || run.clearing) return;
     if (!run.runs() || run.is_in_pass() || run.state.frozen || run.stopped()) return;
     if (!run.active.empty() || run.ready() > 0 || run.plan.to_renew() > 0) return;
-    const Time from = std::max(clear_from(run, run.state.reupload_asked_at), run.clear_at);
-    if (!has_come(from) || !has_come(run.held_back_until) || !may_speak(connector_of(run)) ||
+    if (!has_come(clear_at(run)) || !has_come(run.held_back_until) || !may_speak(connector_of(run)) ||
         !has_token(sync, out) || !may_speak(connector_of(run)))
       return;
-    const auto older = not_renewed(run, ledger_);
-    if (!older) return ledger_failed(run, older.error());
-    if (*older > 0)
-      return end_clearing(run, fmt::format("{} of its own were not taken again", grouped(*older)));
+    if (!run.check.is_through) {
+      if (auto checked = check_renewed(run, ledger_, kVerifiedPerPoll); !checked)
+        return ledger_failed(run, checked.error());
+      return wake_at(kForeverAgo);
+    }
+    const std::uint64_t older = std::exchange(run.check, {}).not_renewed;
+    if (older > 0) {
+      return end_clearing(run,
+                          fmt::format("{} who stand in it were not taken again; mend why, and ask once more",
+                                      grouped(older)));
+    }
     auto request =
         run.connection.destination->encode_clear(run.state.audience_id, sweep.clear_before, context(run));
     if (!request) return end_clearing(run, "its platform cannot");
@@ -774,13 +797,15 @@ class Body final : public Delivery {
     push({.kind = Attempt::Kind::clear,
           .sync = sync,
           .connector = run.connector,
-          .token_generation = connector_of(run).token_generation()},
+          .token_generation = connector_of(run).token_generation(),
+          .clear_before = sweep.clear_before},
          std::move(*request), out);
   }
 
   void on_cleared(const Attempt& attempt, const Result<HttpResponse>& response) {
     SyncRun& run = *runs_[attempt.sync];
     run.clearing = false;
+    if (run.state.sweep.clear_before != attempt.clear_before) return;  // it was asked for anew meanwhile
     const auto cleared = response ? run.connection.destination->decode_clear(*response)
                                   : Result<void>(std::unexpected(response.error()));
     if (cleared) return end_clearing(run, "");
@@ -1804,8 +1829,8 @@ class Body final : public Delivery {
                          grouped(sweep.end.value - sweep.next.value));
     }
     if (sweep.clear_before.ms != 0) {
-      const Time from = std::max(clear_from(run, run.state.reupload_asked_at), run.clear_at);
-      return fmt::format("idle; from {} on its platform is asked to let go of others", format_time(from));
+      return fmt::format("idle; from {} on its platform is asked to let go of others",
+                         format_time(clear_at(run)));
     }
     return run.connection.sync.is_retired() ? "retired: nobody is in its audience" : "idle";
   }

@@ -217,6 +217,14 @@ std::vector<PersonId> Plan::take_unverified(std::size_t people_max) {
   return take_first(unverified_, people_max);
 }
 
+std::vector<PersonId> Plan::members_from(PersonId first, std::size_t people_max) const {
+  std::vector<PersonId> out;
+  auto at = member_.begin();
+  for (at.equalorlarger(first.value); at != member_.end() && out.size() < people_max; ++at)
+    out.emplace_back(*at);
+  return out;
+}
+
 std::vector<PersonId> Plan::take_unexamined(std::size_t people_max) {
   unexamined_ &= to_remove_;
   return take_first(unexamined_, people_max);

@@ -49,6 +49,7 @@ class Plan {
   std::vector<PersonId> next_to_compare(std::size_t people_max) const;
   std::vector<PersonId> next_to_renew(std::size_t people_max) const;
   std::vector<PersonId> take_unverified(std::size_t people_max);
+  std::vector<PersonId> members_from(PersonId first, std::size_t people_max) const;
 
   // Of members who stay: to be added again, before the platform lets them go.
   void renew(PersonId person) { renewing_.add(person.value); }

@@ -20,7 +20,10 @@ Result<std::size_t> sweep_some(SyncRun& run, Ledger& ledger, ProfileSource& prof
                                Time now) {
   SyncState state = run.state;
   std::vector<PersonId> people;
-  for (; state.sweep.next < state.sweep.end && people.size() < people_max; ++state.sweep.next.value) {
+  constexpr std::uint32_t kLookedAt = 20;  // for each of people_max
+  const auto most = static_cast<std::uint64_t>(state.sweep.next.value) + people_max * kLookedAt;
+  for (; state.sweep.next < state.sweep.end && state.sweep.next.value < most && people.size() < people_max;
+       ++state.sweep.next.value) {
     if (!run.plan.is_desired(state.sweep.next) && !run.plan.may_stand(state.sweep.next))
       people.push_back(state.sweep.next);
   }
@@ -46,13 +49,16 @@ Result<std::size_t> sweep_some(SyncRun& run, Ledger& ledger, ProfileSource& prof
   return changes.size();
 }
 
-Result<std::uint64_t> not_renewed(const SyncRun& run, Ledger& ledger) {
-  std::uint64_t people = 0;
-  TRY(ledger.for_each(run.name(), [&](PersonId, const Membership& membership) {
-    people += membership.state == Membership::State::member &&
-              membership.stays_since() < run.state.reupload_asked_at;
-  }));
-  return people;
+Result<void> check_renewed(SyncRun& run, Ledger& ledger, std::size_t people_max) {
+  const auto people = run.plan.members_from(run.check.next, people_max);
+  const auto memberships = TRY(ledger.find_many(run.name(), people));
+  for (const auto& membership : memberships) {
+    run.check.not_renewed += membership && membership->state == Membership::State::member &&
+                             membership->stays_since() < run.state.reupload_asked_at;
+  }
+  run.check.is_through = people.size() < people_max;
+  if (!people.empty()) run.check.next = PersonId{people.back().value + 1};
+  return {};
 }
 
 }  // namespace tailrace::delivery

@@ -28,7 +28,8 @@ constexpr Millis kSweptSettles = kDay * 2;
 Result<std::size_t> sweep_some(SyncRun& run, Ledger& ledger, ProfileSource& profiles, std::size_t people_max,
                                Time now);
 
-// Members whom the platform has not taken again since the full upload was asked for. Errors: of the ledger.
-Result<std::uint64_t> not_renewed(const SyncRun& run, Ledger& ledger);
+// Looks at some members: whom the platform has not taken again since the full upload was asked for is counted
+// in run.check. Errors: of the ledger.
+Result<void> check_renewed(SyncRun& run, Ledger& ledger, std::size_t people_max);
 
 }  // namespace tailrace::delivery

@@ -112,6 +112,13 @@ inline std::uint64_t standing_identifiers(const Membership& membership) {
   return membership.state == Membership::State::member ? membership.uploaded.size() : 0;
 }
 
+// Whether everybody was taken again since the full upload was asked for, so far.
+struct RenewalCheck {
+  PersonId next{0};  // to be looked at
+  bool is_through = false;
+  std::uint64_t not_renewed = 0;
+};
+
 struct SyncRun {
   Connection connection;
   std::size_t connector = 0;  // syncs to one destination share its token and its rate
@@ -165,6 +172,7 @@ struct SyncRun {
   bool updating = false;
   bool clearing = false;  // a request to let go of others is out
   Time clear_at = kForeverAgo;
+  RenewalCheck check;                // before that
   std::uint32_t clear_failures = 0;  // in a row
   bool start_over_wanted = false;
 

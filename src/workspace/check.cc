@@ -412,7 +412,8 @@ void ReferenceCheck::sync(const SyncConfig& config, const SyncSite& site) {
   required_settings(*type, Setting::Scope::sync, config.settings, site.whole);
   // The audience's name may be the sync's own, so this is asked whatever the settings are.
   whole_configuration(*type, *workspace_.find_destination(config.destination), config.settings,
-                      audience_name(config), site.settings, site.destination);
+                      config.audience_id.empty() ? audience_name(config) : "", site.settings,
+                      site.destination);
 }
 
 // Meta stops an audience whose name or description speaks of what it forbids.
