@@ -71,7 +71,7 @@ Result<Ended> finish(const Run& run, const workspace::Workspace& workspace, bool
   }
 }
 
-Table one_by_one(const Run& run, const workspace::Workspace& workspace, const Pass& pass) {
+Table one_by_one(const Run& run, const Pass& pass) {
   return run.core.call([&](engine::Engine& engine) {
     Table table({"person", "what", "outcome", "reason"});
     for (const Pass::Record& record : pass.records) {
@@ -110,7 +110,7 @@ Result<int> sync_once(const Run& run) {
   const bool is_stream = workspace.find_stream(run.command.sync) != nullptr;
   TRY(begin(run, workspace, is_stream));
   const Ended ended = TRY(finish(run, workspace, is_stream));
-  run.console.out(one_by_one(run, workspace, ended.pass).print(run.command.format));
+  run.console.out(one_by_one(run, ended.pass).print(run.command.format));
   if (run.command.format != Format::text) return exit_of(ended);
   std::uint64_t all = 0;
   for (const auto& [key, count] : ended.pass.counts) all += count;
