@@ -5,13 +5,14 @@
 #include <fmt/format.h>
 
 #include "delivery/identifiers.h"
+#include "destinations/list_kinds.h"
 
 namespace tailrace::delivery {
 
 Coverage::Coverage(const Connection& connection) : connection_(connection) {
   const auto& used = connection.sync.identifiers;
   for (const IdentifierKind kind : used) kinds_.push_back({.kind = kind, .used = true});
-  for (const IdentifierKind kind : connection.destination->identifiers()) {
+  for (const IdentifierKind kind : destinations::held_kinds(*connection.destination, connection.config)) {
     if (std::ranges::find(used, kind) == used.end()) kinds_.push_back({.kind = kind});
   }
 }

@@ -1,4 +1,5 @@
 // What holds for every destination in the registry.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -9,6 +10,7 @@
 #include "destinations/audience_destination.h"
 #include "destinations/conversion.h"
 #include "destinations/event_destination.h"
+#include "destinations/list_kinds.h"
 #include "model/json.h"
 #include "support/golden.h"
 #include "support/source_dir.h"
@@ -97,6 +99,7 @@ class Contract : public ::testing::TestWithParam<const AudienceDestination*> {
     member.changed_at = kNow - kSecond;
     for (const IdentifierKind kind : destination_.identifiers()) {
       if (destination_.one_kind_a_request() && !member.identifiers.empty()) break;
+      if (!misfit(destination_, kind, config_).empty()) continue;
       // Nobody ordinary has two telephones.
       const bool has_idfa =
           !member.identifiers.empty() && member.identifiers.back().kind == IdentifierKind::idfa;
@@ -239,6 +242,15 @@ TEST_P(Contract, its_body_is_json_and_fits_its_limits_when_full) {
       EXPECT_LE(request.body.size(), limits.batch_bytes_max);
     }
   }
+}
+
+TEST_P(Contract, refuses_identifiers_that_its_audience_does_not_hold) {
+  for (const IdentifierKind kind : destination_.identifiers()) {
+    if (misfit(destination_, kind, config_).empty()) continue;
+    EXPECT_FALSE(takes(kind)) << to_string(kind);
+  }
+  const auto held = held_kinds(destination_, config_);
+  EXPECT_TRUE(std::ranges::any_of(held, [&](IdentifierKind kind) { return takes(kind); }));
 }
 
 TEST_P(Contract, an_ordinary_person_is_one_record) { EXPECT_EQ(destination_.records(person(1)), 1u); }

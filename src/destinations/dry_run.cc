@@ -12,6 +12,7 @@
 #include "destinations/conversion.h"
 #include "destinations/event_destination.h"
 #include "destinations/identifiers/identifiers.h"
+#include "destinations/list_kinds.h"
 #include "destinations/text.h"
 #include "model/json.h"
 
@@ -155,9 +156,8 @@ class Preview {
     Member member{.person = person.golden_id, .identifiers = {}, .changed_at = run_.now};
     if (audiences_->takes_attributes() && operation_ == Operation::add)
       member.attributes = object_at(record, "attributes").members;
-    const std::span<const IdentifierKind> kinds = run_.identifiers.empty()
-                                                      ? audiences_->identifiers()
-                                                      : std::span<const IdentifierKind>(run_.identifiers);
+    const std::vector<IdentifierKind> kinds =
+        run_.identifiers.empty() ? held_kinds(*audiences_, run_.config) : run_.identifiers;
     bool any = false;
     for (const IdentifierKind kind : kinds) {
       for (const Identifier& identifier : person.identifiers) {

@@ -34,7 +34,7 @@ constexpr AdPlatform kAdPlatforms[] = {
     {"google", "Google", "sizes of four networks; match rate", "`adUserData`, `adPersonalization`",
      "`adUserData`, `adPersonalization`",
      "the smallest list that is used; bytes of a request; how a path writes the type of an account; "
-     "adjustments "
+     "the case of advertising ids; which accounts may have lists of user ids; adjustments "
      "in the Data Manager API (they go through the Google Ads API)"},
     {"tiktok", "TikTok", "size", "", "`limited_data_use`",
      "how many people a request takes (1,000 are sent); codes of tokens and failures beyond those of its "

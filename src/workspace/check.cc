@@ -8,6 +8,7 @@
 #include "destinations/audience_destination.h"
 #include "destinations/conversion.h"
 #include "destinations/event_destination.h"
+#include "destinations/list_kinds.h"
 #include "destinations/restricted_topics.h"
 #include "workspace/audience.h"
 
@@ -34,6 +35,16 @@ const Destination* find_type(Catalogue catalogue, std::string_view type) {
 const Setting* find_setting(const Destination& type, std::string_view name) {
   const auto found = std::ranges::find(type.settings(), name, &Setting::name);
   return found == type.settings().end() ? nullptr : &*found;
+}
+
+// All that a sync to the destination gives it, with defaults, and without secrets.
+destinations::Config whole_settings(const Destination& type, const DestinationConfig& given,
+                                    const Settings& of_sync) {
+  destinations::Config config;
+  config.settings = given.settings;
+  for (const auto& [name, value] : of_sync) config.settings[name] = value;
+  destinations::fill_defaults(type, config);
+  return config;
 }
 
 // Every audience has these, whatever the destination: they are no settings of its own.
@@ -94,15 +105,19 @@ class ReferenceCheck {
   void shared_audience(const SyncConfig& config, const SyncSite& site);
   void stays(const SyncConfig& config, const SyncSite& site);
   void objective(const SyncConfig& config, const SyncSite& site);
-  void whole_configuration(const Destination& type, const DestinationConfig& given, const Settings& of_sync,
+  // What is wrong with all that a sync to the destination gives it; without a sync: with the destination.
+  std::vector<std::string> problems_of(const Destination& type, const DestinationConfig& given,
+                                       const Settings& of_sync = {}, std::string_view audience = {}) const;
+  void whole_configuration(const Destination& type, const std::string& destination, const Settings& of_sync,
                            std::string_view audience, const std::map<std::string, Spot>& sites,
                            const Spot& whole);
+  void say(std::span<const std::string> messages, const std::map<std::string, Spot>& sites,
+           const Spot& whole);
 
   const Draft& draft_;
   const Workspace& workspace_;
   Catalogue catalogue_;
   Problems& problems_;
-  std::set<std::string> said_of_whole_;
 };
 
 // A bare word in an expression means one thing.
@@ -199,7 +214,7 @@ void ReferenceCheck::destination(const DestinationConfig& config, const Destinat
         fmt::format("{} needs the credential {}: {}", type->title(), in_quotes(name), setting.about),
         fmt::format("add `{}: {{env: NAME}}` or `{}: {{file: path}}` to its `credentials`", name, name));
   }
-  whole_configuration(*type, config, {}, config.name, site.settings, site.whole);
+  say(problems_of(*type, config), site.settings, site.whole);
   for (const auto& [name, value] : config.settings) {
     if (config.allow_private_addresses || !leads_to_this_machine(value)) continue;
     problems_.error(site.whole,
@@ -218,14 +233,23 @@ void ReferenceCheck::identifiers(const Destination& type, const SyncConfig& conf
     return;
   }
   const std::span<const IdentifierKind> known = audiences->identifiers();
+  const destinations::Config whole =
+      whole_settings(type, *workspace_.find_destination(config.destination), config.settings);
+  const std::vector<IdentifierKind> held = destinations::held_kinds(*audiences, whole);
   for (std::size_t i = 0; i < config.identifiers.size(); ++i) {
-    if (std::ranges::find(known, config.identifiers[i]) != known.end()) continue;
+    const IdentifierKind kind = config.identifiers[i];
+    if (std::ranges::find(held, kind) != held.end()) continue;
+    if (std::ranges::find(known, kind) != known.end()) {
+      problems_.error(site.identifiers[i],
+                      fmt::format("this audience of {} holds no {}", type.title(), tailrace::to_string(kind)),
+                      std::string(destinations::misfit(*audiences, kind, whole)));
+      continue;
+    }
     std::vector<std::string> names;
-    for (const IdentifierKind kind : known) names.emplace_back(tailrace::to_string(kind));
-    problems_.error(
-        site.identifiers[i],
-        fmt::format("{} cannot match people by {}", type.title(), tailrace::to_string(config.identifiers[i])),
-        suggest("", names));
+    for (const IdentifierKind each : held) names.emplace_back(tailrace::to_string(each));
+    problems_.error(site.identifiers[i],
+                    fmt::format("{} cannot match people by {}", type.title(), tailrace::to_string(kind)),
+                    suggest("", names));
   }
 }
 
@@ -336,23 +360,31 @@ void ReferenceCheck::objective(const SyncConfig& config, const SyncSite& site) {
 
 // What the destination itself finds wrong with the settings together. It speaks of the whole configuration:
 // the problem is placed at the setting it names.
-void ReferenceCheck::whole_configuration(const Destination& type, const DestinationConfig& given,
-                                         const Settings& of_sync, std::string_view audience,
-                                         const std::map<std::string, Spot>& sites, const Spot& whole) {
-  destinations::Config config;
-  for (const Setting& setting : type.settings()) {
-    if (!setting.secret && !setting.default_value.empty()) {
-      config.settings.emplace(setting.name, setting.default_value);
-    }
-  }
-  for (const auto& [name, value] : given.settings) config.settings[name] = value;
-  for (const auto& [name, value] : of_sync) config.settings[name] = value;
+std::vector<std::string> ReferenceCheck::problems_of(const Destination& type, const DestinationConfig& given,
+                                                     const Settings& of_sync,
+                                                     std::string_view audience) const {
+  destinations::Config config = whole_settings(type, given, of_sync);
   for (const auto& [name, secret] : given.credentials) config.secrets[name];  // named, its value not at hand
   config.audience_name = audience;
   config.default_region = workspace_.default_region;
-  for (const std::string& message : type.check(config)) {
-    // A sync's own settings must not repeat what was said of its destination.
-    if (!said_of_whole_.insert(given.name + '\n' + message).second) continue;
+  return type.check(config);
+}
+
+// What was said of the destination is not repeated; what is wrong with several syncs is said of each.
+void ReferenceCheck::whole_configuration(const Destination& type, const std::string& destination,
+                                         const Settings& of_sync, std::string_view audience,
+                                         const std::map<std::string, Spot>& sites, const Spot& whole) {
+  const DestinationConfig& given = *workspace_.find_destination(destination);
+  const std::vector<std::string> said = problems_of(type, given);
+  std::vector<std::string> messages = problems_of(type, given, of_sync, audience);
+  std::erase_if(messages,
+                [&](const auto& message) { return std::ranges::find(said, message) != said.end(); });
+  say(messages, sites, whole);
+}
+
+void ReferenceCheck::say(std::span<const std::string> messages, const std::map<std::string, Spot>& sites,
+                         const Spot& whole) {
+  for (const std::string& message : messages) {
     const auto named = std::ranges::find_if(
         sites, [&](const auto& site) { return message.find(site.first) != std::string::npos; });
     problems_.error(named == sites.end() ? whole : named->second, message);
@@ -411,7 +443,7 @@ void ReferenceCheck::sync(const SyncConfig& config, const SyncSite& site) {
   given_settings(*type, Setting::Scope::sync, site.settings);
   required_settings(*type, Setting::Scope::sync, config.settings, site.whole);
   // The audience's name may be the sync's own, so this is asked whatever the settings are.
-  whole_configuration(*type, *workspace_.find_destination(config.destination), config.settings,
+  whole_configuration(*type, config.destination, config.settings,
                       config.audience_id.empty() ? audience_name(config) : "", site.settings,
                       site.destination);
 }
@@ -497,8 +529,8 @@ void ReferenceCheck::stream(const StreamConfig& config, const StreamSite& site) 
   given_settings(*type, Setting::Scope::sync, site.settings);
   required_settings(*type, Setting::Scope::sync, config.settings, site.whole);
   if (!site.settings.empty()) {
-    whole_configuration(*type, *workspace_.find_destination(config.destination), config.settings, config.name,
-                        site.settings, site.destination);
+    whole_configuration(*type, config.destination, config.settings, config.name, site.settings,
+                        site.destination);
   }
 }
 
@@ -519,8 +551,8 @@ void ReferenceCheck::warehouse(const WarehouseConfig& config, const WarehouseSit
   given_settings(*type, Setting::Scope::sync, site.settings);
   required_settings(*type, Setting::Scope::sync, config.settings, site.whole);
   if (!site.settings.empty()) {
-    whole_configuration(*type, *workspace_.find_destination(config.destination), config.settings, config.name,
-                        site.settings, site.destination);
+    whole_configuration(*type, config.destination, config.settings, config.name, site.settings,
+                        site.destination);
   }
 }
 
@@ -571,14 +603,14 @@ language::ExprPtr unreadable(NamedList list) {
   return std::make_shared<const language::Expr>(std::move(expr));
 }
 
-// A sync that names no identifiers uses all its destination can match by.
+// A sync that names no identifiers uses all its audience can hold.
 void fill_identifiers(Workspace& workspace, Catalogue catalogue) {
   for (SyncConfig& sync : workspace.syncs) {
     const DestinationConfig* config = workspace.find_destination(sync.destination);
     const Destination* found = config == nullptr ? nullptr : find_type(catalogue, config->type);
     const auto* type = found == nullptr ? nullptr : found->as_audience();
     if (!sync.identifiers.empty() || type == nullptr) continue;
-    sync.identifiers.assign(type->identifiers().begin(), type->identifiers().end());
+    sync.identifiers = destinations::held_kinds(*type, whole_settings(*type, *config, sync.settings));
   }
 }
 

@@ -86,30 +86,105 @@ void append_destination(std::string& out, const std::string& audience_id, const 
   out += "}]";
 }
 
+// What a member of a request can carry, of which a request has one.
+struct DataKind {
+  std::string_view before;     // its identifiers, in the member
+  std::string_view separator;  // between them
+  std::string_view after;
+  std::size_t most = kIdentifiersPerMemberMax;
+};
+constexpr DataKind kUserData{R"({"userData":{"userIdentifiers":[)", ",", "]}}"};
+constexpr DataKind kMobileData{R"({"mobileData":{"mobileIds":[)", ",", "]}}"};
+constexpr DataKind kUserIdData{R"({"userIdData":{"userId":)", "", "}}", 1};
+
+const DataKind& data_kind(IdentifierKind kind) {
+  switch (kind) {
+    case IdentifierKind::idfa:
+    case IdentifierKind::aaid:
+      return kMobileData;
+    case IdentifierKind::external_id:
+    case IdentifierKind::anonymous_id:
+      return kUserIdData;
+    case IdentifierKind::email:
+    case IdentifierKind::phone:
+      break;
+  }
+  return kUserData;
+}
+
+// Those of the identifiers (at least one) that go in one member of a request: the first ones.
+std::span<const UploadIdentifier> first_entry(std::span<const UploadIdentifier> identifiers) {
+  const DataKind& kind = data_kind(identifiers.front().kind);
+  std::size_t count = 1;
+  while (count < std::min(identifiers.size(), kind.most) && &data_kind(identifiers[count].kind) == &kind)
+    ++count;
+  return identifiers.first(count);
+}
+
 void append_identifier(std::string& out, const UploadIdentifier& identifier) {
-  out += identifier.kind == IdentifierKind::phone ? R"({"phoneNumber":)" : R"({"emailAddress":)";
+  const bool is_contact = &data_kind(identifier.kind) == &kUserData;
+  if (is_contact)
+    out += identifier.kind == IdentifierKind::phone ? R"({"phoneNumber":)" : R"({"emailAddress":)";
   append_json_string(out, identifier.value);
-  out += '}';
+  if (is_contact) out += '}';
+}
+
+void append_entry(std::string& out, std::span<const UploadIdentifier> identifiers) {
+  const DataKind& kind = data_kind(identifiers.front().kind);
+  out += kind.before;
+  for (std::size_t i = 0; i < identifiers.size(); ++i) {
+    if (i > 0) out += kind.separator;
+    append_identifier(out, identifiers[i]);
+  }
+  out += kind.after;
 }
 
 void append_members(std::string& out, const Batch& batch) {
   out += R"("audienceMembers":[)";
-  bool first_entry = true;
+  bool is_first = true;
   for (const Member& person : batch.members) {
-    for (std::size_t i = 0; i < person.identifiers.size(); ++i) {
-      if (i % kIdentifiersPerMemberMax == 0) {
-        if (i > 0) out += "]}},";
-        if (i == 0 && !first_entry) out += ',';
-        first_entry = false;
-        out += R"({"userData":{"userIdentifiers":[)";
-      } else {
-        out += ',';
-      }
-      append_identifier(out, person.identifiers[i]);
+    std::span<const UploadIdentifier> left = person.identifiers;
+    while (!left.empty()) {
+      if (!is_first) out += ',';
+      is_first = false;
+      const auto entry = first_entry(left);
+      append_entry(out, entry);
+      left = left.subspan(entry.size());
     }
-    if (!person.identifiers.empty()) out += "]}}";
   }
   out += ']';
+}
+
+bool has_user_data(const Batch& batch) {
+  return std::ranges::any_of(batch.members, [](const Member& member) {
+    return std::ranges::any_of(member.identifiers,
+                               [](const UploadIdentifier& id) { return &data_kind(id.kind) == &kUserData; });
+  });
+}
+
+// What a list is made of, as "ingestedUserListInfo" says it.
+Value list_info(const Config& config) {
+  const auto setting = [&](std::string_view name) { return Value::of(config.setting(std::string(name))); };
+  const std::string& list_type = config.setting(std::string(kListType));
+  std::string_view key_type = "CONTACT_ID";
+  std::string_view name = "contactIdInfo";
+  Value info = Value::with(Value::Kind::object);
+  info.members.emplace_back("dataSourceType", Value::of("DATA_SOURCE_TYPE_FIRST_PARTY"));
+  if (list_type == kMobileIdList) {
+    key_type = "MOBILE_ID";
+    name = "mobileIdInfo";
+    info.members.emplace_back("keySpace", setting(kKeySpace));
+    info.members.emplace_back("appId", setting(kAppId));
+  } else if (list_type == kUserIdList) {
+    key_type = "USER_ID";
+    name = "userIdInfo";
+  }
+  Value key_types = Value::with(Value::Kind::list);
+  key_types.list.push_back(Value::of(std::string(key_type)));
+  Value all = Value::with(Value::Kind::object);
+  all.members.emplace_back("uploadKeyTypes", std::move(key_types));
+  all.members.emplace_back(name, std::move(info));
+  return all;
 }
 
 void append_consent(std::string& out, const Context& context) {
@@ -223,11 +298,11 @@ std::vector<Outcome> culprits(const Batch& batch, const ApiError& error) {
 }
 
 bool blames_a_record(const ApiError& error) {
-  constexpr std::array<std::string_view, 11> kOfRecords{
-      "EVENT_TIME_INVALID",        "INVALID_CURRENCY_CODE",    "REQUIRED_FIELD_MISSING",
-      "INVALID_POSTAL_CODE",       "INVALID_AUDIENCE_MEMBER",  "INVALID_HEX_ENCODING",
-      "INVALID_SHA256_FORMAT",     "INVALID_USER_IDENTIFIER",  "NO_IDENTIFIERS_PROVIDED",
-      "TOO_MANY_AUDIENCE_MEMBERS", "TOO_MANY_USER_IDENTIFIERS"};
+  constexpr std::array<std::string_view, 12> kOfRecords{
+      "EVENT_TIME_INVALID",        "INVALID_CURRENCY_CODE",     "REQUIRED_FIELD_MISSING",
+      "INVALID_POSTAL_CODE",       "INVALID_AUDIENCE_MEMBER",   "INVALID_HEX_ENCODING",
+      "INVALID_SHA256_FORMAT",     "INVALID_USER_IDENTIFIER",   "NO_IDENTIFIERS_PROVIDED",
+      "TOO_MANY_AUDIENCE_MEMBERS", "TOO_MANY_USER_IDENTIFIERS", "INVALID_MOBILE_ID_FORMAT"};
   const auto of_record = [&](std::string_view reason) {
     return std::find(kOfRecords.begin(), kOfRecords.end(), reason) != kOfRecords.end();
   };
@@ -338,7 +413,10 @@ HttpRequest post(const Context& context, const std::string& path, std::string bo
 }
 
 std::size_t entries(const Member& member) {
-  return (member.identifiers.size() + kIdentifiersPerMemberMax - 1) / kIdentifiersPerMemberMax;
+  std::size_t count = 0;
+  std::span<const UploadIdentifier> left = member.identifiers;
+  for (; !left.empty(); ++count) left = left.subspan(first_entry(left).size());
+  return count;
 }
 
 HttpRequest encode(const Batch& batch, const Context& context) {
@@ -352,7 +430,8 @@ HttpRequest encode(const Batch& batch, const Context& context) {
     body += ',';
     append_consent(body, context);
   }
-  body += R"(,"encoding":"HEX","validateOnly":)";
+  if (has_user_data(batch)) body += R"(,"encoding":"HEX")";
+  body += R"(,"validateOnly":)";
   body += validates_only(context) ? "true" : "false";
   body += '}';
   set_json(result, std::move(body));
@@ -384,6 +463,30 @@ std::string list_id(const Value& list) {
   return at == std::string_view::npos ? "" : std::string(name.substr(at + kBefore.size()));
 }
 
+// Why a list cannot be that of the sync: what it is made of is given at its creation, for good. Empty: it
+// can, or the answer does not say.
+std::string misfit_of_list(const Value& list, const Config& config) {
+  const Value wanted = list_info(config);
+  const Value* there = member(&list, "ingestedUserListInfo");
+  const std::string& key_type = wanted.members.front().second.list.front().string;
+  const Value* key_types = member(there, "uploadKeyTypes");
+  if (key_types == nullptr || key_types->list.empty()) return "";
+  const bool has_type =
+      std::ranges::any_of(key_types->list, [&](const Value& type) { return text_of(type) == key_type; });
+  if (!has_type) {
+    return fmt::format("it is of {}, not of {}: write another list_type, or another audience_name",
+                       code_word(text_of(key_types->list.front())), key_type);
+  }
+  const auto& [name, made_of] = wanted.members.back();
+  for (const std::string_view each : {"keySpace", "appId"}) {
+    const std::string_view ours = text_member(&made_of, each);
+    const std::string_view theirs = text_member(member(there, name), each);
+    if (ours.empty() || theirs.empty() || ours == theirs) continue;
+    return fmt::format("its {} is not {}: write another audience_name", each, ours);
+  }
+  return "";
+}
+
 }  // namespace
 
 HttpRequest encode_find(const Context& context, const std::string& page) {
@@ -398,6 +501,8 @@ Result<AudienceDestination::Found> decode_find(const HttpResponse& response, con
   if (const Value* lists = member(&answer, "userLists"); lists != nullptr) {
     for (const Value& list : lists->list) {
       if (text_member(&list, "displayName") != config.audience_name) continue;
+      if (const std::string wrong = misfit_of_list(list, config); !wrong.empty())
+        return invalid(fmt::format("there is a list of that name, and {}", wrong));
       found.audience_id = list_id(list);
       return found;
     }
@@ -417,8 +522,7 @@ HttpRequest encode_create(const Context& context) {
   body += R"(,"description":)";
   append_json_string(body, context.config.audience_description);
   body += fmt::format(R"(,"membershipDuration":"{}s")", days * kSecondsPerDay);
-  body += R"(,"ingestedUserListInfo":{"uploadKeyTypes":["CONTACT_ID"],)";
-  body += R"("contactIdInfo":{"dataSourceType":"DATA_SOURCE_TYPE_FIRST_PARTY"}}})";
+  body += R"(,"ingestedUserListInfo":)" + to_json(list_info(context.config)) + '}';
   set_json(result, std::move(body));
   return result;
 }

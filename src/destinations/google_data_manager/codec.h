@@ -1,7 +1,8 @@
 // Requests and answers of Google's Data Manager API for Customer Match lists. Pure.
 //
-// A member of a request has room for ten identifiers; someone with more takes several members. Answers name
-// members of the request by their index, which decode brings back to people.
+// A member of a request has room for ten identifiers (of e-mails and phones, or of advertising ids) or for
+// one user id; someone with more takes several members. Answers name members of the request by their index,
+// which decode brings back to people.
 #pragma once
 
 #include <string>
@@ -19,6 +20,16 @@ inline constexpr std::string_view kAdUserData = "ad_user_data";
 inline constexpr std::string_view kAdPersonalization = "ad_personalization";
 inline constexpr std::string_view kMembershipDurationDays = "membership_duration_days";
 inline constexpr std::string_view kValidateOnly = "validate_only";
+inline constexpr std::string_view kListType = "list_type";
+inline constexpr std::string_view kKeySpace = "key_space";
+inline constexpr std::string_view kAppId = "app_id";
+
+// Values of list_type and key_space.
+inline constexpr std::string_view kContactList = "contact";
+inline constexpr std::string_view kMobileIdList = "mobile_id";
+inline constexpr std::string_view kUserIdList = "user_id";
+inline constexpr std::string_view kIos = "IOS";
+inline constexpr std::string_view kAndroid = "ANDROID";
 
 inline constexpr std::size_t kIdentifiersPerMemberMax = 10;
 
@@ -34,6 +45,7 @@ HttpRequest encode(const Batch& batch, const Context& context);
 Reply decode(const Batch& batch, const HttpResponse& response);
 
 HttpRequest encode_find(const Context& context, const std::string& page);
+// invalid_argument as well where the list of that name is of another kind than the sync's.
 Result<AudienceDestination::Found> decode_find(const HttpResponse& response, const Config& config);
 HttpRequest encode_create(const Context& context);
 Result<std::string> decode_create(const HttpResponse& response);

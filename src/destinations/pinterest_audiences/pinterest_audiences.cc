@@ -4,6 +4,7 @@
 #include "destinations/authentication/refresh_token.h"
 #include "destinations/checks.h"
 #include "destinations/identifiers/identifiers.h"
+#include "destinations/list_kinds.h"
 #include "destinations/pinterest_audiences/codec.h"
 #include "destinations/probe.h"
 
@@ -77,7 +78,14 @@ refused (HTTP 400) is halved until the record at fault stands alone; it is then 
 sender has it), the name and unit of the header of 429, and how long an upload takes (24 to 48 hours are said).
 )";
 
-class PinterestAudiences final : public AudienceDestination, public Probed {
+constexpr std::string_view kOfEmails =
+    "a list of e-mails is of `list_type: EMAIL`; give it a sync of its own";
+constexpr std::string_view kOfIdfas =
+    "a list of iOS ids is of `list_type: IDFA`, or `MAID` for both systems; give it a sync of its own";
+constexpr std::string_view kOfMaids =
+    "a list of Android ids is of `list_type: MAID`; give it a sync of its own";
+
+class PinterestAudiences final : public AudienceDestination, public HoldsOneKind, public Probed {
  public:
   std::string_view type() const override { return "pinterest_audiences"; }
   std::string_view platform() const override { return "pinterest"; }
@@ -92,8 +100,25 @@ class PinterestAudiences final : public AudienceDestination, public Probed {
   std::size_t records(const Member& member) const override { return member.identifiers.size(); }
   Result<Normalised> normalise(IdentifierKind kind, std::string_view raw,
                                const Config& config) const override {
-    if (!fits_list(kind, config)) return invalid(std::string(kNotAccepted));
+    if (!misfit(kind, config).empty()) return invalid(std::string(kNotAccepted));
     return AudienceDestination::normalise(kind, raw, config);
+  }
+  std::string_view misfit(IdentifierKind kind, const Config& config) const override {
+    const std::string& list_type = config.setting(std::string(codec::kListType));
+    const bool is_of_idfas = list_type == "IDFA" || list_type == "MAID";
+    switch (kind) {
+      case IdentifierKind::email:
+        return is_of_idfas ? kOfEmails : "";
+      case IdentifierKind::idfa:
+        return is_of_idfas ? "" : kOfIdfas;
+      case IdentifierKind::aaid:
+        return list_type == "MAID" ? "" : kOfMaids;
+      case IdentifierKind::external_id:
+      case IdentifierKind::anonymous_id:
+      case IdentifierKind::phone:
+        break;
+    }
+    return "";
   }
 
   std::string_view permissions() const override {
@@ -140,13 +165,6 @@ class PinterestAudiences final : public AudienceDestination, public Probed {
   }
   Result<Measurement> decode_measure(const HttpResponse& response) const override {
     return codec::decode_measure(response);
-  }
-
- private:
-  static bool fits_list(IdentifierKind kind, const Config& config) {
-    const std::string& list_type = config.setting(std::string(codec::kListType));
-    if (list_type == "MAID") return kind == IdentifierKind::idfa || kind == IdentifierKind::aaid;
-    return kind == (list_type == "IDFA" ? IdentifierKind::idfa : IdentifierKind::email);
   }
 };
 

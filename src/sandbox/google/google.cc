@@ -154,19 +154,30 @@ std::string check_ingested_info(const Value* info, Violations& violations) {
   check_enum(&types->list[0], field + ".upload_key_types[0]", {"CONTACT_ID", "MOBILE_ID", "USER_ID"},
              violations);
   const std::string& type = types->list[0].string;
-  if (const Value* contact = info->find("contactIdInfo"); contact != nullptr) {
-    if (check_fields(*contact, field + ".contact_id_info", {"dataSourceType"}, violations)) {
-      check_enum(contact->find("dataSourceType"), field + ".contact_id_info.data_source_type",
-                 {"DATA_SOURCE_TYPE_FIRST_PARTY", "DATA_SOURCE_TYPE_THIRD_PARTY_CREDIT_BUREAU",
-                  "DATA_SOURCE_TYPE_THIRD_PARTY_VOTER_FILE"},
-                 violations);
-    }
+  const auto check_source = [&](const Value& details, const std::string& at) {
+    check_enum(details.find("dataSourceType"), at + ".data_source_type",
+               {"DATA_SOURCE_TYPE_FIRST_PARTY", "DATA_SOURCE_TYPE_THIRD_PARTY_CREDIT_BUREAU",
+                "DATA_SOURCE_TYPE_THIRD_PARTY_VOTER_FILE"},
+               violations);
+  };
+  for (const auto& [name, path] :
+       {std::pair("contactIdInfo", ".contact_id_info"), std::pair("userIdInfo", ".user_id_info")}) {
+    const Value* details = info->find(name);
+    if (details != nullptr && check_fields(*details, field + path, {"dataSourceType"}, violations))
+      check_source(*details, field + path);
   }
   const Value* mobile = info->find("mobileIdInfo");
-  if (type == "MOBILE_ID" &&
-      (mobile == nullptr || !is_string(mobile->find("keySpace")) || !is_string(mobile->find("appId")))) {
-    violations.push_back({field + ".mobile_id_info", "REQUIRED_FIELD_MISSING",
-                          "A list of mobile ids needs mobileIdInfo with keySpace and appId."});
+  const std::string at = field + ".mobile_id_info";
+  if (mobile != nullptr && check_fields(*mobile, at, {"dataSourceType", "keySpace", "appId"}, violations)) {
+    check_source(*mobile, at);
+    const Value* key_space = mobile->find("keySpace");
+    if (key_space == nullptr)
+      violations.push_back({at + ".key_space", "REQUIRED_FIELD_MISSING", "The required field is not set."});
+    check_enum(key_space, at + ".key_space", {"IOS", "ANDROID"}, violations);
+    check_text(mobile->find("appId"), at + ".app_id", violations);
+  } else if (mobile == nullptr && type == "MOBILE_ID") {
+    violations.push_back(
+        {at, "REQUIRED_FIELD_MISSING", "A list of mobile ids needs mobileIdInfo with keySpace and appId."});
   }
   return type;
 }

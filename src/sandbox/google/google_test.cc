@@ -160,6 +160,17 @@ TEST_F(GoogleTest, AListNeedsANameAndWhatItIsMadeOf) {
             "user_list.ingested_user_list_info.upload_key_types[0] INVALID_ENUM_VALUE");
   EXPECT_EQ(create(list_body("a", "", R"({"uploadKeyTypes":["MOBILE_ID"]})")),
             "user_list.ingested_user_list_info.mobile_id_info REQUIRED_FIELD_MISSING");
+  const auto of_devices = [&](const std::string& details) {
+    return create(list_body("a", "", R"({"uploadKeyTypes":["MOBILE_ID"],"mobileIdInfo":{)" + details + "}}"));
+  };
+  const std::string mobile = "user_list.ingested_user_list_info.mobile_id_info";
+  EXPECT_EQ(of_devices(R"("appId":"1")"), mobile + ".key_space REQUIRED_FIELD_MISSING");
+  EXPECT_EQ(of_devices(R"("keySpace":"ios","appId":"1")"), mobile + ".key_space INVALID_ENUM_VALUE");
+  EXPECT_EQ(of_devices(R"("keySpace":"IOS","appId":"")"), mobile + ".app_id REQUIRED_FIELD_MISSING");
+  EXPECT_EQ(of_devices(R"("keySpace":"IOS","appId":"1","app":"1")"), mobile + " -");
+  EXPECT_EQ(
+      create(list_body("a", "", R"({"uploadKeyTypes":["USER_ID"],"userIdInfo":{"dataSourceType":"MINE"}})")),
+      "user_list.ingested_user_list_info.user_id_info.data_source_type INVALID_ENUM_VALUE");
   EXPECT_EQ(create(list_body("a", R"(,"colour":"red")")), "user_list -");
   EXPECT_EQ(client.send("POST", kLists, "{").status, 400);
 }
@@ -361,6 +372,30 @@ TEST_F(GoogleTest, TheDataMustSuitTheList) {
   EXPECT_EQ(members(), "mobile_id:aece");
   EXPECT_EQ(violation(ingest(R"({"mobileData":{"mobileIds":["aece52e7"]}})")),
             "audience_members.audience_members[0].mobile_data.mobile_ids[0] INVALID_MOBILE_ID_FORMAT");
+  EXPECT_EQ(violation(remove(member(email(kAda)))),
+            "destinations[0].product_destination_id INVALID_USER_LIST_TYPE");
+  std::string unsigned_terms = ingest_body(mobile);
+  unsigned_terms.replace(unsigned_terms.find("ACCEPTED"), 8, "REJECTED");
+  EXPECT_EQ(violation(call("ingest", unsigned_terms)),
+            "terms_of_service.customer_match_terms_of_service_status TERMS_AND_CONDITIONS_NOT_SIGNED");
+  EXPECT_EQ(remove(mobile).status, 200);
+  EXPECT_EQ(members(), "");
+}
+
+TEST_F(GoogleTest, AListOfUserIdsTakesOnePerMember) {
+  const auto user = [](const std::string& id) { return R"({"userIdData":{"userId":")" + id + "\"}}"; };
+  EXPECT_EQ(violation(ingest(user("crm-1"))),
+            "destinations[0].product_destination_id INVALID_USER_LIST_TYPE");
+  list = at(client.send("POST", kLists, list_body("Ids", "", R"({"uploadKeyTypes":["USER_ID"]})")), "id");
+  EXPECT_EQ(ingest(user("crm-1") + "," + user("abc-2")).status, 200);
+  EXPECT_EQ(members(), "external_id:abc- external_id:crm-");
+  EXPECT_EQ(violation(ingest(user(""))),
+            "audience_members.audience_members[0].user_id_data.user_id REQUIRED_FIELD_MISSING");
+  EXPECT_EQ(violation(ingest(user("crm-1") + "," + member(email(kAda)))),
+            "audience_members.audience_members[1] MULTIPLE_DATA_TYPES_NOT_ALLOWED");
+  EXPECT_EQ(remove(user("crm-1")).status, 200);
+  EXPECT_EQ(members(), "external_id:abc-");
+  EXPECT_EQ(at(client.send("GET", kLists + "/" + list), "ingestedUserListInfo.contactIdInfo"), "-");
 }
 
 TEST_F(GoogleTest, CompositeDataCarriesUserData) {
