@@ -31,11 +31,12 @@ struct Range {
   }
 };
 
+constexpr Range kLoopback4{{127}, 8};  // this machine
 constexpr std::array kNotPublic4{
-    Range{{0}, 8},              // this network
-    Range{{10}, 8},             // private
-    Range{{100, 64}, 10},       // carriers
-    Range{{127}, 8},            // this machine
+    Range{{0}, 8},         // this network
+    Range{{10}, 8},        // private
+    Range{{100, 64}, 10},  // carriers
+    kLoopback4,
     Range{{169, 254}, 16},      // link-local, metadata
     Range{{172, 16}, 12},       // private
     Range{{192, 0, 0}, 24},     // protocols
@@ -56,6 +57,7 @@ constexpr std::array kNotPublic6{
 };
 // An IPv4 address behind a prefix of 96 bits.
 constexpr Range kMapped{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96};
+constexpr Range kLoopback6{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 128};
 constexpr Range kTranslated{{0, 0x64, 0xff, 0x9b}, 96};
 
 bool in_any(std::span<const Range> ranges, std::span<const std::uint8_t> address) {
@@ -82,6 +84,21 @@ bool is_public(const sockaddr& address) {
     Bytes16 bytes{};
     std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, bytes.size());
     return is_public6(bytes);
+  }
+  return false;
+}
+
+bool is_loopback(const sockaddr& address) {
+  if (address.sa_family == AF_INET) {
+    Bytes4 bytes{};
+    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in&>(address).sin_addr, bytes.size());
+    return kLoopback4.holds(bytes);
+  }
+  if (address.sa_family == AF_INET6) {
+    Bytes16 bytes{};
+    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, bytes.size());
+    const std::span<const std::uint8_t> all(bytes);
+    return kLoopback6.holds(all) || (kMapped.holds(all) && kLoopback4.holds(all.last<4>()));
   }
   return false;
 }

@@ -1,6 +1,9 @@
 #include "io/address.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 namespace tailrace::io {
 namespace {
@@ -57,6 +60,23 @@ TEST(Address, is_not_public_where_it_leads_to_this_machine_or_network) {
                               "0x7f000001"}) {
     EXPECT_FALSE(is_public(address)) << address;
   }
+}
+
+TEST(Address, is_loopback_on_this_machine_alone) {
+  sockaddr_in v4{};
+  v4.sin_family = AF_INET;
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  const auto is_here = [&](const char* address) {
+    if (inet_pton(AF_INET, address, &v4.sin_addr) == 1)
+      return is_loopback(reinterpret_cast<const sockaddr&>(v4));
+    EXPECT_EQ(inet_pton(AF_INET6, address, &v6.sin6_addr), 1) << address;
+    return is_loopback(reinterpret_cast<const sockaddr&>(v6));
+  };
+  for (const char* here : {"127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"})
+    EXPECT_TRUE(is_here(here)) << here;
+  for (const char* there : {"0.0.0.0", "10.0.0.1", "192.0.2.1", "::", "::2", "fe80::1", "::ffff:10.0.0.1"})
+    EXPECT_FALSE(is_here(there)) << there;
 }
 
 }  // namespace

@@ -20,6 +20,10 @@ namespace {
 
 constexpr int kPollMillis = 100;
 constexpr int kFlushMillis = 5'000;
+// Of the library's queue, which must take whatever is given: it counts a message a little longer than what is
+// told of here.
+constexpr std::size_t kQueueMessagesMax = 2 * kKafkaMessagesInFlightMax;
+constexpr std::size_t kQueueKilobytesMax = 2 * kKafkaBytesInFlightMax / 1024;
 
 struct Batch;
 struct Slot {
@@ -31,8 +35,18 @@ struct Batch {
   std::vector<Slot> slots;
   KafkaProducer::Outcomes outcomes;
   std::atomic<std::size_t> left;
+  std::size_t bytes = 0;  // of its messages
   KafkaProducer::Done done;
 };
+
+std::size_t bytes_of(const std::vector<KafkaMessage>& messages) {
+  std::size_t bytes = 0;
+  for (const KafkaMessage& message : messages) {
+    bytes += message.key.size() + message.value.size();
+    for (const auto& [name, value] : message.headers) bytes += name.size() + value.size();
+  }
+  return bytes;
+}
 
 // "MSG_SIZE_TOO_LARGE".
 std::string name_of(rd_kafka_resp_err_t error) {
@@ -45,10 +59,17 @@ bool is_silence(std::string_view outcome) {
   return std::ranges::find(kNames, outcome) != kNames.end();
 }
 
-// Why no broker is spoken to, where that is no silence.
-bool is_refusal(rd_kafka_resp_err_t error) {
-  return error == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
-         error == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED || error == RD_KAFKA_RESP_ERR__SSL;
+// Why no broker is spoken to, where that is no silence. Of TLS the library has one code for a certificate
+// that is not trusted and for a handshake that was cut off; only its words tell them apart.
+bool is_refusal(rd_kafka_resp_err_t error, std::string_view words) {
+  if (error == RD_KAFKA_RESP_ERR__SSL) return words.find("certificate verify failed") != words.npos;
+  return error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
+}
+
+// That a broker was spoken to and went away, or could not be found: what it refused before may hold no more.
+bool is_trouble_on_the_way(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE ||
+         error == RD_KAFKA_RESP_ERR__SSL;
 }
 
 rd_kafka_vu_t text_of(rd_kafka_vtype_t type, const char* text) {
@@ -92,6 +113,12 @@ class Producer final : public KafkaProducer {
       TRY(set(conf, "sasl.username", options_.user));
       TRY(set(conf, "sasl.password", options_.password));
     }
+    // The library's defaults were others once.
+    TRY(set(conf, "enable.ssl.certificate.verification", "true"));
+    TRY(set(conf, "ssl.endpoint.identification.algorithm", "https"));
+    // It has no setting for the lowest version: these are of TLS 1.2, and those of 1.3 are there all the
+    // same.
+    TRY(set(conf, "ssl.cipher.suites", "TLSv1.2+HIGH:!aNULL:!PSK"));
     if (!options_.reach.ca_file.empty()) TRY(set(conf, "ssl.ca.location", options_.reach.ca_file));
     TRY(set(conf, "enable.idempotence", "true"));
     TRY(set(conf, "acks", "all"));
@@ -102,7 +129,8 @@ class Producer final : public KafkaProducer {
     // Before a message of a topic that does not exist has waited in vain.
     TRY(set(conf, "topic.metadata.propagation.max.ms", fmt::format("{}", options_.patience.count / 3)));
     TRY(set(conf, "socket.connection.setup.timeout.ms", "10000"));
-    TRY(set(conf, "queue.buffering.max.kbytes", "65536"));
+    TRY(set(conf, "queue.buffering.max.messages", fmt::format("{}", kQueueMessagesMax)));
+    TRY(set(conf, "queue.buffering.max.kbytes", fmt::format("{}", kQueueKilobytesMax)));
     rd_kafka_conf_set_opaque(conf, this);
     rd_kafka_conf_set_log_cb(conf, nullptr);
     rd_kafka_conf_set_dr_msg_cb(conf, &Producer::on_report);
@@ -124,12 +152,12 @@ class Producer final : public KafkaProducer {
     Batch& batch = *made;
     batch.outcomes.resize(messages.size());
     batch.left = messages.size() + 1;  // it does not end before all are given
+    batch.bytes = bytes_of(messages);
     batch.done = std::move(done);
     for (std::size_t i = 0; i < messages.size(); ++i) batch.slots.push_back({&batch, i});
-    {
-      const std::lock_guard lock(mutex_);
-      batches_.emplace(&batch, std::move(made));
-    }
+    // Whole or not at all: the head of a request that stops in a queue that is full would be there twice.
+    if (!admit(made))
+      return made->done(fail(Error::Code::unavailable, "too much is on its way to the brokers already"));
     for (std::size_t i = 0; i < messages.size(); ++i) {
       const rd_kafka_resp_err_t refused = give(messages[i], batch.slots[i]);
       if (refused != RD_KAFKA_RESP_ERR_NO_ERROR) report(batch.slots[i], refused);
@@ -153,7 +181,23 @@ class Producer final : public KafkaProducer {
     return invalid(fmt::format("librdkafka does not take this {}", name));
   }
 
+  // Takes the batch, if there is room for it.
+  bool admit(std::unique_ptr<Batch>& batch) {
+    const std::lock_guard lock(mutex_);
+    if (messages_in_flight_ + batch->slots.size() > kKafkaMessagesInFlightMax ||
+        bytes_in_flight_ + batch->bytes > options_.bytes_in_flight_max)
+      return false;
+    // What was refused once may have been mended meanwhile.
+    if (batches_.empty()) refusal_ = RD_KAFKA_RESP_ERR_NO_ERROR;
+    messages_in_flight_ += batch->slots.size();
+    bytes_in_flight_ += batch->bytes;
+    Batch* const key = batch.get();
+    batches_.emplace(key, std::move(batch));
+    return true;
+  }
+
   rd_kafka_resp_err_t give(KafkaMessage& message, Slot& slot) {
+    if (message.key.empty()) return RD_KAFKA_RESP_ERR__INVALID_ARG;
     std::vector<rd_kafka_vu_t> parts;
     parts.push_back(text_of(RD_KAFKA_VTYPE_TOPIC, message.topic.c_str()));
     parts.push_back(bytes_of(RD_KAFKA_VTYPE_KEY, message.key));
@@ -195,6 +239,8 @@ class Producer final : public KafkaProducer {
     {
       const std::lock_guard lock(mutex_);
       ended = std::move(batches_.extract(&batch).mapped());
+      messages_in_flight_ -= ended->slots.size();
+      bytes_in_flight_ -= ended->bytes;
     }
     ended->done(judged(std::move(ended->outcomes)));
   }
@@ -207,7 +253,7 @@ class Producer final : public KafkaProducer {
       return outcomes;
     }
     const std::lock_guard lock(mutex_);
-    if (!out_of_reach_.empty()) return fail(Error::Code::not_found, not_routed(out_of_reach_));
+    if (!out_of_reach_.empty()) return fail(Error::Code::not_found, out_of_reach_);
     return fail(Error::Code::unavailable, fmt::format("no broker has acknowledged anything within {} s",
                                                       options_.patience.count / kSecond.count));
   }
@@ -216,17 +262,34 @@ class Producer final : public KafkaProducer {
     static_cast<Producer*>(opaque)->report(*static_cast<const Slot*>(message->_private), message->err);
   }
 
-  static void on_error(rd_kafka_t*, int error, const char*, void* opaque) {
+  static void on_error(rd_kafka_t*, int error, const char* words, void* opaque) {
     const auto code = static_cast<rd_kafka_resp_err_t>(error);
-    if (is_refusal(code)) static_cast<Producer*>(opaque)->refusal_ = code;
+    auto& refusal = static_cast<Producer*>(opaque)->refusal_;
+    if (is_refusal(code, words)) {
+      refusal = code;
+    } else if (is_trouble_on_the_way(code)) {
+      refusal = RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+  }
+
+  // Why the address is not gone to; empty: it is.
+  std::string refused_address(const sockaddr& address) const {
+    if (!options_.reach.private_addresses && !is_public(address)) return not_routed(to_text(address));
+    // The cluster may name other brokers than those of the settings.
+    if (options_.security.ends_with("plaintext") && !is_loopback(address))
+      return fmt::format(
+          "a broker is at {}, which is not this machine: nothing goes there in the clear, use ssl or "
+          "sasl_ssl",
+          to_text(address));
+    return {};
   }
 
   // Judges the address that a broker's name has now, and goes there or not.
   static int connect(int socket, const sockaddr* address, int length, const char*, void* opaque) {
     auto& self = *static_cast<Producer*>(opaque);
-    if (!self.options_.reach.private_addresses && !is_public(*address)) {
+    if (std::string refused = self.refused_address(*address); !refused.empty()) {
       const std::lock_guard lock(self.mutex_);
-      self.out_of_reach_ = to_text(*address);
+      self.out_of_reach_ = std::move(refused);
       return EACCES;
     }
     if (::connect(socket, address, static_cast<socklen_t>(length)) == 0 || errno == EINPROGRESS) return 0;
@@ -240,7 +303,9 @@ class Producer final : public KafkaProducer {
   std::atomic<rd_kafka_resp_err_t> refusal_ = RD_KAFKA_RESP_ERR_NO_ERROR;
   mutable std::mutex mutex_;
   std::map<Batch*, std::unique_ptr<Batch>> batches_;  // guarded by mutex_
-  std::string out_of_reach_;                          // likewise: an address
+  std::size_t messages_in_flight_ = 0;                // likewise
+  std::size_t bytes_in_flight_ = 0;                   // likewise
+  std::string out_of_reach_;                          // likewise: why an address is not gone to
 };
 
 }  // namespace

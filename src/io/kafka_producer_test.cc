@@ -1,13 +1,16 @@
 // Against librdkafka's own mock brokers (support/kafka_cluster.h).
 #include "io/kafka_producer.h"
 
+#include <atomic>
 #include <future>
+#include <thread>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "io/test_socket.h"
 #include "support/kafka_cluster.h"
 
 namespace tailrace::io {
@@ -102,6 +105,13 @@ TEST_F(Kafka, a_message_that_is_too_large_is_told_apart_from_the_others) {
   EXPECT_EQ(values(), "a b");
 }
 
+TEST_F(Kafka, a_message_without_a_key_is_not_written) {
+  cluster_.create_topic("events", 1);
+  start();
+  EXPECT_EQ(produce({message("k", "a"), message("", "b")}), "written, _INVALID_ARG");
+  EXPECT_EQ(values(), "a");
+}
+
 TEST_F(Kafka, a_refusal_is_told_by_its_name) {
   cluster_.create_topic("events", 1);
   cluster_.fail_produces({RD_KAFKA_RESP_ERR_POLICY_VIOLATION});
@@ -135,6 +145,61 @@ TEST_F(Kafka, goes_to_no_address_that_is_out_of_reach) {
   EXPECT_EQ(refused.error().code, Error::Code::not_found);
   EXPECT_THAT(refused.error().message, HasSubstr("allow_private_addresses: true"));
   EXPECT_EQ(values(), "");
+}
+
+TEST_F(Kafka, speaks_in_the_clear_to_this_machine_only_whatever_the_cluster_names) {
+  producer_ = KafkaProducer::start({.brokers = "192.0.2.1:9092",
+                                    .security = "plaintext",
+                                    .reach = {.private_addresses = true},
+                                    .patience = Millis{1'500}})
+                  .value();
+  const auto refused = give({message("k", "a")}).get();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Error::Code::not_found);
+  EXPECT_THAT(refused.error().message, HasSubstr("192.0.2.1, which is not this machine"));
+}
+
+TEST_F(Kafka, a_handshake_that_is_cut_off_is_silence) {
+  TestListener listener;
+  std::atomic<bool> ended = false;
+  std::atomic<int> cut_off = 0;
+  std::thread cutting([&] {
+    while (!ended) {
+      listener.accept();
+      ++cut_off;
+    }
+  });
+  producer_ = KafkaProducer::start({.brokers = fmt::format("127.0.0.1:{}", listener.port()),
+                                    .security = "ssl",
+                                    .reach = {.private_addresses = true},
+                                    .patience = Millis{1'500}})
+                  .value();
+  const auto silent = give({message("k", "a")}).get();
+  ended = true;
+  TestSocket::connect(listener.port());
+  cutting.join();
+  EXPECT_GE(cut_off, 1);
+  ASSERT_FALSE(silent) << text(silent);
+  EXPECT_EQ(silent.error().code, Error::Code::unavailable);
+}
+
+TEST_F(Kafka, what_there_is_no_room_for_is_refused_whole_before_its_first_message) {
+  cluster_.create_topic("events", 1);
+  cluster_.go_down();
+  producer_ = KafkaProducer::start({.brokers = cluster_.brokers(),
+                                    .security = "plaintext",
+                                    .reach = {.private_addresses = true},
+                                    .bytes_in_flight_max = 6})
+                  .value();
+  auto first = give({message("k", "a"), message("k", "b")});
+  const auto refused = give({message("k", "c"), message("k", "d")}).get();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Error::Code::unavailable);
+  EXPECT_THAT(refused.error().message, HasSubstr("too much is on its way"));
+  cluster_.come_up();
+  EXPECT_EQ(text(first.get()), "written, written");
+  EXPECT_EQ(produce({message("k", "e"), message("k", "f")}), "written, written");
+  EXPECT_EQ(values(), "a b e f");
 }
 
 TEST_F(Kafka, what_is_in_flight_at_the_end_is_told_of) {

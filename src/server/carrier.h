@@ -14,6 +14,10 @@
 //
 //   {"outcomes":["","MSG_SIZE_TOO_LARGE"]}
 //
+// Other than an HTTP client's, the callback of such a request comes on the producer's thread, or on the
+// caller's before send() returns: when the request cannot be read, no producer starts, or one has no room for
+// it.
+//
 // A value goes out as JSON. Requests that are alike but for their body share a producer, which lives on
 // between them.
 #pragma once

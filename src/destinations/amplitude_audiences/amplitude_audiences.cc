@@ -36,7 +36,8 @@ events from now on.
 **Who.** `user_id` is the external id. Ids that stand in everybody's place (`null`, `undefined`, `0`, ...), for which Amplitude
 refuses a whole request, are not sent.
 
-**De-duplication.** By an `insert_id` that is derived from the change; setting a property twice changes nothing either.
+**De-duplication.** By an `insert_id` that a request has again when it is sent again. After a crash a change may come in another request, with
+another `insert_id`; setting a property twice changes nothing.
 
 **Errors.** As of `amplitude_events`: a request that is refused names the people to blame, who become dead letters, and
 the others go again. Who is throttled waits. A key that is not accepted stops the sync.

@@ -54,7 +54,8 @@ std::vector<std::string> encode_people(const Batch& batch,
 // From outcomes of records to those of members: a member is rejected when one of its records is.
 Reply to_members(Reply reply, const Batch& batch);
 std::size_t records_in(const Batch& batch);
-// A text that is the same for the same change and no other: for message ids.
+// A text that is the same when a request is sent again, and of no other change: for message ids. After a
+// crash a change may go in another batch, and has another.
 std::string change_id(const Batch& batch, const FlaggedPerson& person);
 
 }  // namespace tailrace::destinations::analytics

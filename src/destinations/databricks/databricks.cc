@@ -33,7 +33,7 @@ constexpr std::array<Setting, 8> kSettings{{
     {.name = "catalog", .required = true, .example = "main", .about = "The catalog (Unity Catalog)."},
     {.name = "schema",
      .default_value = "tailrace",
-     .about = "Where the tables are kept; it exists. One sync has it for itself."},
+     .about = "Where the tables are kept, in small letters; it exists. One sync has it for itself."},
     {.name = "volume_path",
      .required = true,
      .example = "/Volumes/main/tailrace/stage",
@@ -182,6 +182,22 @@ class Loading {
   std::optional<Token> token_;
 };
 
+// "/Volumes/main/tailrace/stage/folder"
+bool is_in_a_volume(std::string_view path) {
+  constexpr std::string_view kVolumes = "/Volumes/";
+  if (!path.starts_with(kVolumes) || path.find('`') != path.npos) return false;
+  path.remove_prefix(kVolumes.size());
+  std::size_t parts = 0;
+  while (!path.empty()) {
+    const std::size_t slash = std::min(path.find('/'), path.size());
+    const std::string_view part = path.substr(0, slash);
+    if (part.empty() || part == "." || part == "..") return false;
+    ++parts;
+    path.remove_prefix(std::min(slash + 1, path.size()));
+  }
+  return parts >= 3;
+}
+
 class Databricks final : public WarehouseDestination {
  public:
   std::string_view type() const override { return "databricks"; }
@@ -194,6 +210,7 @@ class Databricks final : public WarehouseDestination {
     Problems problems;
     check_url(config, "url", Query::refused, problems);
     for (const char* name : {"catalog", "schema"}) check_plain(config, name, problems);
+    check_small_letters(config, "schema", problems);
     for (const char* name : {"access_token", "client_id", "client_secret"})
       check_token(config, name, problems);
     const std::string& warehouse = config.setting("warehouse_id");
@@ -201,9 +218,7 @@ class Databricks final : public WarehouseDestination {
                              [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }))
       problems.emplace_back("warehouse_id must be the id of a SQL warehouse, as its page shows it");
     const std::string& volume = config.setting("volume_path");
-    if (!volume.empty() && (!volume.starts_with("/Volumes/") || std::ranges::count(volume, '/') < 4 ||
-                            volume.find("//") != std::string::npos || volume.find('`') != std::string::npos ||
-                            !is_plain_text(volume)))
+    if (!volume.empty() && (!is_in_a_volume(volume) || !is_plain_text(volume)))
       problems.emplace_back(
           "volume_path must be /Volumes/<catalog>/<schema>/<volume>, and a folder in it where wanted");
     const bool client = config.secrets.contains("client_id") && config.secrets.contains("client_secret");

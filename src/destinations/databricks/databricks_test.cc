@@ -138,14 +138,23 @@ TEST(Databricks, the_probe_leaves_nothing_and_finds_out_about_the_volume) {
 TEST(Databricks, checks_the_volume_and_the_warehouse) {
   Warehouse warehouse;
   EXPECT_EQ(warehouse.destination.check(warehouse.config), std::vector<std::string>());
-  for (const char* bad : {"/Volumes/main/tailrace", "main.tailrace.stage", "/Volumes/main/tailrace/sta`ge",
-                          "/Volumes/main//stage/x"}) {
+  for (const char* bad :
+       {"/Volumes/main/tailrace", "main.tailrace.stage", "/Volumes/main/tailrace/sta`ge",
+        "/Volumes/main//stage/x", "/Volumes/main/tailrace/", "/Volumes/main/tailrace//",
+        "/Volumes/main/tailrace/..", "/Volumes/main/tailrace/stage/../x", "/Volumes/main/./stage"}) {
     warehouse.config.settings["volume_path"] = bad;
     EXPECT_EQ(warehouse.destination.check(warehouse.config).size(), 1u) << bad;
   }
   warehouse.config.settings["volume_path"] = "/Volumes/main/tailrace/stage/folder/";
   warehouse.config.settings["warehouse_id"] = "a/b";
   EXPECT_EQ(warehouse.destination.check(warehouse.config).size(), 1u);
+}
+
+TEST(Databricks, a_schema_is_in_small_letters) {
+  Warehouse warehouse;
+  warehouse.config.settings["schema"] = "Tailrace_EU";
+  EXPECT_THAT(warehouse.destination.check(warehouse.config),
+              ::testing::ElementsAre(HasSubstr("write tailrace_eu")));
 }
 
 }  // namespace

@@ -65,34 +65,44 @@ struct Meaning {
 constexpr Reply::Verdict kRejected = Reply::Verdict::done;
 constexpr std::string_view kNoRight =
     "the user may not write to the topic: grant it Write and IdempotentWrite";
-// What is not here and of the library's own making passes; what is not here and a broker's does not.
-constexpr std::array<Meaning, 18> kMeanings{{
+constexpr std::string_view kLost = "a broker lost what it had taken; it goes again";
+// What is not here passes: brokers move partitions, lose producers and learn new codes, and a message is
+// given up only where its code speaks of the message.
+constexpr std::array<Meaning, 26> kMeanings{{
     {"TOPIC_AUTHORIZATION_FAILED", Reply::Verdict::stop, kNoRight},
     {"CLUSTER_AUTHORIZATION_FAILED", Reply::Verdict::stop, kNoRight},
+    {"TRANSACTIONAL_ID_AUTHORIZATION_FAILED", Reply::Verdict::stop, kNoRight},
     {"SASL_AUTHENTICATION_FAILED", Reply::Verdict::stop,
      "the brokers do not accept the user name and password"},
     {"_AUTHENTICATION", Reply::Verdict::stop, "the brokers do not accept the user name and password"},
-    {"_SSL", Reply::Verdict::stop, "a broker's certificate cannot be trusted, or it does not speak TLS"},
+    {"_SSL", Reply::Verdict::stop, "a broker's certificate cannot be trusted"},
     {"_UNKNOWN_TOPIC", Reply::Verdict::stop, "there is no such topic: create it"},
     {"UNKNOWN_TOPIC_OR_PART", Reply::Verdict::stop, "there is no such topic: create it"},
     {"TOPIC_EXCEPTION", Reply::Verdict::stop, "the brokers do not accept the topic's name"},
-    {"_INVALID_ARG", kRejected, "the message is not accepted"},
+    {"RECORD_LIST_TOO_LARGE", Reply::Verdict::stop,
+     "the topic's segments are too small: raise segment.bytes"},
+    {"_INVALID_ARG", kRejected, "the message has no key: the person has no id"},
     {"MSG_SIZE_TOO_LARGE", kRejected, "the message is larger than the topic takes"},
     {"INVALID_RECORD", kRejected, "the brokers do not accept the message"},
+    {"INVALID_TIMESTAMP", kRejected, "the topic does not take messages of that time"},
     {"POLICY_VIOLATION", kRejected, "a policy of the brokers' forbids the message"},
     {"KAFKA_STORAGE_ERROR", Reply::Verdict::retry, "a broker has trouble with its disk"},
     {"NOT_ENOUGH_REPLICAS", Reply::Verdict::retry, "too few replicas are in sync"},
     {"NOT_ENOUGH_REPLICAS_AFTER_APPEND", Reply::Verdict::retry, "too few replicas are in sync"},
     {"LEADER_NOT_AVAILABLE", Reply::Verdict::retry, "a partition has no leader now"},
+    {"NOT_LEADER_FOR_PARTITION", Reply::Verdict::retry, "a partition has no leader now"},
+    {"BROKER_NOT_AVAILABLE", Reply::Verdict::retry, "a broker is not there now"},
+    {"REPLICA_NOT_AVAILABLE", Reply::Verdict::retry, "a broker is not there now"},
     {"REQUEST_TIMED_OUT", Reply::Verdict::retry, "a broker did not answer in time"},
-    {"OUT_OF_ORDER_SEQUENCE_NUMBER", Reply::Verdict::retry, "a broker lost what it had taken; it goes again"},
+    {"OUT_OF_ORDER_SEQUENCE_NUMBER", Reply::Verdict::retry, kLost},
+    {"UNKNOWN_PRODUCER_ID", Reply::Verdict::retry, kLost},
+    {"INVALID_PRODUCER_EPOCH", Reply::Verdict::retry, kLost},
 }};
 
 Meaning meaning_of(std::string_view code) {
   const auto found = std::ranges::find(kMeanings, code, &Meaning::code);
   if (found != kMeanings.end()) return *found;
-  if (code.starts_with('_')) return {code, Reply::Verdict::retry, "a message was not acknowledged"};
-  return {code, kRejected, "the brokers do not accept the message"};
+  return {code, Reply::Verdict::retry, "a message was not acknowledged"};
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "destinations/audience_destination.h"
 #include "destinations/identifiers/identifiers.h"
 #include "destinations/kafka_api/messages.h"
+#include "model/json.h"
 
 namespace tailrace::destinations {
 namespace {
@@ -54,8 +55,16 @@ are the values as they came, trimmed, not normalised and **not hashed**; each ki
 With `attributes` in the sync each member who is in has `"attributes": {"lifetime_value": 120.5, "plan": null}` too, and is told
 of again whenever one of them changes.
 
-**State.** The last message of a person is what is true, so a topic of one audience (`{audience}`) may be compacted. A copy, after
-a broker's silence or a crash, says the same again, with the same `message_id`.
+**State.** The last message of a person is what is true, so a topic of one audience (`{audience}`) may be compacted. The key is
+the person's id here, which is another one after profiles were merged; a person who has none is a dead letter.
+
+**De-duplication.** A copy, after a broker's silence, says the same again, with the same `message_id`: it is made of what the
+message says and of its time. After a crash an entry or an exit comes again with the same `message_id` too, unless the person's
+identifiers changed meanwhile, and a change of attributes with another. Compare a message with the last one of its person, not with
+all: an identifier that goes and comes back has its first `message_id` again.
+
+**Topics.** In a topic's name a character that is no letter from a to z and no digit is `_`: the audiences `Größe` and `Grüße` share
+the topic `gr__e`. `audience` in the value tells them apart; do not compact such a topic, as their messages have the same keys.
 )";
 
 class KafkaAudiences final : public AudienceDestination {
@@ -92,14 +101,14 @@ class KafkaAudiences final : public AudienceDestination {
       value.members.emplace_back("member", Value::of(is_member));
       value.members.emplace_back("identifiers", identifiers_of(member));
       if (!member.attributes.empty()) value.members.emplace_back("attributes", attributes_of(member));
-      messages.push_back(kafka_api::encode_message(
-          {.topic = topic,
-           .key = member.person,
-           .at = member.changed_at,
-           .type = "membership",
-           .id = analytics::uuid_of(fmt::format("{}\n{}\n{}\n{}\n{}", audience, is_member, batch.id,
-                                                member.person, member.changed_at.ms)),
-           .value = std::move(value)}));
+      // Of all that the message says: a batch would be another one after a crash.
+      std::string id = analytics::uuid_of(fmt::format("{}\n{}", member.changed_at.ms, to_json(value)));
+      messages.push_back(kafka_api::encode_message({.topic = topic,
+                                                    .key = member.person,
+                                                    .at = member.changed_at,
+                                                    .type = "membership",
+                                                    .id = std::move(id),
+                                                    .value = std::move(value)}));
     }
     return kafka_api::encode(messages, context.config);
   }

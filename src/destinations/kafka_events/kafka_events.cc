@@ -54,15 +54,21 @@ constexpr std::string_view kAbout =
 
 Identifiers are the values as they came, **not hashed**; leave them out with `fields: { email: '""' }`.
 
-**Order.** Events of a person go one after another, to one partition. Adding partitions moves people to others.
+**Topics.** In a topic's name a character that is no letter from a to z and no digit is `_`: the events `Größe` and `Grüße` share the
+topic `gr__e`. `event` in the value tells them apart.
+
+**Order.** Events of a person go one after another, to one partition. Adding partitions moves people to others, and so does a merge of
+profiles, after which a person has another id. An event of nobody with an id is not sent.
 
 **De-duplication.** The producer is idempotent and waits for every replica that is in sync (`acks=all`), and an event is done
 when its message is acknowledged. What was not is sent again: a copy may then be there, after a broker's silence or a crash of
 this machine, with the same `message_id` in its headers. Remember that.
 
-**Errors.** A message that is too large or that a policy forbids is a dead letter; the others of its request are written. A
-missing topic, right or trust stops the sync until somebody mends the cause. Brokers in trouble are waited for: a request in
-which one message was not acknowledged goes again whole, in its order.
+**Errors.** A message that is too large, too old for the topic, or that a policy forbids is a dead letter; the others of its request
+are written. A missing topic, right or trust stops the sync until somebody mends the cause. Brokers in trouble, and whatever else
+they say, are waited for: a request in which one message was not acknowledged goes again whole, in its order.
+
+**In the clear** nothing goes to an address that is not this machine's, whatever the cluster names.
 
 **Rights**: `Write` and `Describe` on the topic, and `IdempotentWrite` on the cluster where it is older than Kafka 3.0.
 
@@ -95,6 +101,8 @@ class KafkaEvents final : public EventDestination {
   std::expected<std::string, Refused> encode_event(const Conversion& conversion, At at) const override {
     const auto topic = kafka_api::topic_of(at.config, kPlace, analytics::name_word(conversion.name));
     if (!topic) return std::unexpected(Refused{"event", "its name makes no name of a topic"});
+    if (conversion.person.empty())
+      return std::unexpected(Refused{"person", "has no id to be the message's key"});
     Value value = analytics::empty_object();
     analytics::add_text(value, "event", conversion.name);
     analytics::add_text(value, "person_id", conversion.person);

@@ -37,7 +37,8 @@ more is `null`.
 
 **Who.** `distinct_id` is the external id.
 
-**De-duplication.** By a `uuid` that is derived from the change.
+**De-duplication.** By a `uuid` that a request has again when it is sent again; after a crash a change may come in another request, with
+another `uuid`.
 
 **Errors.** As of `posthog_events`: a batch that is refused is halved until the person stands alone; beyond the billing
 quota the sync stops.

@@ -61,7 +61,7 @@ transaction: a pack is there whole, or not at all, and one that is sent again af
 transaction begins with a lock on `_tailrace_packs`, so that a session that was given up here and still runs there goes before.
 (`COPY` itself remembers no file; and a transaction of the Data API is one call, with room for few statements.)
 
-**Schema.** Schema, tables and columns are made when they are needed, with Redshift's automatic distribution and sort order.
+**Schema.** Its name is in small letters, as Redshift folds names. Schema, tables and columns are made when they are needed, with Redshift's automatic distribution and sort order.
 Columns are only added. JSON is a `VARCHAR` (`JSON_PARSE` reads it); a column of yours that is a `SUPER` is fine too.
 
 **Long texts.** A `VARCHAR` holds 65,535 bytes: a longer text is cut there, and longer JSON is null, because a piece of it is none.
@@ -92,26 +92,64 @@ constexpr std::array<connect::Advice, 8> kAdvice{{
     {"54011", "Redshift allows 1600 columns a table: send fewer properties"},
 }};
 
+// Where a word begins and ends: "S3" is none of "S3CurlException", and "load" none of "load_errors".
+bool is_edge(std::string_view text, std::size_t at) {
+  const auto in_word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  return at == 0 || at >= text.size() || !in_word(text[at - 1]) || !in_word(text[at]);
+}
+
+// Whether the words stand there; a ? among them is any digit.
+bool holds_at(std::string_view text, std::size_t at, std::string_view words) {
+  if (text.size() - at < words.size() || !is_edge(text, at) || !is_edge(text, at + words.size()))
+    return false;
+  return std::ranges::equal(text.substr(at, words.size()), words, [](char have, char want) {
+    return want == '?' ? have >= '0' && have <= '9' : have == want;
+  });
+}
+
+bool holds(std::string_view text, std::string_view words) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (holds_at(text, at, words)) return true;
+  }
+  return false;
+}
+
 // What PostgreSQL would call an internal error is Redshift's word for much.
 Error in_our_words(Error error) {
   if (!error.message.starts_with("XX")) return error;
+  enum class Place : unsigned char { first, anywhere };
   struct Meaning {
-    std::string_view holds;
+    std::string_view words;
     bool passes;
     std::string_view says;
+    Place place = Place::anywhere;
   };
-  static constexpr std::array<Meaning, 5> kMeanings{{
-      {"1023", true, "another transaction wrote the same table; it is tried again"},
-      {"load_error", false,
-       "a file does not fit its table: was a column altered? SYS_LOAD_ERROR_DETAIL says more"},
-      {"S3", false,
-       "Redshift may not read the bucket, or it is in another region: mend `iam_role` and `region`"},
+  constexpr std::string_view kBusy = "another transaction wrote the same table; it is tried again";
+  constexpr std::string_view kStoreBusy = "the bucket answers too slowly now; it is tried again";
+  constexpr std::string_view kMisfit =
+      "a file does not fit its table: was a column altered? SYS_LOAD_ERROR_DETAIL says more";
+  constexpr std::string_view kNoBucket =
+      "Redshift may not read the bucket, or it is in another region: mend `iam_role` and `region`";
+  // The first that holds.
+  static constexpr std::array<Meaning, 10> kMeanings{{
+      {"1023", true, kBusy, Place::first},
+      {"Serializable isolation violation", true, kBusy},
+      {"Status 5??", true, kStoreBusy},
+      {"SlowDown", true, kStoreBusy},
+      {"stl_load_errors", false, kMisfit},
+      {"sys_load_error_detail", false, kMisfit},
+      {"S3ServiceException", false, kNoBucket},
+      {"S3", false, kNoBucket},
       {"IAM", false, "the role cannot be assumed: mend `iam_role`, and attach it to the cluster"},
       {"Disk", true, "the cluster's disk is full: make room there; the sync goes on by itself"},
   }};
-  const std::string code = error.message.substr(0, error.message.find(':'));
+  const std::string_view message = error.message;
+  const std::string_view code = message.substr(0, message.find(':'));
+  const std::size_t first = std::min(code.size() + 2, message.size());  // behind "XX000: "
   for (const Meaning& each : kMeanings) {
-    if (error.message.find(each.holds) != std::string::npos)
+    if (each.place == Place::first ? holds_at(message, first, each.words) : holds(message, each.words))
       return {each.passes ? Error::Code::unavailable : Error::Code::invalid_argument,
               fmt::format("{}: {}", code, each.says)};
   }
@@ -161,16 +199,12 @@ class Loading {
                                .about = {}};
     const std::string file = table.name + ".csv";
     const std::string list = table.name + ".manifest";
-    TRY(store_->replace(file, "1\n"));
-    TRY(store_->replace(list, sql::manifest(location_, {file})));
-    TRY(session_->run("BEGIN"));
-    if (!TRY(connect::has_schema(*session_, schema_)))
-      TRY(session_->run(fmt::format("CREATE SCHEMA {}", sql_name(schema_))));
-    TRY(session_->run(sql::create_table(schema_, table)));
-    TRY(session_->run(sql::copy(sql::place(schema_, table), table, location_ + "/" + list, config_)));
-    TRY(session_->run("ROLLBACK"));
-    TRY(store_->remove(list));
-    return store_->remove(file);
+    const Result<void> tried = try_copy(table, file, list);
+    const Result<void> list_removed = store_->remove(list);
+    const Result<void> file_removed = store_->remove(file);
+    TRY(tried);
+    TRY(list_removed);
+    return file_removed;
   }
 
   const std::string& where() const { return where_; }
@@ -183,6 +217,19 @@ class Loading {
     session_ = TRY(transport_.connect_sql(connect::connection(config_)));
     TRY(session_->run("SET statement_timeout = 1800000"));
     TRY(session_->run("SET TimeZone = 'UTC'"));
+    return {};
+  }
+
+  // Ends with its session where it fails.
+  Result<void> try_copy(const WarehouseTable& table, const std::string& file, const std::string& list) {
+    TRY(store_->replace(file, "1\n"));
+    TRY(store_->replace(list, sql::manifest(location_, {file})));
+    TRY(session_->run("BEGIN"));
+    if (!TRY(connect::has_schema(*session_, schema_)))
+      TRY(session_->run(fmt::format("CREATE SCHEMA {}", sql_name(schema_))));
+    TRY(session_->run(sql::create_table(schema_, table)));
+    TRY(session_->run(sql::copy(sql::place(schema_, table), table, location_ + "/" + list, config_)));
+    TRY(session_->run("ROLLBACK"));
     return {};
   }
 
@@ -297,6 +344,7 @@ class Redshift final : public WarehouseDestination {
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     connect::check(config, problems);
+    check_small_letters(config, "schema", problems);
     check_object_store(config, std::string(kLocation), problems);
     const auto location = parse_location(config.setting(std::string(kLocation)));
     if (location && location->kind != StoreLocation::Kind::s3)

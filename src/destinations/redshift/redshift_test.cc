@@ -190,6 +190,16 @@ TEST_F(Redshift, a_copy_that_fails_leaves_nothing_and_repeats_nothing) {
   };
   for (const Case& each :
        {Case{"XX000: 1023", true, "another transaction"},
+        Case{"XX000: 1023 DETAIL: Serializable isolation violation on table - 1", true,
+             "another transaction"},
+        Case{"XX000: Load into table 'events' failed at line 1023, check 'stl_load_errors'", false,
+             "altered"},
+        Case{"XX000: S3ServiceException:Please reduce your request rate,Status 503,Error SlowDown", true,
+             "too slowly"},
+        Case{"XX000: S3ServiceException:Internal,Status 500,Error InternalError", true, "too slowly"},
+        Case{"XX000: S3ServiceException:Please reduce your request rate,Error SlowDown", true, "too slowly"},
+        Case{"XX000: S3ServiceException:No such key,Status 404,Error Status 50", false, "iam_role"},
+        Case{"XX000: S3CurlException: Connection timed out", true, "inside Redshift"},
         Case{"XX000: Load into table 'events' failed. Check 'stl_load_errors' for ada@example.com", false,
              "altered"},
         Case{"XX000: S3ServiceException:Access Denied,Status 403", false, "iam_role"},
@@ -248,6 +258,15 @@ TEST_F(Redshift, the_probe_leaves_nothing_and_finds_what_is_missing) {
   const auto refused = warehouse.destination.probe(warehouse.config, warehouse.transport);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message, HasSubstr("may not read the bucket"));
+  EXPECT_EQ(warehouse.files.objects.size(), 0u);
+}
+
+TEST_F(Redshift, a_schema_is_in_small_letters) {
+  Warehouse warehouse;
+  EXPECT_EQ(warehouse.destination.check(warehouse.config), std::vector<std::string>());
+  warehouse.config.settings["schema"] = "Tailrace_EU";
+  EXPECT_THAT(warehouse.destination.check(warehouse.config),
+              ::testing::ElementsAre(HasSubstr("write tailrace_eu")));
 }
 
 std::vector<std::string> parts_of(const std::vector<std::string>& pieces, std::size_t part_bytes) {

@@ -44,7 +44,8 @@ more is `null`.
 
 **Who.** `userId` is the external id.
 
-**De-duplication.** By a `messageId` that is derived from the change.
+**De-duplication.** By a `messageId` that a request has again when it is sent again; after a crash a change may come in another request, with
+another `messageId`.
 
 **Errors.** As of `segment_events`.
 

@@ -6,6 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include <fmt/format.h>
+
+#include "destinations/checks.h"
 #include "destinations/warehouse_destination.h"
 
 namespace tailrace::destinations {
@@ -31,6 +34,19 @@ inline std::string sql_text(std::string_view text, Backslash backslash) {
     out += c;
   }
   return out + "'";
+}
+
+// Of a warehouse that folds names to small letters, and would tell of tables under another schema than the
+// one that is asked for.
+inline void check_small_letters(const Config& config, const std::string& name, Problems& problems) {
+  const std::string& text = config.setting(name);
+  std::string small = text;
+  for (char& c : small) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  if (small != text)
+    problems.push_back(
+        fmt::format("{} must be in small letters, as the server folds names: write {}", name, small));
 }
 
 inline bool is_key(const WarehouseTable& table, std::string_view column) {
