@@ -59,14 +59,16 @@ bool is_silence(std::string_view outcome) {
   return std::ranges::find(kNames, outcome) != kNames.end();
 }
 
-// Why no broker is spoken to, where that is no silence. Of TLS the library has one code for a certificate
-// that is not trusted and for a handshake that was cut off; only its words tell them apart.
-bool is_refusal(rd_kafka_resp_err_t error, std::string_view words) {
-  if (error == RD_KAFKA_RESP_ERR__SSL) return words.find("certificate verify failed") != words.npos;
-  return error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
+// Why no broker is spoken to, where that is no silence; else none. The library has one code for all that goes
+// wrong with TLS, and sometimes tells of it as of a connection that ended; only its words speak of trust.
+rd_kafka_resp_err_t refusal_of(rd_kafka_resp_err_t error, std::string_view words) {
+  if (words.find("certificate verify failed") != words.npos) return RD_KAFKA_RESP_ERR__SSL;
+  const bool is_one =
+      error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
+  return is_one ? error : RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-// That a broker was spoken to and went away, or could not be found: what it refused before may hold no more.
+// A broker went away, or was not found: what it refused before may hold no more.
 bool is_trouble_on_the_way(rd_kafka_resp_err_t error) {
   return error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE ||
          error == RD_KAFKA_RESP_ERR__SSL;
@@ -264,12 +266,9 @@ class Producer final : public KafkaProducer {
 
   static void on_error(rd_kafka_t*, int error, const char* words, void* opaque) {
     const auto code = static_cast<rd_kafka_resp_err_t>(error);
-    auto& refusal = static_cast<Producer*>(opaque)->refusal_;
-    if (is_refusal(code, words)) {
-      refusal = code;
-    } else if (is_trouble_on_the_way(code)) {
-      refusal = RD_KAFKA_RESP_ERR_NO_ERROR;
-    }
+    const rd_kafka_resp_err_t refusal = refusal_of(code, words);
+    if (refusal != RD_KAFKA_RESP_ERR_NO_ERROR || is_trouble_on_the_way(code))
+      static_cast<Producer*>(opaque)->refusal_ = refusal;
   }
 
   // Why the address is not gone to; empty: it is.
