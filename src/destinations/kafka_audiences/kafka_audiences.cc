@@ -56,7 +56,9 @@ With `attributes` in the sync each member who is in has `"attributes": {"lifetim
 of again whenever one of them changes.
 
 **State.** The last message of a person is what is true, so a topic of one audience (`{audience}`) may be compacted. The key is
-the person's id here, which is another one after profiles were merged; a person who has none is a dead letter.
+the person's id here, which is another one after profiles were merged; a person who has none is a dead letter. It holds for
+syncs with `identifiers: [external_id]`. With other kinds, `member: false` may also say that the `identifiers` in it are no longer
+a member's, who stays with those told before: read such a topic as a set of identifiers, and do not compact it.
 
 **De-duplication.** A copy, after a broker's silence, says the same again, with the same `message_id`: it is made of what the
 message says and of its time. After a crash an entry or an exit comes again with the same `message_id` too, unless the person's
