@@ -83,12 +83,7 @@ class Loading {
 
   Result<void> probe() {
     TRY(send(codec::statement("SELECT 1", config_)));
-    const WarehouseTable table{.name = "_tailrace_probe",
-                               .kind = WarehouseTable::Kind::append,
-                               .columns = {{"a", ColumnType::integer, ""}},
-                               .key = {"a"},
-                               .version = {},
-                               .about = {}};
+    const WarehouseTable table = probe_table();
     TRY(send(codec::statement(codec::create_database(config_), config_)));
     TRY(send(codec::statement(codec::create_table(table, config_), config_)));
     const std::string place = sql_name(config_.setting("database"), '`') + "." + sql_name(table.name, '`');

@@ -37,21 +37,15 @@ constexpr std::array<Setting, 12> kSettings{{
      .default_value = "https://googleads.googleapis.com/v26",
      .about = "The Google Ads API with its version, each of which lives for about a year. For the sandbox: "
               "`http://127.0.0.1:9090/google/v26`."},
-    {.name = manager::kTokenUrl,
-     .default_value = "https://oauth2.googleapis.com/token",
-     .about = "Where access tokens are fetched. For the sandbox: `http://127.0.0.1:9090/google/token`."},
+    token::kTokenUrlSetting,
     kBatchRecordsMax,
     kRequestsPerMinute,
-    {.name = token::kClientId,
-     .secret = true,
-     .about = "OAuth client; with `client_secret` and `refresh_token`."},
-    {.name = token::kClientSecret, .secret = true, .about = "The client's secret."},
+    token::kClientIdSetting,
+    token::kClientSecretSetting,
     {.name = token::kRefreshToken,
      .secret = true,
      .about = "Refresh token of a user, with the scope `https://www.googleapis.com/auth/adwords`."},
-    {.name = token::kServiceAccountJson,
-     .secret = true,
-     .about = "Instead of the three: the JSON key file of a service account."},
+    token::kServiceAccountJsonSetting,
 }};
 
 constexpr std::array<EventName, 2> kEvents{

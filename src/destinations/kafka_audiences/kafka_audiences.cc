@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "destinations/analytics/event_json.h"
+#include "destinations/analytics/plain_event.h"
 #include "destinations/audience_destination.h"
 #include "destinations/identifiers/identifiers.h"
 #include "destinations/kafka_api/messages.h"
@@ -28,16 +29,6 @@ constexpr std::array<Setting, 8> kSettings{{
     kafka_api::kUserSetting,
     kafka_api::kPasswordSetting,
 }};
-
-constexpr std::array kIdentifiers{IdentifierKind::external_id, IdentifierKind::anonymous_id,
-                                  IdentifierKind::email, IdentifierKind::phone};
-
-constexpr std::array kFields{
-    FieldRule{Field::external_id, "external_id", &opaque},
-    FieldRule{Field::anonymous_id, "anonymous_id", &opaque},
-    FieldRule{Field::email, "email", &opaque},
-    FieldRule{Field::phone, "phone", &opaque},
-};
 
 constexpr std::string_view kAbout =
     R"(Writes every change of membership to a topic of Apache Kafka, or of what speaks its protocol, one message each. Key, headers,
@@ -76,8 +67,8 @@ class KafkaAudiences final : public AudienceDestination {
   std::string_view title() const override { return "Apache Kafka memberships"; }
   std::string_view about() const override { return kAbout; }
   std::span<const Setting> settings() const override { return kSettings; }
-  std::span<const IdentifierKind> identifiers() const override { return kIdentifiers; }
-  std::span<const FieldRule> fields() const override { return kFields; }
+  std::span<const IdentifierKind> identifiers() const override { return analytics::kPlainIdentifiers; }
+  std::span<const FieldRule> fields() const override { return analytics::kPlainFieldsOfMembers; }
   Limits limits() const override { return {.batch_records_max = 1'000, .batch_bytes_max = 8'000'000}; }
   bool takes_attributes() const override { return true; }
 

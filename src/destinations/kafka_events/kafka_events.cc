@@ -1,6 +1,7 @@
 #include <array>
 
 #include "destinations/analytics/event_json.h"
+#include "destinations/analytics/plain_event.h"
 #include "destinations/event_destination.h"
 #include "destinations/kafka_api/messages.h"
 
@@ -8,7 +9,6 @@ namespace tailrace::destinations {
 namespace {
 
 constexpr std::string_view kPlace = "{event}";
-constexpr std::string_view kContext = "context";
 
 constexpr std::array<Setting, 9> kSettings{{
     kafka_api::kBrokersSetting,
@@ -20,21 +20,11 @@ constexpr std::array<Setting, 9> kSettings{{
     kafka_api::kSecuritySetting,
     kafka_api::kMechanismSetting,
     kafka_api::kCompressionSetting,
-    {.name = kContext,
-     .scope = Setting::Scope::sync,
-     .default_value = "false",
-     .about = "Whether the event's context (page, address, device) goes along: `true` or `false`."},
+    analytics::kContextSetting,
     kBatchRecordsMax,
     kafka_api::kUserSetting,
     kafka_api::kPasswordSetting,
 }};
-
-constexpr std::array kFields{
-    FieldRule{Field::external_id, "user_id", &opaque},
-    FieldRule{Field::anonymous_id, "anonymous_id", &opaque},
-    FieldRule{Field::email, "email", &opaque},
-    FieldRule{Field::phone, "phone", &opaque},
-};
 
 constexpr std::string_view kAbout =
     R"(Writes events to a topic of Apache Kafka, or of what speaks its protocol. Events go by their own names, one message each:
@@ -82,7 +72,7 @@ class KafkaEvents final : public EventDestination {
   std::string_view title() const override { return "Apache Kafka"; }
   std::string_view about() const override { return kAbout; }
   std::span<const Setting> settings() const override { return kSettings; }
-  std::span<const FieldRule> fields() const override { return kFields; }
+  std::span<const FieldRule> fields() const override { return analytics::kPlainFieldsOfEvents; }
   Limits limits() const override { return {.batch_records_max = 1'000, .batch_bytes_max = 8'000'000}; }
   std::span<const EventName> events() const override { return {}; }
   EventRules rules() const override { return {}; }
@@ -93,7 +83,7 @@ class KafkaEvents final : public EventDestination {
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     kafka_api::check(config, kPlace, problems);
-    check_boolean(config, std::string(kContext), problems);
+    check_boolean(config, std::string(analytics::kContextSetting.name), problems);
     check_limits(config, limits(), problems);
     return problems;
   }
@@ -106,13 +96,7 @@ class KafkaEvents final : public EventDestination {
     Value value = analytics::empty_object();
     analytics::add_text(value, "event", conversion.name);
     analytics::add_text(value, "person_id", conversion.person);
-    analytics::add_missing(value,
-                           user_object(*this, conversion, at.config, [](const FieldRule&) { return false; }));
-    value.members.emplace_back("properties", conversion.properties.kind == Value::Kind::object
-                                                 ? conversion.properties
-                                                 : analytics::empty_object());
-    if (at.config.setting(std::string(kContext)) == "true")
-      value.members.emplace_back("context", conversion.context);
+    analytics::add_plain_event(value, *this, conversion, at.config);
     return kafka_api::encode_message({.topic = *topic,
                                       .key = conversion.person,
                                       .at = conversion.at,

@@ -91,7 +91,8 @@ class Loading {
       TRY(session.run("ROLLBACK"));
       return {};
     }
-    TRY(bring_tables(there));
+    TRY(connect::bring_tables(*session_, schema_, pack_, there, where_,
+                              {sql::create_table, sql::add_column, sql::type_of, sql::takes}));
     for (const WarehouseTable& table : pack_.tables) TRY(load_table(table));
     TRY(connect::insert_pack(session, schema_, pack_, "now()"));
     TRY(session.run("COMMIT"));
@@ -102,12 +103,7 @@ class Loading {
   Result<void> probe(SqlSession& session) {
     session_ = &session;
     TRY(begin());
-    const WarehouseTable table{.name = "_tailrace_probe",
-                               .kind = WarehouseTable::Kind::append,
-                               .columns = {{"a", ColumnType::integer, ""}},
-                               .key = {"a"},
-                               .version = {},
-                               .about = {}};
+    const WarehouseTable table = probe_table();
     TRY(session.run(sql::create_table(schema_, table)));
     TRY(session.run(sql::create_stage(table)));
     TRY(session.copy_in(sql::copy_into_stage(table),
@@ -135,24 +131,6 @@ class Loading {
     const auto table = TRY(session_->run("SELECT pg_catalog.to_regclass($1) IS NULL", packs));
     if (table.rows.at(0).at(0) == "t") TRY(session_->run(sql::create_packs(schema_)));
     return {};
-  }
-
-  Result<void> bring_tables(const PacksThere& there) {
-    const auto tables = TRY(connect::tables_there(*session_, schema_));
-    const TableMaker make{
-        .create = [&](const WarehouseTable& table) -> Result<void> {
-          TRY(session_->run(sql::create_table(schema_, table)));
-          return {};
-        },
-        .add_column = [&](const WarehouseTable& table, const WarehouseColumn& column) -> Result<void> {
-          TRY(session_->run(sql::add_column(schema_, table.name, column)));
-          return {};
-        },
-        .type_of = [](const WarehouseTable&,
-                      const WarehouseColumn& column) { return std::string(sql::type_of(column.type)); },
-        .takes = [](std::string_view type_there, const WarehouseTable&,
-                    const WarehouseColumn& column) { return sql::takes(type_there, column.type); }};
-    return destinations::bring_tables(pack_, there, tables, where_, make);
   }
 
   Result<void> load_table(const WarehouseTable& table) {

@@ -83,6 +83,24 @@ Result<TablesThere> tables_there(SqlSession& session, const std::string& schema)
   return tables;
 }
 
+Result<void> bring_tables(SqlSession& session, const std::string& schema, const Pack& pack,
+                          const PacksThere& there, std::string_view where, const Dialect& dialect) {
+  const TableMaker make{
+      .create = [&](const WarehouseTable& table) -> Result<void> {
+        TRY(session.run(dialect.create_table(schema, table)));
+        return {};
+      },
+      .add_column = [&](const WarehouseTable& table, const WarehouseColumn& column) -> Result<void> {
+        TRY(session.run(dialect.add_column(schema, table.name, column)));
+        return {};
+      },
+      .type_of = [&](const WarehouseTable&,
+                     const WarehouseColumn& column) { return std::string(dialect.type_of(column.type)); },
+      .takes = [&](std::string_view type_there, const WarehouseTable&,
+                   const WarehouseColumn& column) { return dialect.takes(type_there, column.type); }};
+  return destinations::bring_tables(pack, there, TRY(tables_there(session, schema)), where, make);
+}
+
 Result<PacksThere> packs_there(SqlSession& session, const std::string& schema, const Pack& pack) {
   const Parameters parameters{pack.sync, fmt::format("{}", pack.sequence)};
   const auto found = TRY(session.run(

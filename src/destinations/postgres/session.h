@@ -39,6 +39,17 @@ std::string connection(const Config& config);
 
 Result<bool> has_schema(SqlSession& session, const std::string& schema);
 Result<TablesThere> tables_there(SqlSession& session, const std::string& schema);
+// In what words one server makes tables, and what it calls types.
+struct Dialect {
+  std::string (*create_table)(const std::string& schema, const WarehouseTable& table);
+  std::string (*add_column)(const std::string& schema, const std::string& table,
+                            const WarehouseColumn& column);
+  std::string_view (*type_of)(ColumnType type);
+  bool (*takes)(std::string_view type_there, ColumnType type);
+};
+// Makes what a pack's tables lack there. Errors: as of destinations::bring_tables, and of the session.
+Result<void> bring_tables(SqlSession& session, const std::string& schema, const Pack& pack,
+                          const PacksThere& there, std::string_view where, const Dialect& dialect);
 // pack, there: of the same sync.
 Result<PacksThere> packs_there(SqlSession& session, const std::string& schema, const Pack& pack);
 // now: what the server calls the time, "now()".

@@ -177,7 +177,8 @@ class Loading {
       // Somebody may have been there between.
       const PacksThere there = TRY(connect::packs_there(*session_, schema_, pack_));
       if (TRY(judge_order(pack_, there, where_)) == PackOrder::next) {
-        TRY(bring_tables(there));
+        TRY(connect::bring_tables(*session_, schema_, pack_, there, where_,
+                                  {sql::create_table, sql::add_column, sql::type_of, sql::takes}));
         for (const WarehouseTable& table : pack_.tables) {
           if (manifests.contains(table.name)) TRY(load_table(table, manifests[table.name]));
         }
@@ -191,12 +192,7 @@ class Loading {
   // What `run` does, undone: whether it may be done.
   Result<void> probe() {
     TRY(connect_session());
-    const WarehouseTable table{.name = "_tailrace_probe",
-                               .kind = WarehouseTable::Kind::append,
-                               .columns = {{"a", ColumnType::integer, ""}},
-                               .key = {"a"},
-                               .version = {},
-                               .about = {}};
+    const WarehouseTable table = probe_table();
     const std::string file = table.name + ".csv";
     const std::string list = table.name + ".manifest";
     const Result<void> tried = try_copy(table, file, list);
@@ -282,24 +278,6 @@ class Loading {
       TRY(store_->remove(manifest_name(table)));
     }
     return {};
-  }
-
-  Result<void> bring_tables(const PacksThere& there) {
-    const TablesThere tables = TRY(connect::tables_there(*session_, schema_));
-    const TableMaker make{
-        .create = [&](const WarehouseTable& table) -> Result<void> {
-          TRY(session_->run(sql::create_table(schema_, table)));
-          return {};
-        },
-        .add_column = [&](const WarehouseTable& table, const WarehouseColumn& column) -> Result<void> {
-          TRY(session_->run(sql::add_column(schema_, table.name, column)));
-          return {};
-        },
-        .type_of = [](const WarehouseTable&,
-                      const WarehouseColumn& column) { return std::string(sql::type_of(column.type)); },
-        .takes = [](std::string_view type_there, const WarehouseTable&,
-                    const WarehouseColumn& column) { return sql::takes(type_there, column.type); }};
-    return destinations::bring_tables(pack_, there, tables, where_, make);
   }
 
   Result<void> load_table(const WarehouseTable& table, const std::string& manifest) {

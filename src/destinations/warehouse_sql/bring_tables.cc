@@ -23,4 +23,13 @@ Result<void> bring_tables(const Pack& pack, const PacksThere& there, const Table
   return {};
 }
 
+WarehouseTable probe_table() {
+  return {.name = "_tailrace_probe",
+          .kind = WarehouseTable::Kind::append,
+          .columns = {{"a", ColumnType::integer, ""}},
+          .key = {"a"},
+          .version = {},
+          .about = {}};
+}
+
 }  // namespace tailrace::destinations

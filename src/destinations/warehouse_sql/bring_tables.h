@@ -27,4 +27,7 @@ struct TableMaker {
 Result<void> bring_tables(const Pack& pack, const PacksThere& there, const TablesThere& tables,
                           std::string_view where, const TableMaker& make);
 
+// What a probe makes and takes away again: "_tailrace_probe", with one whole number.
+WarehouseTable probe_table();
+
 }  // namespace tailrace::destinations

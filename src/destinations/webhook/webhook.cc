@@ -1,5 +1,6 @@
 #include <array>
 
+#include "destinations/analytics/plain_event.h"
 #include "destinations/checks.h"
 #include "destinations/identifiers/identifiers.h"
 #include "destinations/standard_webhooks/signature.h"
@@ -30,16 +31,6 @@ constexpr std::array<Setting, 4> kSettings{{
          "`whsec_` and the base64 of 24 to 64 random bytes. While it is being replaced: the old and the new "
          "one, parted by a blank; requests then carry both signatures."},
 }};
-
-constexpr std::array kIdentifiers{IdentifierKind::external_id, IdentifierKind::anonymous_id,
-                                  IdentifierKind::email, IdentifierKind::phone};
-
-constexpr std::array kFields{
-    FieldRule{Field::external_id, "external_id", &opaque},
-    FieldRule{Field::anonymous_id, "anonymous_id", &opaque},
-    FieldRule{Field::email, "email", &opaque},
-    FieldRule{Field::phone, "phone", &opaque},
-};
 
 constexpr std::string_view kAbout =
     R"(Posts every change of membership to a URL of yours, signed as [Standard Webhooks](https://www.standardwebhooks.com)
@@ -75,8 +66,8 @@ class Webhook final : public AudienceDestination {
   std::string_view title() const override { return "Webhook"; }
   std::string_view about() const override { return kAbout; }
   std::span<const Setting> settings() const override { return kSettings; }
-  std::span<const IdentifierKind> identifiers() const override { return kIdentifiers; }
-  std::span<const FieldRule> fields() const override { return kFields; }
+  std::span<const IdentifierKind> identifiers() const override { return analytics::kPlainIdentifiers; }
+  std::span<const FieldRule> fields() const override { return analytics::kPlainFieldsOfMembers; }
   Limits limits() const override { return {.batch_records_max = 100}; }
   bool takes_attributes() const override { return true; }
 

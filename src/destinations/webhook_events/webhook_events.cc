@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "destinations/analytics/event_json.h"
+#include "destinations/analytics/plain_event.h"
 #include "destinations/checks.h"
 #include "destinations/event_destination.h"
 #include "destinations/standard_webhooks/signature.h"
@@ -13,7 +14,6 @@ namespace tailrace::destinations {
 namespace {
 
 constexpr std::string_view kUrl = "url";
-constexpr std::string_view kContext = "context";
 constexpr std::string_view kSecret = "secret";
 // A receiver of ours may take more; the platform limits of the others do not apply.
 constexpr std::uint32_t kBatchRecordsCeiling = 10'000;
@@ -23,10 +23,7 @@ constexpr std::array<Setting, 5> kSettings{{
      .required = true,
      .about = "Where requests are posted: https, or http on this machine. For the sandbox: "
               "`http://127.0.0.1:9090/webhook`."},
-    {.name = kContext,
-     .scope = Setting::Scope::sync,
-     .default_value = "false",
-     .about = "Whether the event's context (page, address, device) goes along: `true` or `false`."},
+    analytics::kContextSetting,
     {.name = kBatchRecordsMax.name, .default_value = "1", .about = "Events in a request, 1 to 10000."},
     kRequestsPerMinute,
     {.name = kSecret,
@@ -36,13 +33,6 @@ constexpr std::array<Setting, 5> kSettings{{
          "`whsec_` and the base64 of 24 to 64 random bytes. While it is being replaced: the old and the new "
          "one, parted by a blank; requests then carry both signatures."},
 }};
-
-constexpr std::array kFields{
-    FieldRule{Field::external_id, "user_id", &opaque},
-    FieldRule{Field::anonymous_id, "anonymous_id", &opaque},
-    FieldRule{Field::email, "email", &opaque},
-    FieldRule{Field::phone, "phone", &opaque},
-};
 
 constexpr std::string_view kAbout =
     R"(Posts events to a URL of yours, signed as [Standard Webhooks](https://www.standardwebhooks.com) describes
@@ -77,7 +67,7 @@ class WebhookEvents final : public EventDestination {
   std::string_view title() const override { return "Webhook for events"; }
   std::string_view about() const override { return kAbout; }
   std::span<const Setting> settings() const override { return kSettings; }
-  std::span<const FieldRule> fields() const override { return kFields; }
+  std::span<const FieldRule> fields() const override { return analytics::kPlainFieldsOfEvents; }
   Limits limits() const override { return {.batch_records_max = 1}; }
   std::span<const EventName> events() const override { return {}; }
   EventRules rules() const override { return {}; }
@@ -88,7 +78,7 @@ class WebhookEvents final : public EventDestination {
   std::vector<std::string> check(const Config& config) const override {
     Problems problems;
     check_url(config, std::string(kUrl), Query::allowed, problems);
-    check_boolean(config, std::string(kContext), problems);
+    check_boolean(config, std::string(analytics::kContextSetting.name), problems);
     check_limits(config, {.batch_records_max = kBatchRecordsCeiling}, problems);
     if (const std::string& secret = config.secret(std::string(kSecret)); !secret.empty()) {
       if (const auto keys = standard_webhooks::keys(secret); !keys) problems.push_back(keys.error().message);
@@ -101,13 +91,7 @@ class WebhookEvents final : public EventDestination {
     analytics::add_text(data, "event", conversion.name);
     analytics::add_text(data, "message_id", conversion.message_id);
     analytics::add_text(data, "person", conversion.person);
-    analytics::add_missing(data,
-                           user_object(*this, conversion, at.config, [](const FieldRule&) { return false; }));
-    data.members.emplace_back("properties", conversion.properties.kind == Value::Kind::object
-                                                ? conversion.properties
-                                                : analytics::empty_object());
-    if (at.config.setting(std::string(kContext)) == "true")
-      data.members.emplace_back("context", conversion.context);
+    analytics::add_plain_event(data, *this, conversion, at.config);
     Value message = analytics::empty_object();
     message.members.emplace_back("type", Value::of("event." + analytics::name_word(conversion.name)));
     message.members.emplace_back("timestamp", Value::of(format_time(conversion.at)));
