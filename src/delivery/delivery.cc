@@ -266,7 +266,8 @@ class Body final : public Delivery {
       if (run->stopped() || connectors_[run->connector].is_token_refused()) return true;
       if (run->plan.has_unexamined() && holds_on(*run).removals) return false;
       if (!run->state.frozen && run->plan.to_renew() > 0) return false;
-      if (!run->state.frozen && (run->state.sweep.next < run->state.sweep.end || is_clear_due(*run)))
+      if (!run->state.frozen &&
+          (run->state.sweep.next < run->state.sweep.end || (wants_clear(*run) && clear_at(*run) <= now_)))
         return false;
       return run->active.empty() && run->plan.to_do(holds_on(*run)) == 0 && !run->plan.has_unverified() &&
              !(run->measure_wanted && run->measure_at <= now_);
@@ -538,11 +539,7 @@ class Body final : public Delivery {
     const auto people = run.plan.take_unexamined(kVerifiedPerPoll);
     const auto profiles = profiles_.profiles(people);
     for (std::size_t i = 0; i < people.size(); ++i) {
-      const auto& purpose = run.connection.sync.consent_purpose;
-      const bool withdrawn =
-          !purpose.empty() && std::ranges::any_of(profiles[i].consent, [&](const auto& said) {
-            return said.first == purpose && !said.second;
-          });
+      const bool withdrawn = consent_of(profiles[i], run.connection.sync.consent_purpose) == false;
       if (profiles[i].deleted || withdrawn) run.plan.mark_departed(people[i]);
     }
     if (run.plan.has_unexamined()) wake_at(kForeverAgo);
@@ -764,20 +761,19 @@ class Body final : public Delivery {
   static Time clear_at(const SyncRun& run) {
     return std::max(clear_from(run, run.state.reupload_asked_at), run.clear_at);
   }
-  bool is_clear_due(const SyncRun& run) const {
+  // Everybody was looked at, and the platform is still to be asked.
+  static bool wants_clear(const SyncRun& run) {
     const Sweep& sweep = run.state.sweep;
-    return sweep.clear_before.ms != 0 && sweep.next >= sweep.end && !run.clearing && clear_at(run) <= now_;
+    return sweep.clear_before.ms != 0 && sweep.next >= sweep.end && !run.clearing;
   }
 
   void clear(std::size_t sync, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
     const Sweep& sweep = run.state.sweep;
-    if (sweep.clear_before.ms == 0 || sweep.next < sweep.end || run.clearing) return;
+    if (!wants_clear(run)) return;
     if (!run.runs() || run.is_in_pass() || run.state.frozen || run.stopped()) return;
     if (!run.active.empty() || run.ready() > 0 || run.plan.to_renew() > 0) return;
-    if (!has_come(clear_at(run)) || !has_come(run.held_back_until) || !may_speak(connector_of(run)) ||
-        !has_token(sync, out) || !may_speak(connector_of(run)))
-      return;
+    if (!has_come(clear_at(run)) || !has_come(run.held_back_until) || !may_ask(sync, out)) return;
     if (!run.check.is_through) {
       if (auto checked = check_renewed(run, ledger_, kVerifiedPerPoll); !checked)
         return ledger_failed(run, checked.error());
@@ -932,6 +928,13 @@ class Body final : public Delivery {
 
   // Within the destination's rate, and with somebody there to answer.
   bool may_speak(const Connector& connector) { return has_come(connector.may_speak_at()); }
+
+  // Whether a question about an audience may go out now; sends for the token that must come before it, which
+  // may be all that may be sent.
+  bool may_ask(std::size_t sync, std::vector<Send>& out) {
+    const Connector& connector = connector_of(*runs_[sync]);
+    return may_speak(connector) && has_token(sync, out) && may_speak(connector);
+  }
 
   std::uint64_t push(Attempt attempt, HttpRequest request, std::vector<Send>& out) {
     const std::uint64_t id = ++last_send_id_;
@@ -1516,9 +1519,7 @@ class Body final : public Delivery {
     if (!run.measure_wanted || run.measuring || !run.blocked.empty()) return;
     const bool is_stopped = !run.state.stopped_reason.empty();
     if (is_stopped ? run.in_flight > 0 || run.state.audience_id.empty() : !run.active.empty()) return;
-    if (!has_come(run.measure_at) || !has_come(run.held_back_until) || !may_speak(connector_of(run)) ||
-        !has_token(sync, out) || !may_speak(connector_of(run)))
-      return;
+    if (!has_come(run.measure_at) || !has_come(run.held_back_until) || !may_ask(sync, out)) return;
     auto request = run.connection.destination->encode_measure(run.state.audience_id, context(run));
     if (!request) {
       run.measure_wanted = false;
@@ -1704,9 +1705,7 @@ class Body final : public Delivery {
 
   void update(std::size_t sync, std::vector<Send>& out) {
     SyncRun& run = *runs_[sync];
-    if (!run.runs() || !run.update_wanted || run.updating || run.stopped() || !may_speak(connector_of(run)) ||
-        !has_token(sync, out) || !may_speak(connector_of(run)))
-      return;
+    if (!run.runs() || !run.update_wanted || run.updating || run.stopped() || !may_ask(sync, out)) return;
     run.update_wanted = false;
     auto request = run.connection.destination->encode_update(run.state.audience_id, context(run));
     if (!request) return;

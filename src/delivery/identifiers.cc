@@ -48,6 +48,12 @@ Usable usable_identifiers(const PersonProfile& profile, const workspace::SyncCon
   return usable;
 }
 
+std::optional<bool> consent_of(const PersonProfile& profile, const std::string& purpose) {
+  const auto found = std::ranges::find(profile.consent, purpose, &std::pair<std::string, bool>::first);
+  if (purpose.empty() || found == profile.consent.end()) return std::nullopt;
+  return found->second;
+}
+
 Attributes carried_attributes(const PersonProfile& profile,
                               std::span<const workspace::CarriedAttribute> carried) {
   Attributes all;

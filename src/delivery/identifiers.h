@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -25,6 +26,9 @@ struct Usable {
 Usable usable_identifiers(const PersonProfile& profile, const workspace::SyncConfig& sync,
                           const destinations::AudienceDestination& destination,
                           const destinations::Config& config);
+
+// Missing: they said nothing of it, or the purpose is none ("").
+std::optional<bool> consent_of(const PersonProfile& profile, const std::string& purpose);
 
 // What the sync tells of a person, in its order. Of a deleted person: nothing.
 using Attributes = std::vector<std::pair<std::string, Value>>;

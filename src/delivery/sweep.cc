@@ -1,20 +1,9 @@
 #include "delivery/sweep.h"
 
-#include <algorithm>
-
 #include "base/assert.h"
 #include "delivery/sync_run.h"
 
 namespace tailrace::delivery {
-namespace {
-
-bool agreed(const PersonProfile& profile, const std::string& purpose) {
-  return purpose.empty() || std::ranges::any_of(profile.consent, [&](const auto& said) {
-           return said.first == purpose && said.second;
-         });
-}
-
-}  // namespace
 
 Result<std::size_t> sweep_some(SyncRun& run, Ledger& ledger, ProfileSource& profiles, std::size_t people_max,
                                Time now) {
@@ -32,7 +21,8 @@ Result<std::size_t> sweep_some(SyncRun& run, Ledger& ledger, ProfileSource& prof
   TR_ASSERT(known.size() == people.size());
   std::vector<MembershipChange> changes;
   for (std::size_t i = 0; i < people.size(); ++i) {
-    if (known[i].deleted || !agreed(known[i], connection.sync.consent_purpose)) continue;
+    const std::string& purpose = connection.sync.consent_purpose;
+    if (!purpose.empty() && consent_of(known[i], purpose) != true) continue;
     Usable usable = usable_identifiers(known[i], connection.sync, *connection.destination, connection.config);
     if (usable.identifiers.empty()) continue;
     Membership membership;
