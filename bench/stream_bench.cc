@@ -13,12 +13,11 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "harness.h"
+#include "core_harness.h"
 #include "io/http_server.h"
 #include "io/posix_disk.h"
 #include "io/system_clock.h"
 #include "model/json.h"
-#include "server/core.h"
 #include "threads.h"
 
 namespace tailrace::bench {
@@ -193,12 +192,7 @@ class Bench {
         must(encode_record(record, bytes));
         ends.push_back(static_cast<std::uint32_t>(bytes.size()));
       }
-      while (true) {
-        auto done = core_->submit_and_wait(bytes, ends);
-        if (done) break;
-        if (done.error().code != Error::Code::unavailable) must(std::move(done));
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      }
+      bench::submit(*core_, bytes, ends);
     }
   }
 

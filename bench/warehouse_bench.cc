@@ -15,18 +15,16 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "columnar/columnar.h"
-#include "harness.h"
+#include "core_harness.h"
 #include "io/posix_disk.h"
 #include "io/system_clock.h"
 #include "model/json.h"
-#include "server/core.h"
 #include "server/warehouse/warehouses.h"
 #include "support/postgres_server.h"
 #include "warehouse/tables.h"
@@ -82,7 +80,7 @@ class Bench {
     record.payload = json;
     record.time = io::system_now();
     must(encode_record(record, bytes));
-    submit(bytes, {static_cast<std::uint32_t>(bytes.size())});
+    submit(*core_, bytes, {static_cast<std::uint32_t>(bytes.size())});
     constexpr std::uint64_t kAtOnce = 1'000;
     Shop shop(shape_);
     for (std::uint64_t first = 0; first < shape_.events; first += kAtOnce) {
@@ -93,7 +91,7 @@ class Bench {
         append_track(shape_, event, event.time, bytes);
         ends.push_back(static_cast<std::uint32_t>(bytes.size()));
       }
-      submit(bytes, ends);
+      submit(*core_, bytes, ends);
     }
     core_->call([](engine::Engine&) { return true; });
   }
@@ -147,15 +145,6 @@ class Bench {
   }
 
  private:
-  void submit(const std::string& bytes, const std::vector<std::uint32_t>& ends) {
-    while (true) {
-      auto done = core_->submit_and_wait(bytes, ends);
-      if (done) return;
-      if (done.error().code != Error::Code::unavailable) must(std::move(done));
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-  }
-
   void find_files() {
     tables_ = warehouse::tables_of(workspace_, {});
     const auto database = must(columnar::Database::open({}));

@@ -80,7 +80,7 @@ Result<Table> graph_of_person(const Run& run, engine::Engine& engine, std::strin
   const PersonProfile profile = engine.profile(*person);
   const auto& graph = engine.profiles().graph();
   head = fmt::format("person {}, {}\n\n", person->value,
-                     run.command.unmasked ? profile.golden_id : masked_name(engine, *person));
+                     run.command.unmasked ? profile.golden_id : masked_name(profile));
   std::vector<IdentityEntry> entries;
   graph.for_each_entry(*person, [&](const IdentityEntry& entry) { entries.push_back(entry); });
   std::ranges::stable_sort(entries, [](const IdentityEntry& a, const IdentityEntry& b) {

@@ -22,7 +22,10 @@ bool names_a_device(IdentifierKind kind) {
 }
 
 std::string masked_name(const engine::Engine& engine, PersonId person) {
-  const PersonProfile profile = engine.profile(person);
+  return masked_name(engine.profile(person));
+}
+
+std::string masked_name(const PersonProfile& profile) {
   const bool is_device = std::ranges::any_of(profile.identifiers, [&](const Identifier& identifier) {
     return identifier.value == profile.golden_id && names_a_device(identifier.kind);
   });

@@ -18,6 +18,7 @@ std::string masked(std::string_view name, bool is_phone);
 bool names_a_device(IdentifierKind kind);  // a phone, or what is hidden as one
 // The one that names the person outwards, whatever its kind: somebody of whom no user id is known may be
 // named by a phone.
+std::string masked_name(const PersonProfile& profile);
 std::string masked_name(const engine::Engine& engine, PersonId person);
 
 }  // namespace tailrace::cli

@@ -76,11 +76,7 @@ class Events(StreamTest):
 class Audiences(unittest.TestCase):
     def setUp(self):
         self.scene = Scene()
-        path = os.path.join(self.scene.workspace, "syncs", "suppression.yaml")
-        with open(path) as file:
-            text = file.read()
-        with open(path, "w") as file:
-            file.write(text.replace(f"- name: {NAME}\n", f"- name: {NAME}\n  consent: ads\n"))
+        self.scene.replace(f"- name: {NAME}\n", f"- name: {NAME}\n  consent: ads\n")
         self.scene.serve("--apply")
 
     def tearDown(self):

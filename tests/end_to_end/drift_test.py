@@ -1,7 +1,6 @@
 """Audiences that change at their platform, with the real program against the sandbox."""
 
 import json
-import os
 import unittest
 import urllib.parse
 import urllib.request
@@ -17,11 +16,7 @@ class Drift(unittest.TestCase):
 
     def setUp(self):
         self.scene = Scene()
-        path = os.path.join(self.scene.workspace, "syncs", "suppression.yaml")
-        with open(path) as file:
-            text = file.read()
-        with open(path, "w") as file:
-            file.write(text.replace(f"- name: {self.NAME}\n", f"- name: {self.NAME}\n  drift: reassert\n"))
+        self.scene.replace(f"- name: {self.NAME}\n", f"- name: {self.NAME}\n  drift: reassert\n")
         self.scene.serve("--apply")
 
     def tearDown(self):
