@@ -83,7 +83,7 @@ class GrowingArray {
       std::free(data_);
     }
   }
-  void swap(GrowingArray& other) {
+  void swap(GrowingArray& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     std::swap(capacity_, other.capacity_);

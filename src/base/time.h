@@ -22,9 +22,9 @@ constexpr Millis operator-(Millis a, Millis b) { return {a.count - b.count}; }
 constexpr Millis operator*(Millis a, std::int64_t n) { return {a.count * n}; }
 
 constexpr Millis kSecond{1000};
-constexpr Millis kMinute{60 * 1000};
-constexpr Millis kHour{60 * 60 * 1000};
-constexpr Millis kDay{24 * 60 * 60 * 1000};
+constexpr Millis kMinute{60'000};
+constexpr Millis kHour{3'600'000};
+constexpr Millis kDay{86'400'000};
 
 // An instant: milliseconds since 1970-01-01T00:00:00Z.
 struct Time {

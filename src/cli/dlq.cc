@@ -55,6 +55,7 @@ Result<std::vector<Letter>> delivery_letters(const Run& run, const Asked& asked)
   const auto found = TRY(with_delivery(run.core, asked.workspace,
                                        [&](delivery::Delivery& delivery) -> Result<std::vector<SyncLetters>> {
                                          std::vector<SyncLetters> all;
+                                         all.reserve(asked.syncs.size());
                                          for (const SyncId sync : asked.syncs)
                                            all.push_back({ sync, TRY(chosen(delivery, sync, asked.choice)) });
                                          return all;

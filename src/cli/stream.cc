@@ -98,6 +98,7 @@ Result<std::unique_ptr<RestingStreams>> resting_streams(server::Core& core,
 
 std::vector<std::string> asked_streams(const workspace::Workspace& workspace, const std::string& name) {
   std::vector<std::string> names;
+  names.reserve(workspace.streams.size());
   for (const auto& stream : workspace.streams) {
     if (name.empty() || stream.name == name) names.push_back(stream.name);
   }

@@ -12,7 +12,7 @@ namespace tailrace::delivery {
 
 struct Backoff {
   Millis base{500};
-  Millis cap{5 * 60 * 1000};
+  Millis cap = kMinute * 5;
 
   // The longest wait after this many failures (1: the first): min(cap, base * 2^(failures - 1)).
   Millis ceiling(std::uint32_t failures) const {

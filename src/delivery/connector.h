@@ -31,7 +31,7 @@ inline bool passes_by_itself(const Error& error) {
 }
 
 // So long before credentials end their owner is told.
-constexpr Millis kCredentialsWarning{14 * 24 * 60 * 60 * 1000};
+constexpr Millis kCredentialsWarning = kDay * 14;
 // "its credentials end on 2027-03-01".
 std::string ending(Time at);
 

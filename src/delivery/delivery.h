@@ -98,14 +98,14 @@ class ProfileSource {
 
 struct Options {
   Millis retry_base{500};
-  Millis retry_cap{5 * 60 * 1000};
-  Millis measure_every{60 * 1000};
-  Millis inspect_every{6 * 60 * 60 * 1000};  // an audience to which nothing is sent is looked at so often
+  Millis retry_cap = kMinute * 5;
+  Millis measure_every = kMinute;
+  Millis inspect_every = kHour * 6;  // an audience to which nothing is sent is looked at so often
   // Requests of one sync at a time. One place is kept free for protective changes. No two of them speak of
   // the same person.
   std::uint32_t in_flight_per_sync = 2;
-  Millis stopped_retry_every{5 * 60 * 1000};  // a stopped sync tries again with one request
-  Millis attributes_every{15 * 60 * 1000};  // what attributes say is compared so often where only time passes
+  Millis stopped_retry_every = kMinute * 5;  // a stopped sync tries again with one request
+  Millis attributes_every = kMinute * 15;  // what attributes say is compared so often where only time passes
 };
 
 // A sync with its destination, merged settings and resolved secrets.

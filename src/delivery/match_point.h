@@ -26,7 +26,7 @@ struct MatchPoint {
 };
 
 // A point at least so often, and not oftener unless something was configured otherwise.
-constexpr Millis kMatchPointEvery{6 * 60 * 60 * 1000};
-constexpr Millis kMatchPointNotBefore{10 * 60 * 1000};
+constexpr Millis kMatchPointEvery = kHour * 6;
+constexpr Millis kMatchPointNotBefore = kMinute * 10;
 
 }  // namespace tailrace::delivery

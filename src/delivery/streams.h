@@ -121,8 +121,8 @@ class Streams {
  public:
   struct Options {
     Millis retry_base{500};
-    Millis retry_cap{5 * 60 * 1000};
-    Millis stopped_retry_every{5 * 60 * 1000};
+    Millis retry_cap = kMinute * 5;
+    Millis stopped_retry_every = kMinute * 5;
     std::size_t window_events = 20'000;    // of a walk, at most, that are read and not settled
     std::size_t window_bytes = 32u << 20;  // the same, encoded
     std::size_t records_per_poll = 1'000;  // of the log, a page

@@ -54,7 +54,7 @@ class CredentialKeeper {
       std::function<void(const std::string& destination, const std::map<std::string, std::string>&)>;
 
   static constexpr Millis kFilesEvery{30'000};
-  static constexpr Millis kProgramsEvery{15 * 60 * 1000};
+  static constexpr Millis kProgramsEvery = kMinute * 15;
   static constexpr Millis kRefusedEvery{5'000};
 
   CredentialKeeper(std::shared_ptr<SecretSource> source, OnChange on_change);

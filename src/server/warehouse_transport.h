@@ -18,7 +18,7 @@ using CsvReader = std::function<Result<void>(const std::string& path, const std:
 
 // A file goes out in one piece, or in pieces of tens of megabytes; and a warehouse may take minutes to
 // answer.
-constexpr io::ClientOptions kWarehouseClient{.connect_timeout{10'000}, .total_timeout{15 * 60 * 1000}};
+constexpr io::ClientOptions kWarehouseClient{.connect_timeout{10'000}, .total_timeout = kMinute * 15};
 
 class WarehouseTransport final : public destinations::Transport {
  public:

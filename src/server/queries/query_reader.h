@@ -45,6 +45,6 @@ Result<std::unique_ptr<QueryReader>> make_query_reader(const workspace::QuerySou
                                                        const QueryReaderOptions& options);
 
 // An answer is as long as it likes, and may take long to begin.
-constexpr io::ClientOptions kQueryClient{.connect_timeout{10'000}, .total_timeout{60 * 60 * 1000}};
+constexpr io::ClientOptions kQueryClient{.connect_timeout{10'000}, .total_timeout = kHour};
 
 }  // namespace tailrace::server
