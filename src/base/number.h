@@ -40,6 +40,19 @@ class Number {
     int scale;
   };
   std::optional<Decimal> as_decimal() const;
+  // Sixteen bytes instead of 48, for tables with a number for everybody. denominator > 0, not reduced.
+  struct Fraction {
+    std::int64_t numerator = 0;
+    std::int64_t denominator = 1;
+  };
+  // Missing: it is approximate, or one of the two does not fit in 64 bits.
+  std::optional<Fraction> as_fraction() const {
+    if (static_cast<std::int64_t>(numerator_) != numerator_ || denominator_ == 0 ||
+        static_cast<std::int64_t>(denominator_) != denominator_)
+      return std::nullopt;
+    return Fraction{static_cast<std::int64_t>(numerator_), static_cast<std::int64_t>(denominator_)};
+  }
+  static constexpr Number of(const Fraction& fraction) { return {fraction.numerator, fraction.denominator}; }
 
   friend Number operator+(const Number& a, const Number& b);
   friend Number operator-(const Number& a, const Number& b);

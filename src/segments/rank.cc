@@ -3,43 +3,154 @@
 #include <algorithm>
 #include <cmath>
 
-#include <ext/pb_ds/assoc_container.hpp>
-#include <ext/pb_ds/tree_policy.hpp>
+#include <absl/container/btree_set.h>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
-#include "base/assert.h"
+#include "base/growing_array.h"
 #include "segments/walk.h"
 
 namespace tailrace::segments {
 namespace {
 
-struct Key {
-  Key(const Number& v, PersonId p) : value(v), person(p), about(v.to_double()) {}
-  Number value;
-  PersonId person;
-  double about;  // the value; decides most comparisons, in a fraction of the time of an exact one
+// Everybody's value.
+class Values {
+ public:
+  void reserve(PersonId person) { known_.grow_to(person.value + std::size_t{1}); }
+  std::size_t size() const { return known_.size(); }
+
+  bool has(PersonId person) const { return known_[person.value].denominator != kMissing; }
+  Number of(PersonId person) const {
+    const Number::Fraction& value = known_[person.value];
+    return value.denominator == kFar ? far_.at(person.value) : Number::of(value);
+  }
+  bool is(PersonId person, const std::optional<Number>& value) const {
+    if (!value || !has(person)) return value.has_value() == has(person);
+    return of(person) == *value;
+  }
+  void set(PersonId person, const std::optional<Number>& value) {
+    Number::Fraction& known = known_[person.value];
+    if (known.denominator == kFar) far_.erase(person.value);
+    const auto fraction = value ? value->as_fraction() : std::optional(Number::Fraction{0, kMissing});
+    known = fraction ? *fraction : Number::Fraction{0, kFar};
+    if (!fraction) far_.emplace(person.value, *value);
+  }
+
+  MemoryUse memory() const {
+    MemoryUse use = known_.memory();
+    return use += memory_of_table(far_);
+  }
+
+ private:
+  // Denominators are greater than zero.
+  static constexpr std::int64_t kMissing = 0;
+  static constexpr std::int64_t kFar = -1;
+
+  GrowingArray<Number::Fraction> known_;                  // by person
+  boost::unordered_flat_map<std::uint32_t, Number> far_;  // those that are no such fraction
 };
+
+struct Key {
+  double about = 0;  // the value; decides most comparisons
+  PersonId person;
+  bool plain = false;  // of two plain ones it decides them all
+};
+
+// Rounded in such a way that a greater fraction never becomes a lesser double: 64 bits of long double hold
+// numerator and denominator, so that only the quotient is rounded, twice.
+double rounded(const Number& value) {
+  const auto fraction = value.as_fraction();
+  if (!fraction) return value.to_double();
+  return static_cast<double>(static_cast<long double>(fraction->numerator) /
+                             static_cast<long double>(fraction->denominator));
+}
+
+// Fractions of denominators up to a thousand are a millionth apart or equal, which is more than a double
+// loses below four billion.
+bool is_plain(const Number& value) {
+  const auto fraction = value.as_fraction();
+  return fraction && fraction->denominator <= 1'000 && std::abs(fraction->numerator) < 4'000'000'000;
+}
+
 struct Before {
   bool ascending = false;
+  const Values* values = nullptr;
   bool operator()(const Key& a, const Key& b) const {
-    // to_double() rounds three times at most, each by less than 2e-16 of the value.
+    // What to_double() rounds, where a number is no fraction of 64 bits: less than that.
     constexpr double kRounding = 1e-12;
     const double difference = a.about - b.about;
-    if (std::abs(difference) > kRounding * (std::abs(a.about) + std::abs(b.about)))
-      return ascending ? difference < 0 : difference > 0;
-    const auto order = a.value <=> b.value;
-    if (order != 0) return ascending ? order < 0 : order > 0;
+    const bool by_about = ascending ? difference < 0 : difference > 0;
+    if (a.plain && b.plain) return difference != 0 ? by_about : a.person < b.person;
+    if (std::abs(difference) > kRounding * (std::abs(a.about) + std::abs(b.about))) return by_about;
+    const Number left = values->of(a.person);
+    const Number right = values->of(b.person);
+    if (left.is_exact() && right.is_exact()) {
+      const auto order = left <=> right;
+      if (order != 0) return ascending ? order < 0 : order > 0;
+    } else {
+      if (difference != 0) return by_about;
+      if (left.is_exact() != right.is_exact()) return left.is_exact();
+    }
     return a.person < b.person;
   }
 };
-using Tree = __gnu_pbds::tree<Key, __gnu_pbds::null_type, Before, __gnu_pbds::rb_tree_tag,
-                              __gnu_pbds::tree_order_statistics_node_update>;
+
+constexpr std::size_t kRun = 32'768;  // sorted in two milliseconds
 
 }  // namespace
 
 struct RankTable::Order {
-  explicit Order(bool ascending) : tree(Before{ascending}) {}
-  Tree tree;
-  std::vector<std::optional<Number>> values;  // by person
+  explicit Order(bool is_ascending) : ascending(is_ascending), tree(before()) {}
+
+  Before before() const { return {ascending, &values}; }
+  Key key_of(PersonId person) const {
+    const Number value = values.of(person);
+    return {rounded(value), person, is_plain(value)};
+  }
+  Key next() const { return last ? *tree.upper_bound(*last) : *tree.begin(); }
+  void step_back() {
+    const auto place = tree.lower_bound(*last);
+    last = place == tree.begin() ? std::nullopt : std::optional(*std::prev(place));
+  }
+
+  void end_run() {
+    // Those whose value is another by now would be out of place.
+    if (!changed.empty())
+      std::erase_if(run, [&](const Key& key) { return changed.contains(key.person.value); });
+    if (run.empty()) return;
+    std::sort(run.begin(), run.end(), before());
+    runs.push_back(std::exchange(run, {}));
+    while (runs.size() > 1 && runs[runs.size() - 2].size() <= runs.back().size()) merge_runs();
+  }
+  void merge_runs() {
+    const std::vector<Key> second = std::move(runs.back());
+    runs.pop_back();
+    std::vector<Key> both(runs.back().size() + second.size());
+    std::merge(runs.back().begin(), runs.back().end(), second.begin(), second.end(), both.begin(), before());
+    runs.back() = std::move(both);
+  }
+  void put_in_order() {
+    end_run();
+    while (runs.size() > 1) merge_runs();
+    for (const std::vector<Key>& sorted : std::exchange(runs, {})) {
+      for (const Key& key : sorted) {
+        if (!changed.contains(key.person.value)) tree.insert(tree.end(), key);
+      }
+    }
+    for (const std::uint32_t person : std::exchange(changed, {})) {
+      if (values.has(PersonId(person))) tree.insert(key_of(PersonId(person)));
+    }
+  }
+
+  bool ascending;
+  Values values;
+  absl::btree_set<Key, Before> tree;
+  std::optional<Key> last;  // the last within; missing: nobody is
+  // While it is filled: those with a value, in runs that are sorted and one that is not; those whose value is
+  // another since, or none.
+  std::vector<std::vector<Key>> runs;
+  std::vector<Key> run;
+  boost::unordered_flat_set<std::uint32_t> changed;
 };
 
 RankTable::RankTable(const RankPlan& plan)
@@ -52,12 +163,17 @@ bool RankTable::contains(PersonId person) const {
   return person.value < inside_.size() && inside_[person.value];
 }
 
+std::optional<Number> RankTable::value(PersonId person) const {
+  const Values& values = order_->values;
+  if (person.value >= values.size() || !values.has(person)) return std::nullopt;
+  return values.of(person);
+}
+
 MemoryUse RankTable::memory() const {
-  // A node of the tree: three pointers, a colour and how many are below it, beside its key.
-  constexpr std::uint64_t kNode = sizeof(Key) + 5 * sizeof(void*);
+  // Nodes of the tree are three quarters full, where values come in no order.
   MemoryUse use = memory_of(inside_);
-  use += memory_of(order_->values);
-  return use += {order_->tree.size() * kNode, 0};
+  use += order_->values.memory();
+  return use += {order_->tree.size() * sizeof(Key) * 4 / 3, 0};
 }
 
 void RankTable::set(PersonId person, bool inside, std::vector<PersonId>& flips) {
@@ -75,68 +191,92 @@ void RankTable::set(PersonId person, bool inside, std::vector<PersonId>& flips) 
 void RankTable::update(PersonId person, const std::optional<Number>& value, std::vector<PersonId>& flips) {
   if (person.value >= inside_.size()) {
     inside_.resize(person.value + 1);
-    order_->values.resize(person.value + 1);
+    order_->values.reserve(person);
   }
-  if (!filling_ && !ordered_) put_in_order();
-  std::optional<Number>& known = order_->values[person.value];
-  if (known.has_value() == value.has_value() && (!value || *known == *value)) return;
+  if (order_->values.is(person, value)) return;
+  const bool had_value = order_->values.has(person);
+  if (filling_) {
+    order_->values.set(person, value);
+    fill(person, had_value);
+    return;
+  }
+  if (!order_->run.empty()) order_->put_in_order();
   std::vector<PersonId> moved;
-  if (known) {
-    if (ordered_) order_->tree.erase({*known, person});
-    if (inside_[person.value]) {
-      --inside_count_;
-      set(person, false, moved);
-    }
-  }
-  known = value;
-  if (known && ordered_) {
-    order_->tree.insert({*known, person});
-    if (!filling_ && order_->tree.order_of_key({*known, person}) < inside_count_) {
-      // Everybody behind moves back by one; the boundary is set right below.
-      ++inside_count_;
-      set(person, true, moved);
-    }
-  }
-  if (!filling_) move_boundary(moved);
+  if (had_value) leave(person, moved);
+  order_->values.set(person, value);
+  if (value) enter(person, moved);
+  move_boundary(moved);
   flips.insert(flips.end(), moved.begin(), moved.end());
 }
 
-void RankTable::move_boundary(std::vector<PersonId>& flips) {
-  const std::uint64_t limit = plan_->limit(order_->tree.size());
-  for (; inside_count_ < limit; ++inside_count_)
-    set(order_->tree.find_by_order(inside_count_)->person, true, flips);
-  for (; inside_count_ > limit; --inside_count_)
-    set(order_->tree.find_by_order(inside_count_ - 1)->person, false, flips);
+void RankTable::fill(PersonId person, bool had_value) {
+  Order& order = *order_;
+  if (*filling_ == Filling::unordered || order.changed.contains(person.value)) return;
+  if (had_value) {
+    order.changed.insert(person.value);
+  } else {
+    order.run.push_back(order.key_of(person));
+    if (order.run.size() == kRun) order.end_run();
+  }
 }
 
-void RankTable::start_filling(Filling how) {
-  filling_ = true;
-  ordered_ = how == Filling::in_order;
+void RankTable::enter(PersonId person, std::vector<PersonId>& flips) {
+  Order& order = *order_;
+  const Key key = order.key_of(person);
+  order.tree.insert(key);
+  if (!order.last || !order.before()(key, *order.last)) return;
+  // Everybody behind moves back by one; the boundary is set right after.
+  ++inside_count_;
+  set(person, true, flips);
 }
+
+void RankTable::leave(PersonId person, std::vector<PersonId>& flips) {
+  Order& order = *order_;
+  const Key key = order.key_of(person);
+  if (inside_[person.value]) {
+    if (order.last->person == person) order.step_back();
+    --inside_count_;
+    set(person, false, flips);
+  }
+  order.tree.erase(key);
+}
+
+void RankTable::move_boundary(std::vector<PersonId>& flips) {
+  Order& order = *order_;
+  const std::uint64_t limit = plan_->limit(order.tree.size());
+  for (; inside_count_ < limit; ++inside_count_) {
+    order.last = order.next();
+    set(order.last->person, true, flips);
+  }
+  for (; inside_count_ > limit; --inside_count_) {
+    set(order.last->person, false, flips);
+    order.step_back();
+  }
+}
+
+void RankTable::start_filling(Filling how) { filling_ = how; }
 
 void RankTable::finish_filling() {
-  filling_ = false;
-  if (ordered_) {
-    const std::uint64_t limit = plan_->limit(order_->tree.size());
-    for (auto key = order_->tree.begin(); inside_count_ < limit; ++key, ++inside_count_)
+  const Filling how = *std::exchange(filling_, std::nullopt);
+  Order& order = *order_;
+  if (how == Filling::in_order) {
+    order.put_in_order();
+    const std::uint64_t limit = plan_->limit(order.tree.size());
+    for (auto key = order.tree.begin(); inside_count_ < limit; ++key, ++inside_count_) {
       inside_[key->person.value] = true;
+      order.last = *key;
+    }
     return;
   }
-  std::vector<Key> keys;
-  for (std::uint32_t person = 0; person < order_->values.size(); ++person) {
-    if (const auto& value = order_->values[person]) keys.emplace_back(*value, PersonId(person));
+  for (std::uint32_t person = 0; person < order.values.size(); ++person) {
+    if (order.values.has(PersonId(person))) order.run.push_back(order.key_of(PersonId(person)));
   }
-  inside_count_ = plan_->limit(keys.size());
-  const auto boundary = keys.begin() + static_cast<std::ptrdiff_t>(inside_count_);
-  std::nth_element(keys.begin(), boundary, keys.end(), Before{plan_->ascending()});
-  for (auto key = keys.begin(); key != boundary; ++key) inside_[key->person.value] = true;
-}
-
-void RankTable::put_in_order() {
-  for (std::uint32_t person = 0; person < order_->values.size(); ++person) {
-    if (const auto& value = order_->values[person]) order_->tree.insert({*value, PersonId(person)});
-  }
-  ordered_ = true;
+  inside_count_ = plan_->limit(order.run.size());
+  if (inside_count_ == 0) return;
+  const auto last = order.run.begin() + static_cast<std::ptrdiff_t>(inside_count_ - 1);
+  std::nth_element(order.run.begin(), last, order.run.end(), order.before());
+  for (auto key = order.run.begin(); key <= last; ++key) inside_[key->person.value] = true;
+  order.last = *last;
 }
 
 Time beginning_of(const World& world, const std::vector<RankPlan>& ranks) {
