@@ -4,6 +4,7 @@
 // tens of entries a person has that is faster than a tree or a hash. A person without entries costs 8 bytes.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -129,14 +130,16 @@ class PersonMap {
     for (std::uint32_t person = 0; person < people; ++person) {
       const auto count = TRY(in.get<std::uint32_t>());
       if (count == 0) continue;
-      BlockPtr& block = blocks_[person];
-      for (std::uint32_t i = 0; i < count; ++i) {
-        const auto key = TRY(in.get<Key>());
-        if (key == kNoKey) return fail(Error::Code::corrupt, "an entry without a key");
-        if (!block || block->count == block->capacity) grow(block);
-        block->keys()[block->count++] = key;
-      }
-      for (std::uint32_t i = 0; i < count; ++i) new (&block->values()[i]) Value(TRY(in.get<Value>()));
+      if (in.left() / (sizeof(Key) + sizeof(Value)) < count)
+        return fail(Error::Code::corrupt, "more entries than bytes");
+      BlockPtr made = make((count + kStep - 1) / kStep * kStep);
+      Block& block = *made;
+      block.count = count;
+      TRY(in.get_bytes(reinterpret_cast<char*>(block.keys()), count * sizeof(Key)));
+      if (std::find(block.keys(), block.keys() + count, kNoKey) != block.keys() + count)
+        return fail(Error::Code::corrupt, "an entry without a key");
+      TRY(in.get_bytes(reinterpret_cast<char*>(block.values()), count * sizeof(Value)));
+      put(blocks_[person], std::move(made));
     }
     return {};
   }
@@ -184,17 +187,25 @@ class PersonMap {
   // By half.
   void grow(BlockPtr& owner) {
     const std::uint32_t count = owner ? owner->count : 0;
-    const std::uint32_t capacity = (count + count / 2 + kStep) / kStep * kStep;
-    void* bytes = std::malloc(sizeof(Block) + capacity * (sizeof(Value) + sizeof(Key)));
-    if (bytes == nullptr) throw std::bad_alloc();
-    BlockPtr larger(new (bytes) Block{.count = count, .capacity = capacity});
-    std::memset(larger->keys(), 0xff, capacity * sizeof(Key));
+    BlockPtr larger = make((count + count / 2 + kStep) / kStep * kStep);
     if (owner) {
+      larger->count = count;
       std::memcpy(larger->keys(), owner->keys(), count * sizeof(Key));
       std::memcpy(static_cast<void*>(larger->values()), owner->values(), count * sizeof(Value));
     }
-    block_bytes_ += bytes_of(larger) - bytes_of(owner);
-    owner = std::move(larger);
+    put(owner, std::move(larger));
+  }
+  // Without entries.
+  static BlockPtr make(std::uint32_t capacity) {
+    void* bytes = std::malloc(sizeof(Block) + capacity * (sizeof(Value) + sizeof(Key)));
+    if (bytes == nullptr) throw std::bad_alloc();
+    BlockPtr block(new (bytes) Block{.count = 0, .capacity = capacity});
+    std::memset(block->keys(), 0xff, capacity * sizeof(Key));
+    return block;
+  }
+  void put(BlockPtr& owner, BlockPtr block) {
+    block_bytes_ += bytes_of(block) - bytes_of(owner);
+    owner = std::move(block);
   }
 
   Chunked<BlockPtr> blocks_;  // by person

@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/whole_file.h"
 #include "server/formats.h"
+#include "server/snapshot/read_ahead.h"
 #include "server/snapshot/reader.h"
 
 namespace tailrace::server {
@@ -54,8 +55,16 @@ Result<Position> Store::load_snapshot() {
   if (*snapshot == nullptr) return log_->begin();
   const Position position = (*snapshot)->manifest().position;
   if (position > log_->end()) return not_used({Error::Code::corrupt, "it is ahead of the log"});
-  ByteReader in(**snapshot);
-  if (const auto restored = engine_.restore(in); !restored) {
+  const auto restore = [&](PieceSource& pieces) {
+    ByteReader in(pieces);
+    return engine_.restore(in);
+  };
+  const auto restored = [&] {
+    if (!options_.reads_ahead) return restore(**snapshot);
+    ReadAhead ahead(**snapshot);
+    return restore(ahead);
+  }();
+  if (!restored) {
     engine_.reset();
     return not_used(restored.error());
   }

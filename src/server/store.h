@@ -31,6 +31,7 @@ class Store final : public engine::Records {
   struct Options {
     std::string directory;
     log::Options log;
+    bool reads_ahead = true;  // of the snapshot, at opening, by a thread of its own
   };
   // How recovery went: for the log line, and for tests.
   struct Opened {
