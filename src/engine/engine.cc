@@ -580,6 +580,7 @@ Result<std::unique_ptr<Engine::Live>> Engine::compile(workspace::Workspace works
   const auto add = [&](const language::ExprPtr& expr) -> Result<void> {
     segments::Tracker::Segment segment;
     segment.condition = TRY(compiler.compile(expr, segment.dependencies));
+    segment.meaning = compiler.meaning(expr);
     compiled.push_back(std::move(segment));
     return {};
   };
@@ -657,6 +658,9 @@ Result<void> Engine::apply_workspace(Position position, const RecordView& record
   profiles_.set_rules(workspace->identity);
   history_.begin_claims();
   next_ = TRY(compile(std::move(*workspace)));
+  if (live_ != nullptr && live_->workspace.time_zone == next_->workspace.time_zone &&
+      live_->workspace.consent_unknown == next_->workspace.consent_unknown)
+    next_->tracker->carry_over(*live_->tracker);
   history_.begin_backfill();
   filling_ = true;
   TRY(judge_again(output));
@@ -733,7 +737,8 @@ Engine::Progress Engine::progress() const {
                     .filling = history.filling,
                     .done = evaluated,
                     .total = to_evaluate,
-                    .share = 1};
+                    .share = 1,
+                    .new_segments = next_->tracker->new_segments()};
   if (filling_ && history.people_visited < history.people) {
     progress.step = Progress::Step::columns;
     progress.done = history.people_visited;

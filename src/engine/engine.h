@@ -148,6 +148,8 @@ class Engine {
     std::uint64_t done = 0;  // of this step: people whose columns are filled, records read, people evaluated
     std::uint64_t total = 0;
     double share = 1;  // of the whole, estimated by what the steps usually cost
+    // Whose members are worked out; those of the others are the same as in the workspace before.
+    std::uint64_t new_segments = 0;
   };
   Progress progress() const;
 

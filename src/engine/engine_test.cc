@@ -271,6 +271,71 @@ TEST_F(EngineTest, people_who_change_while_columns_are_walked_are_counted_once) 
   EXPECT_THAT(members(1), ElementsAre("ada", "bob", "cat"));
 }
 
+// They are who they were, and leave when they would have left.
+TEST_F(EngineTest, of_a_new_workspace_only_segments_that_are_new_are_worked_out) {
+  const std::string within = R"(performed "X" within 1h)";
+  const std::string top = R"(top 50% by count("X"))";
+  apply(workspace_of({within, top, R"(performed "Y")"}));
+  track("ada", "X");
+  track("bob", "X");
+  track("bob", "X");
+  track("cat", "Y");
+  const Time last = now_;
+  apply(workspace_of({R"(performed "Y" within 1d)", top, within, within}));
+  EXPECT_EQ(engine_.progress().new_segments, 1u);
+  ASSERT_TRUE(engine_.work());
+  track("dan", "X");  // whom the walk has not reached yet
+  finish();
+  EXPECT_THAT(members(0), ElementsAre("cat"));
+  EXPECT_THAT(members(1), ElementsAre("ada", "bob"));
+  EXPECT_THAT(members(2), ElementsAre("ada", "bob", "dan"));
+  EXPECT_THAT(members(3), ElementsAre("ada", "bob", "dan"));
+  EXPECT_EQ(engine_.size(SegmentId(2)), 3u);
+  track("dan", "X");
+  EXPECT_THAT(members(1), ElementsAre("bob", "dan"));
+
+  EXPECT_EQ(engine_.next_change(), last - kSecond * 3 + kHour);
+  engine_.advance(last - kSecond + kHour, output_);
+  EXPECT_THAT(members(2), ElementsAre("dan"));
+  EXPECT_THAT(members(3), ElementsAre("dan"));
+}
+
+TEST_F(EngineTest, a_segment_is_new_when_what_it_refers_to_is_another) {
+  const auto workspace = [](const std::string& word, const std::string& zone) {
+    workspace::Workspace made =
+        workspace_of({R"(buyer and country = "DE")", R"(performed "X")", R"(in segment "s0")"});
+    workspace::Named& buyer = made.definitions.emplace_back();
+    buyer.name = "buyer";
+    buyer.text = word;
+    made.time_zone = zone;
+    return made;
+  };
+  const auto new_segments = [&](const workspace::Workspace& made) {
+    apply(made);
+    const std::uint64_t count = engine_.progress().new_segments;
+    finish();
+    return count;
+  };
+  apply(workspace(R"(performed "X")", "UTC"));
+  track("ada", "X");
+  EXPECT_EQ(new_segments(workspace(R"(performed "X")", "UTC")), 0u);
+  EXPECT_EQ(new_segments(workspace(R"(performed "X" within 1d)", "UTC")), 2u);
+  EXPECT_EQ(new_segments(workspace(R"(performed "X" within 1d)", "Europe/Berlin")), 3u);
+}
+
+TEST_F(EngineTest, a_segment_is_new_when_a_trait_it_looks_at_has_another_type) {
+  const auto workspace = [](language::Type type) {
+    workspace::Workspace made = workspace_of({R"(age = 30)", R"(performed "X")"});
+    made.taxonomy.traits.push_back({"age", type});
+    return made;
+  };
+  apply(workspace(language::Type::any));
+  track("ada", "X");
+  apply(workspace(language::Type::number));
+  EXPECT_EQ(engine_.progress().new_segments, 1u);
+  finish();
+}
+
 TEST_F(EngineTest, progress_goes_from_nothing_to_all) {
   apply(indexed_workspace({}));
   for (int i = 0; i < 20; ++i)

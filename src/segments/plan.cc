@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "language/language.h"
 #include "model/json.h"
 #include "segments/filter.h"
@@ -985,10 +986,17 @@ class Compilation {
 
   Result<Compiled> node(const ast::ExprPtr& expr) {
     const std::string key = language::print(*expr);
-    if (const auto known = compiler_.known_.find(key); known != compiler_.known_.end()) return known->second;
+    if (const auto known = compiler_.known_.find(key); known != compiler_.known_.end()) {
+      parts_.push_back(known->second.meaning);
+      return known->second;
+    }
     Compiled compiled;
+    std::vector<Meaning> around = std::exchange(parts_, {});
     compiled.node = TRY(std::visit(
         [&](const auto& form) { return compile(form, *expr, compiled.dependencies); }, expr->node));
+    compiled.meaning = meaning_of(key, expr->type, std::exchange(parts_, std::move(around)));
+    parts_.push_back(compiled.meaning);
+    if (language::as<ast::Rank>(*expr) != nullptr) compiler_.ranks_.back().meaning = compiled.meaning;
     if (is_about_attributes(*expr, compiled.dependencies) && compiler_.remembered_ < Memory::kLimit) {
       if (auto found = std::dynamic_pointer_cast<const Condition>(compiled.node))
         compiled.node = std::make_shared<const Remembered>(std::move(found), compiler_.remembered_++);
@@ -1000,6 +1008,14 @@ class Compilation {
  private:
   using NodePtr = std::shared_ptr<const Node>;
   using Made = Result<NodePtr>;
+
+  static Meaning meaning_of(std::string_view text, ast::Type type, const std::vector<Meaning>& parts) {
+    const std::string_view bytes(reinterpret_cast<const char*>(parts.data()), parts.size() * sizeof(Meaning));
+    const auto hash = [&](std::uint64_t seed) {
+      return hash64(bytes, hash64(text, seed + static_cast<std::uint64_t>(type)));
+    };
+    return {hash(0), hash(std::uint64_t{1} << 32)};
+  }
 
   // A leaf that statements about the person and time decide.
   static bool is_about_attributes(const ast::Expr& expr, const Dependencies& on) {
@@ -1308,6 +1324,7 @@ class Compilation {
   }
 
   Compiler& compiler_;
+  std::vector<Meaning> parts_;  // of the expression that is being compiled, what it is made of and refers to
 };
 
 Compiler::Compiler(history::History& history, profiles::Profiles& profiles, References references)
@@ -1323,6 +1340,10 @@ Result<std::shared_ptr<const Node>> Compiler::compile_value(const language::Expr
   auto compiled = TRY(Compilation(*this).node(expr));
   dependencies.add(compiled.dependencies, Dependencies::Bearing::any);
   return std::move(compiled.node);
+}
+
+Meaning Compiler::meaning(const ast::ExprPtr& expr) const {
+  return known_.find(language::print(*expr))->second.meaning;
 }
 
 Explanation Compiler::explain(const World& world, const language::ExprPtr& expr, PersonId person, Time t) {

@@ -159,9 +159,19 @@ struct Dependencies {
   void add(const Dependencies& part, Bearing bearing);
 };
 
+// What an expression means: its text, its types, and what it refers to means. Two that are equal have the
+// same value for everybody at every instant, be they compiled in one workspace or in two, of one time zone
+// and one `consent unknown`. 128 bits of a hash.
+struct Meaning {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  auto operator<=>(const Meaning&) const = default;
+};
+
 struct Compiled {
   std::shared_ptr<const Node> node;
   Dependencies dependencies;
+  Meaning meaning;
 };
 
 // Parts of an explanation: the tree of and, or, not as written, with the leaves' evidence.
@@ -181,6 +191,7 @@ struct RankPlan {
   std::shared_ptr<const Condition> eligible;  // null: everybody
   Dependencies eligible_dependencies;
   bool past_is_asked = false;  // who was within earlier, too
+  Meaning meaning;
   // How many of `count` people are within.
   std::uint64_t limit(std::uint64_t count) const;
   bool ascending() const {
@@ -202,6 +213,8 @@ class Compiler {
   // Of an expression that need not be a condition: a computed attribute.
   Result<std::shared_ptr<const Node>> compile_value(const language::ExprPtr& expr,
                                                     Dependencies& dependencies);
+  // Of one that was compiled.
+  Meaning meaning(const language::ExprPtr& expr) const;
   Explanation explain(const World& world, const language::ExprPtr& expr, PersonId person, Time t);
   const std::vector<RankPlan>& ranks() const { return ranks_; }
 

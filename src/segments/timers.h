@@ -1,16 +1,20 @@
 // When to look at whom next. Entries far off wait unsorted in buckets of about a minute, so that scheduling
 // ten million window ends costs an append each. A bucket that is due is sorted, a big one slot by slot of a
 // quarter of a second. What is pushed into the part that is open goes through a small heap.
+//
+// Within its bucket an entry is one number of eight bytes: when, then whom.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <queue>
 #include <tuple>
 #include <vector>
 
+#include <boost/sort/pdqsort/pdqsort.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/id.h"
@@ -32,29 +36,26 @@ class TimerQueue {
       late_.push_back(entry);
       std::push_heap(late_.begin(), late_.end(), later);
     } else if (at < spread_until_) {
-      slots_[slot_of(at)].push_back(entry);
+      slots_[slot_of(at)].push_back(packed(entry));
     } else {
       const auto [bucket, added] = far_.try_emplace(bucket_of(at));
-      bucket->second.push_back(entry);
+      bucket->second.push_back(packed(entry));
       if (added) far_order_.push(bucket->first);
     }
   }
   // The earliest entry's time; kNever without entries.
   Time next() {
     refill();
-    const Entry* first = earliest();
-    return first == nullptr ? kNever : first->at;
+    if (late_.empty()) return done_ < open_.size() ? unpacked(open_[done_]).at : kNever;
+    return is_late_first() ? late_.front().at : unpacked(open_[done_]).at;
   }
   // Takes the earliest entry, by (time, person). There must be one.
   Entry pop() {
     refill();
-    const Entry entry = *earliest();
-    if (!late_.empty() && earliest() == &late_.front()) {
-      std::pop_heap(late_.begin(), late_.end(), later);
-      late_.pop_back();
-    } else {
-      ++done_;
-    }
+    if (!is_late_first()) return unpacked(open_[done_++]);
+    const Entry entry = late_.front();
+    std::pop_heap(late_.begin(), late_.end(), later);
+    late_.pop_back();
     return entry;
   }
   MemoryUse memory() const {
@@ -66,8 +67,8 @@ class TimerQueue {
     return use += {far_order_.size() * sizeof(std::int64_t), 0};
   }
   // An entry about so many pops away, if one is known yet: a hint for prefetching.
-  const Entry* ahead(std::size_t count) const {
-    return done_ + count < open_.size() ? &open_[done_ + count] : nullptr;
+  std::optional<PersonId> ahead(std::size_t count) const {
+    return done_ + count < open_.size() ? std::optional(unpacked(open_[done_ + count]).person) : std::nullopt;
   }
 
  private:
@@ -81,12 +82,20 @@ class TimerQueue {
   static bool later(const Entry& a, const Entry& b) {
     return std::tie(a.at, a.person) > std::tie(b.at, b.person);
   }
-  static bool sooner(const Entry& a, const Entry& b) { return later(b, a); }
+  using Packed = std::uint64_t;  // ordered as entries of one bucket are
+  static Packed packed(const Entry& entry) {
+    constexpr std::int64_t kWithin = (std::int64_t{1} << kBucketBits) - 1;
+    return static_cast<std::uint64_t>(entry.at.ms & kWithin) << 32 | entry.person.value;
+  }
+  // Of the bucket that is open.
+  Entry unpacked(Packed entry) const {
+    return {spread_until_ - Millis{std::int64_t{1} << kBucketBits} +
+                Millis{static_cast<std::int64_t>(entry >> 32)},
+            PersonId(static_cast<std::uint32_t>(entry))};
+  }
 
-  const Entry* earliest() const {
-    const Entry* sorted = done_ < open_.size() ? &open_[done_] : nullptr;
-    if (late_.empty()) return sorted;
-    return sorted == nullptr || later(*sorted, late_.front()) ? &late_.front() : sorted;
+  bool is_late_first() const {
+    return !late_.empty() && (done_ == open_.size() || later(unpacked(open_[done_]), late_.front()));
   }
   void refill() {
     while (done_ == open_.size() && late_.empty()) {
@@ -96,7 +105,7 @@ class TimerQueue {
       std::swap(open_, slots_[next_slot_]);
       ++next_slot_;
       open_until_ = spread_until_ - Millis{static_cast<std::int64_t>(kSlots - next_slot_) << kSlotBits};
-      std::sort(open_.begin(), open_.end(), sooner);
+      boost::sort::pdqsort_branchless(open_.begin(), open_.end());
     }
   }
   // Opens the next bucket; false: there is none.
@@ -111,23 +120,23 @@ class TimerQueue {
       std::swap(slots_[kSlots - 1], bucket->second);
       next_slot_ = kSlots - 1;
     } else {
-      for (const Entry& entry : bucket->second) slots_[slot_of(entry.at)].push_back(entry);
+      for (const Packed entry : bucket->second) slots_[entry >> (32 + kSlotBits)].push_back(entry);
       next_slot_ = 0;
     }
     far_.erase(bucket);
     return true;
   }
 
-  std::vector<Entry> open_;  // sorted; those before done_ are gone
+  std::vector<Packed> open_;  // sorted; those before done_ are gone
   std::size_t done_ = 0;
   std::vector<Entry> late_;  // a heap: pushed before open_until_
   Time open_until_ = kForeverAgo;
-  std::array<std::vector<Entry>, kSlots> slots_;  // of the bucket before spread_until_, from next_slot_ on
+  std::array<std::vector<Packed>, kSlots> slots_;  // of the bucket before spread_until_, from next_slot_ on
   std::size_t next_slot_ = kSlots;
   Time spread_until_ = kForeverAgo;
   // Tens of thousands of buckets: an ordered map would miss the cache at every level of its tree, at every
   // push.
-  boost::unordered_flat_map<std::int64_t, std::vector<Entry>> far_;
+  boost::unordered_flat_map<std::int64_t, std::vector<Packed>> far_;
   std::priority_queue<std::int64_t, std::vector<std::int64_t>, std::greater<>> far_order_;  // keys of far_
 };
 

@@ -44,6 +44,7 @@ Tracker::Tracker(const World& world, std::vector<RankPlan> ranks, std::vector<Se
   }
   for (std::uint32_t segment = 0; segment < segments_.size(); ++segment) {
     index(static_cast<Item>(ranks_.size()) + segment, segments_[segment].dependencies);
+    evaluated_.emplace_back(segment);
   }
   for (std::uint32_t stream = 0; stream < by_stream_.size(); ++stream) {
     const StreamUses& uses = by_stream_[stream];
@@ -129,8 +130,11 @@ void Tracker::fill(std::size_t people, Time t) {
       continue;
     }
     // All segments look at most of what is known of a person: its place is asked for as a whole.
-    if (filled_people_ + kFarAhead < limit)
-      world_.history.places().prefetch_entries(PersonId(filled_people_ + kFarAhead));
+    if (filled_people_ + kFarAhead < limit) {
+      const PersonId ahead(filled_people_ + kFarAhead);
+      if (carried_.from != nullptr) carried_.from->prefetch_entries(ahead);
+      if (!evaluated_.empty()) world_.history.places().prefetch_entries(ahead);
+    }
     if (pass_ == ranks_.size() && streams_.size() <= kFewStreams && filled_people_ + kNearAhead < limit) {
       for (const history::StreamId stream : streams_)
         world_.history.at(stream).prefetch_newest_time(PersonId(filled_people_ + kNearAhead));
@@ -139,15 +143,91 @@ void Tracker::fill(std::size_t people, Time t) {
     if (!world_.profiles.alive(person)) continue;
     reserve(person);
     if (pass_ < ranks_.size()) {
-      note_change(person, kForeverAgo);
-      evaluate_rank(RankId(pass_), person, t, flips);
-      changed_from_.clear();
+      fill_rank(RankId(pass_), person, t, flips);
       continue;
     }
-    for (std::uint32_t segment = 0; segment < segments_.size(); ++segment) {
-      evaluate_segment(SegmentId(segment), person, t, t, unseen);
+    if (carried_.from != nullptr) carry_segments(person, t);
+    for (const SegmentId segment : evaluated_) evaluate_segment(segment, person, t, t, unseen);
+  }
+  if (filled()) carried_ = {};
+}
+
+void Tracker::fill_rank(RankId rank, PersonId person, Time t, std::vector<PersonId>& flips) {
+  if (const auto before = carried_.from == nullptr ? std::nullopt : carried_.ranks[rank.value]) {
+    tables_[rank.value].update(person, carried_.from->tables_[before->value].value(person), flips);
+    wait_for(person, rank.value, carried_.from->pending_.at(person, before->value), t);
+    return;
+  }
+  note_change(person, kForeverAgo);
+  evaluate_rank(rank, person, t, flips);
+  changed_from_.clear();
+}
+
+// Ranks whose past is kept are worked out anew, and what depends on them with them.
+void Tracker::carry_over(const Tracker& from) {
+  TR_ASSERT(from.filled() && pass_ == 0 && filled_people_ == 0);
+  carried_ = {.from = &from,
+              .ranks = std::vector<std::optional<RankId>>(ranks_.size()),
+              .heirs = std::vector<std::vector<SegmentId>>(from.segments_.size()),
+              .segments = std::vector<std::uint64_t>(words_per_person_ - 1),
+              .inside = std::vector<std::uint64_t>(words_per_person_ - 1)};
+  std::map<Meaning, Item> known;
+  for (Item rank = 0; rank < from.ranks_.size(); ++rank) {
+    if (from.pasts_[rank] == nullptr) known.emplace(from.ranks_[rank].meaning, rank);
+  }
+  const auto of_carried_ranks = [&](const Dependencies& dependencies) {
+    return std::ranges::all_of(dependencies.ranks,
+                               [&](RankId rank) { return carried_.ranks[rank.value].has_value(); });
+  };
+  for (Item rank = 0; rank < ranks_.size(); ++rank) {
+    const auto before = known.find(ranks_[rank].meaning);
+    if (before == known.end() || pasts_[rank] != nullptr || !of_carried_ranks(ranks_[rank].by.dependencies) ||
+        !of_carried_ranks(ranks_[rank].eligible_dependencies))
+      continue;
+    carried_.ranks[rank] = RankId(before->second);
+  }
+  known.clear();
+  for (Item segment = 0; segment < from.segments_.size(); ++segment)
+    known.emplace(from.segments_[segment].meaning, segment);
+  evaluated_.clear();
+  for (Item segment = 0; segment < segments_.size(); ++segment) {
+    const auto before = known.find(segments_[segment].meaning);
+    if (before == known.end() || !of_carried_ranks(segments_[segment].dependencies)) {
+      evaluated_.emplace_back(segment);
+      continue;
+    }
+    carried_.heirs[before->second].emplace_back(segment);
+    carried_.segments[segment / 64] |= std::uint64_t{1} << (segment % 64);
+  }
+}
+
+void Tracker::carry_segments(PersonId person, Time t) {
+  const Tracker& from = *carried_.from;
+  std::vector<std::uint64_t>& inside = carried_.inside;
+  std::fill(inside.begin(), inside.end(), 0);
+  if (person.value < from.people()) {
+    from.each_segment(person, [&](SegmentId segment) {
+      for (const SegmentId heir : carried_.heirs[segment.value])
+        inside[heir.value / 64] |= std::uint64_t{1} << (heir.value % 64);
+    });
+  }
+  for (std::size_t word = 0; word < inside.size(); ++word) {
+    const std::uint64_t known = words_[first_word(person) + 1 + word];
+    for (std::uint64_t rest = (known ^ inside[word]) & carried_.segments[word]; rest != 0; rest &= rest - 1) {
+      const auto bit = static_cast<std::uint32_t>(std::countr_zero(rest));
+      set_member(SegmentId(static_cast<std::uint32_t>(word) * 64 + bit), person,
+                 (inside[word] >> bit & 1) != 0);
     }
   }
+  const auto ranks = static_cast<Item>(ranks_.size());
+  const auto ranks_before = static_cast<Item>(from.ranks_.size());
+  pending_.reserve(person, from.pending_.count(person));
+  from.pending_.each(person, [&](Item item, Time until) {
+    if (item < ranks_before) return;
+    for (const SegmentId heir : carried_.heirs[item - ranks_before])
+      pending_.wait(person, ranks + heir.value, until, t);
+  });
+  if (pending_.first(person) < wake(person)) wake_at_first(person);
 }
 
 void Tracker::finish_filling(RankId rank) {
@@ -422,13 +502,13 @@ void Tracker::advance(Time t, std::vector<Delta>& deltas) {
     due_.clear();
     while (timers_.next() == at) {
       // Far ahead the person's place in the tables, nearer what stands there.
-      if (const auto* far = timers_.ahead(32)) {
-        prefetch(far->person);
-        world_.history.places().prefetch(far->person);
+      if (const auto far = timers_.ahead(32)) {
+        prefetch(*far);
+        world_.history.places().prefetch(*far);
       }
-      if (const auto* near = timers_.ahead(16)) {
-        prefetch_entries(near->person);
-        world_.history.places().prefetch_entries(near->person);
+      if (const auto near = timers_.ahead(16)) {
+        prefetch_entries(*near);
+        world_.history.places().prefetch_entries(*near);
       }
       const PersonId person = timers_.pop().person;
       // An entry that was overtaken by an earlier one of the same person is void.

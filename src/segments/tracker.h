@@ -11,6 +11,7 @@
 // cost one way back together (docs/decisions/0007). Present membership of a rank never waits.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -36,6 +37,7 @@ class Tracker final : public RankView {
   struct Segment {
     std::shared_ptr<const Condition> condition;
     Dependencies dependencies;
+    Meaning meaning;
   };
   // ranks: as the compiler lists them; kept. world.ranks is replaced by this tracker.
   Tracker(const World& world, std::vector<RankPlan> ranks, std::vector<Segment> segments);
@@ -43,6 +45,11 @@ class Tracker final : public RankView {
   // A new tracker knows nobody. fill() does a slice of the work of evaluating everybody, about `people` of
   // them, at t; records may be applied between slices. Until filled() no deltas come out.
   void fill(std::size_t people, Time t);
+  // Before fill(): what means the same in a tracker that is up to date, and stays so until filled(), is taken
+  // from there: a workspace in which one segment of thousands is new costs an evaluation of that one. Both
+  // are to have one time zone, and one meaning of unknown consent.
+  void carry_over(const Tracker& from);
+  std::size_t new_segments() const { return evaluated_.size(); }  // that are not
   bool filled() const { return pass_ > ranks_.size(); }
   struct FillProgress {
     std::uint64_t done, total;  // people evaluated, once for each rank and once for all segments
@@ -141,6 +148,8 @@ class Tracker final : public RankView {
   void settle_ranks(Time t);
   void catch_up(RankId rank, std::vector<PersonId>& flips);
   void finish_filling(RankId rank);
+  void fill_rank(RankId rank, PersonId person, Time t, std::vector<PersonId>& flips);
+  void carry_segments(PersonId person, Time t);
   void note_change(PersonId person, Time from);
   void evaluate_rank(RankId rank, PersonId person, Time t, std::vector<PersonId>& flips);
   void evaluate_segment(SegmentId segment, PersonId person, Time t, Time cause, std::vector<Delta>& deltas);
@@ -155,6 +164,15 @@ class Tracker final : public RankView {
   Time wake(PersonId person) const { return {static_cast<std::int64_t>(words_[first_word(person)])}; }
   void set_wake(PersonId person, Time t) { words_[first_word(person)] = static_cast<std::uint64_t>(t.ms); }
   std::size_t people() const { return people_; }
+  // Of a person who has words: the segments they are in.
+  template <class Visit>
+  void each_segment(PersonId person, Visit visit) const {
+    for (std::size_t word = 1; word < words_per_person_; ++word) {
+      for (std::uint64_t rest = words_[first_word(person) + word]; rest != 0; rest &= rest - 1)
+        visit(SegmentId(static_cast<std::uint32_t>(word - 1) * 64 +
+                        static_cast<std::uint32_t>(std::countr_zero(rest))));
+    }
+  }
 
   World world_;
   Memory memory_;
@@ -186,7 +204,16 @@ class Tracker final : public RankView {
   // and segments they may be in for that very reason, now or later. Missing: not worked out yet.
   std::optional<std::vector<Item>> items_of_new_;
   std::vector<history::StreamId> streams_;  // that items use, each once
-  Item pass_ = 0;                           // of fill: a pass per rank, in order, then one for all segments
+  struct Carried {
+    const Tracker* from = nullptr;
+    std::vector<std::optional<RankId>> ranks;   // by rank: which one of `from` it is
+    std::vector<std::vector<SegmentId>> heirs;  // by segment of `from`
+    std::vector<std::uint64_t> segments;        // a bit for each that is an heir
+    std::vector<std::uint64_t> inside;          // of them, where the person is a member
+  };
+  Carried carried_;
+  std::vector<SegmentId> evaluated_;  // when it is filled: those that are no heirs
+  Item pass_ = 0;                     // of fill: a pass per rank, in order, then one for all segments
   std::uint32_t filled_people_ = 0;
 };
 

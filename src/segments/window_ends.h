@@ -73,6 +73,23 @@ class WindowEnds {
     const Block* block = block_of(person);
     if (block != nullptr) block->each_due(t, visit);
   }
+  // Every item that waits, and until when, in no meaningful order.
+  template <class Visit>
+  void each(PersonId person, Visit visit) const {
+    const Block* block = block_of(person);
+    for (std::uint32_t place = 0; block != nullptr && place < block->count; ++place)
+      visit(block->items()[place], block->time(place));
+  }
+  std::uint32_t count(PersonId person) const {
+    const Block* block = block_of(person);
+    return block == nullptr ? 0 : block->count;
+  }
+  // Room for so many, of a person for whom nothing waits yet.
+  void reserve(PersonId person, std::uint32_t count) {
+    if (count == 0 || block_of(person) != nullptr) return;
+    if (person.value >= blocks_.size()) blocks_.grow_to(person.value + std::size_t{1});
+    put(blocks_[person.value], make((count + kStep - 1) / kStep * kStep));
+  }
   void clear(PersonId person) {
     if (person.value >= blocks_.size()) return;
     block_bytes_ -= bytes_of(blocks_[person.value]);
@@ -113,21 +130,34 @@ class WindowEnds {
     blocks_ = {};
     block_bytes_ = 0;
     blocks_.grow_to(people);
-    std::vector<Item> items;
+    // Whom each item was seen with last: none may stand there twice.
+    std::vector<std::uint32_t> last_person;
     for (std::uint32_t person = 0; person < people; ++person) {
-      items.clear();
-      for (auto left = TRY(in.get<std::uint32_t>()); left > 0; --left) items.push_back(TRY(in.get<Item>()));
-      for (const Item item : items) {
-        if (item == kNoItem) return fail(Error::Code::corrupt, "a window's end without its segment");
-        // Should an item stand there twice, the earlier end counts.
-        wait(PersonId(person), item, TRY(in.get<Time>()), kForeverAgo);
+      const auto count = TRY(in.get<std::uint32_t>());
+      if (count == 0) continue;
+      if (in.left() / (sizeof(Item) + sizeof(Time)) < count)
+        return fail(Error::Code::corrupt, "more ends of windows than bytes");
+      BlockPtr made = make((count + kStep - 1) / kStep * kStep);
+      Block& block = *made;
+      TRY(in.get_bytes(reinterpret_cast<char*>(block.items()), count * sizeof(Item)));
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const Item item = block.items()[i];
+        if (item >= kItemsMax) return fail(Error::Code::corrupt, "a window's end without its segment");
+        if (item >= last_person.size()) last_person.resize(item + std::size_t{1}, UINT32_MAX);
+        if (std::exchange(last_person[item], person) == person)
+          return fail(Error::Code::corrupt, "two ends of one window");
+        block.set_time(i, TRY(in.get<Time>()));
       }
+      block.count = count;
+      if (block.ordered()) block.put_in_order();
+      put(blocks_[person], std::move(made));
     }
     return {};
   }
 
  private:
   static constexpr Item kNoItem = UINT32_MAX;
+  static constexpr Item kItemsMax = 1U << 24;
   static constexpr std::uint32_t kNowhere = UINT32_MAX;
   static constexpr std::size_t kUsualBytes = 448;  // of a block
   static constexpr std::uint32_t kStep = 4;        // capacities are multiples of this
@@ -330,24 +360,30 @@ class WindowEnds {
     if (person.value >= blocks_.size()) blocks_.grow_to(person.value + std::size_t{1});
     BlockPtr& owner = blocks_[person.value];
     const std::uint32_t count = owner ? owner->count : 0;
-    const std::uint32_t capacity = (count + count / (count < 16 ? 2 : 4) + kStep) / kStep * kStep;
+    BlockPtr larger = make((count + count / (count < 16 ? 2 : 4) + kStep) / kStep * kStep);
+    if (owner) {
+      larger->count = count;
+      std::memcpy(larger->items(), owner->items(), count * sizeof(Item));
+      std::memcpy(larger->time_bytes(), owner->time_bytes(), count * kTimeBytes);
+      if (larger->ordered()) larger->put_in_order();
+    }
+    put(owner, std::move(larger));
+    return *owner;
+  }
+  // Without entries.
+  static BlockPtr make(std::uint32_t capacity) {
     const std::size_t slots = slots_for(capacity);
     void* bytes =
         std::malloc(sizeof(Block) + capacity * (kTimeBytes + sizeof(Item)) + slots * sizeof(std::uint32_t));
     if (bytes == nullptr) throw std::bad_alloc();
-    BlockPtr larger(new (bytes) Block{.count = count, .capacity = capacity});
-    std::memset(larger->items(), 0xff, capacity * sizeof(Item));
-    if (owner) {
-      std::memcpy(larger->items(), owner->items(), count * sizeof(Item));
-      std::memcpy(larger->time_bytes(), owner->time_bytes(), count * kTimeBytes);
-    }
-    if (slots > 0) {
-      std::memset(larger->index(), 0xff, slots * sizeof(std::uint32_t));
-      larger->put_in_order();
-    }
-    block_bytes_ += bytes_of(larger) - bytes_of(owner);
-    owner = std::move(larger);
-    return *owner;
+    BlockPtr block(new (bytes) Block{.count = 0, .capacity = capacity});
+    std::memset(block->items(), 0xff, capacity * sizeof(Item));
+    if (slots > 0) std::memset(block->index(), 0xff, slots * sizeof(std::uint32_t));
+    return block;
+  }
+  void put(BlockPtr& owner, BlockPtr block) {
+    block_bytes_ += bytes_of(block) - bytes_of(owner);
+    owner = std::move(block);
   }
 
   Chunked<BlockPtr> blocks_;  // by person

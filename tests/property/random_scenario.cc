@@ -227,6 +227,16 @@ void index_some(workspace::Workspace& workspace, Random& random) {
   }
 }
 
+// What stays from one workspace to the next is not worked out again.
+void keep_some(workspace::Workspace& second, const workspace::Workspace& first, Random& random) {
+  for (std::size_t i = 1; i < first.segments.size(); ++i) {
+    if (one_in(random, 2)) continue;
+    workspace::Workspace other = second;
+    other.segments[1 + random.below(second.segments.size() - 1)].text = first.segments[i].text;
+    if (auto checked = usable(other)) second = std::move(*checked);
+  }
+}
+
 Scenario random_scenario(Random& random, std::uint64_t seed) {
   const OracleWorld world = random_world(random, kSmall);
   const bool holds_back = one_in(random, 3);
@@ -235,6 +245,7 @@ Scenario random_scenario(Random& random, std::uint64_t seed) {
   Random columns(~seed);  // of its own, so that seeds that were found stay what they are
   index_some(first, columns);
   index_some(second, columns);
+  keep_some(second, first, columns);
   Scenario scenario = with_steps(random, seed, world);
   scenario.holds_back = holds_back;
   scenario.first = std::move(first);

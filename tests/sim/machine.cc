@@ -16,7 +16,8 @@ log::Options Machine::log_options() { return {.file_bytes = 16 << 10, .prealloca
 Result<void> Machine::boot(std::uint64_t seed) {
   environment_ = std::make_unique<LedgerEnvironment>(disk_, clock_);
   const auto start = [&]() -> Result<void> {
-    auto store = TRY(server::Store::open(disk_, {.directory = kStore, .log = log_options(), .reads_ahead = false}));
+    auto store =
+        TRY(server::Store::open(disk_, {.directory = kStore, .log = log_options(), .reads_ahead = false}));
     auto ledger = TRY(delivery::Ledger::open(std::string(kStore) + "/ledger", environment_.get()));
     pipeline_ = TRY(server::Pipeline::open(std::move(store), std::move(ledger), clock_));
     dispatch_ = std::make_unique<server::Dispatch>(pipeline_->ledger(), *pipeline_, *pipeline_, Random(seed));
