@@ -34,14 +34,17 @@ class FlatTable {
   Value* find(std::uint64_t key) {
     return const_cast<Value*>(static_cast<const FlatTable*>(this)->find(key));
   }
-  // The key must not be there.
-  void add(std::uint64_t key, const Value& value) {
+  // False: the key is there, and stays what it was.
+  bool add(std::uint64_t key, const Value& value) {
     TR_ASSERT(key != 0);
     Shard& shard = shards_[key >> kShift];
     if ((shard.count + 1) * 4 > shard.entries.size() * 3) shard.grow();
-    shard.entries[shard.place_of(key)] = {key, value};
+    Entry& entry = shard.entries[shard.place_of(key)];
+    if (entry.key != 0) return false;
+    entry = {key, value};
     ++shard.count;
     ++size_;
+    return true;
   }
   std::size_t size() const { return size_; }
 

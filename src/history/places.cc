@@ -53,14 +53,21 @@ Result<void> Places::restore(ByteReader& in) {
 }
 
 bool Places::slots_lie_within(const RowLimits& limits) const {
+  constexpr std::uint64_t kSum = UINT64_MAX;
+  constexpr Key kKeysMax = 1U << 24;  // more streams nobody has: the file is damaged
+  std::vector<std::uint64_t> by_key;
+  for (const auto& [key, limit] : limits) {
+    if (key >= kKeysMax) return false;
+    if (key >= by_key.size()) by_key.resize(key + std::size_t{1}, kSum);
+    by_key[key] = limit;
+  }
   for (std::uint32_t person = 0; person < map_.person_limit(); ++person) {
     const auto keys = map_.keys(PersonId(person));
     const auto places = map_.values(PersonId(person));
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      const auto limit = limits.find(keys[i]);
-      if (limit == limits.end()) continue;  // a sum
+      if (keys[i] >= by_key.size() || by_key[keys[i]] == kSum) continue;
       const Slot& slot = places[i].slot;
-      if (std::uint64_t{slot.begin} + slot.count > limit->second) return false;
+      if (std::uint64_t{slot.begin} + slot.count > by_key[keys[i]]) return false;
     }
   }
   return true;

@@ -83,9 +83,8 @@ Result<void> Directory::restore(ByteReader& in) {
     const auto entry = TRY(in.get<Entry>());
     if (!texts_.holds(entry.text, std::size_t{entry.length} + 1))
       return fail(Error::Code::corrupt, "an identifier lies outside its arena");
-    if (key == 0 || entries_.find(key) != nullptr)
+    if (key == 0 || !entries_.add(key, entry))
       return fail(Error::Code::corrupt, "two identifiers of one hash");
-    entries_.add(key, entry);
   }
   return {};
 }

@@ -1,5 +1,7 @@
 #include "profiles/packed.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 
 namespace tailrace::profiles {
@@ -26,12 +28,17 @@ void put_varint(std::string& out, std::uint64_t value) {
 
 std::uint64_t Unpacker::varint() {
   std::uint64_t value = 0;
-  for (int shift = 0; shift < 64; shift += 7) {
-    const auto byte = fixed<unsigned char>();
-    value |= std::uint64_t{byte & 0x7fu} << shift;
-    if (byte < 0x80) return value;
+  const std::size_t most = std::min<std::size_t>(rest_.size(), 10);
+  for (std::size_t i = 0; i < most; ++i) {
+    const auto byte = static_cast<unsigned char>(rest_[i]);
+    value |= std::uint64_t{byte & 0x7fu} << (7 * i);
+    if (byte < 0x80) {
+      rest_.remove_prefix(i + 1);
+      return value;
+    }
   }
   failed_ = true;
+  rest_.remove_prefix(most);
   return value;
 }
 
