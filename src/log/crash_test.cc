@@ -1,6 +1,6 @@
-// What the log must survive: a run of commits, rotations, a redaction and a reopening, stopped at every
-// single operation, with every kind of loss. Nothing acknowledged is missing, nothing else is there but a
-// beginning of what was under way.
+// What the log must survive: a run of commits, rotations, compressions, a redaction and a reopening, stopped
+// at every single operation, with every kind of loss. Nothing acknowledged is missing, nothing else is there
+// but a beginning of what was under way.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -23,6 +23,7 @@ constexpr Options kOptions{.file_bytes = 8192, .preallocate_bytes = 2048};
 constexpr int kCommits = 24;
 constexpr int kRedactAfterCommit = 14;
 constexpr int kReopenAfterCommit = 8;
+constexpr int kCompressEvery = 6;  // so that files are compressed before and after the redaction
 
 // Record `number` of a run. Lengths differ, so that frames lie over sector borders in every way.
 std::string numbered_record(int number) {
@@ -44,6 +45,7 @@ struct Attempt {
   std::vector<Position> positions;  // of what was appended
   std::vector<Position> redacted;   // or meant to be
   bool redaction_done = false;
+  bool compressed = false;
 };
 
 std::vector<Position> every_third(const std::vector<Position>& positions) {
@@ -72,6 +74,9 @@ Result<void> work(Disk& disk, Attempt& run) {
     if (commit == kReopenAfterCommit) {
       log.reset();
       log = TRY(Log::open(disk, kDirectory, kOptions));
+    }
+    if (commit % kCompressEvery == kCompressEvery - 1) {
+      while (TRY(log->compress_file())) run.compressed = true;
     }
     if (commit != kRedactAfterCommit) continue;
     run.redacted = every_third(run.positions);
@@ -141,6 +146,7 @@ std::uint64_t operations_of_a_whole_run() {
   EXPECT_TRUE(work(disk, run));
   EXPECT_EQ(run.acknowledged, run.appended);
   EXPECT_TRUE(run.redaction_done);
+  EXPECT_TRUE(run.compressed);
   const std::uint64_t operations = disk.operations();
   EXPECT_GT(disk.list(kDirectory)->size(), 2u) << "the run rotates";
   return operations;

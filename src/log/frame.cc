@@ -64,11 +64,11 @@ HeaderState decode_file_header(std::string_view bytes, FileHeader& header, std::
     return HeaderState::damaged;
   }
   version = load_number<std::uint32_t>(bytes.data() + 8);
-  if (version != kFormatVersion) return HeaderState::newer_version;
+  if (version != kPlainVersion && version != kCompressedVersion) return HeaderState::newer_version;
   header.first = Position{load_number<std::uint64_t>(bytes.data() + 16)};
   header.records_before = load_number<std::uint64_t>(bytes.data() + 24);
   header.received_before = {load_number<std::int64_t>(bytes.data() + 32)};
-  return HeaderState::good;
+  return version == kPlainVersion ? HeaderState::good : HeaderState::compressed;
 }
 
 std::string file_name(Position first) { return fmt::format("{:020}{}", first.value, kSuffix); }

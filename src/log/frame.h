@@ -1,4 +1,5 @@
-// The log's format, version 1. Little-endian; every file and every frame begins at a multiple of 8.
+// The log's format. Little-endian; every file and every frame begins at a multiple of 8. Version 1 is this; a
+// file of version 2 holds the same, compressed (compressed_file.h), and stands for it.
 //
 //   log     := file+                 each file begins at the position where the one before ends
 //   file    := header frame* zero*   name: the first position in 20 digits, ".log". The zeros are the space
@@ -36,7 +37,9 @@
 
 namespace tailrace::log {
 
-constexpr std::uint32_t kFormatVersion = 1;
+constexpr std::uint32_t kPlainVersion = 1;
+constexpr std::uint32_t kCompressedVersion = 2;
+constexpr std::uint32_t kFormatVersion = kCompressedVersion;  // the newest that is read
 constexpr std::size_t kFileHeaderBytes = 48;
 constexpr std::size_t kFrameHeaderBytes = 16;
 constexpr std::size_t kAlignment = 8;
@@ -49,11 +52,12 @@ struct FileHeader {
   bool operator==(const FileHeader&) const = default;
 };
 
-enum class HeaderState { good, newer_version, damaged };
+enum class HeaderState { good, compressed, newer_version, damaged };
 
 // Exactly kFileHeaderBytes.
-std::string encode_file_header(const FileHeader& header, std::uint32_t version = kFormatVersion);
-// Fills header when good; version when good or newer. bytes: the first kFileHeaderBytes of the file.
+std::string encode_file_header(const FileHeader& header, std::uint32_t version = kPlainVersion);
+// Fills header when good or compressed; version when not damaged. bytes: the first kFileHeaderBytes of the
+// file.
 HeaderState decode_file_header(std::string_view bytes, FileHeader& header, std::uint32_t& version);
 
 std::string file_name(Position first);

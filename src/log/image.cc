@@ -1,6 +1,9 @@
 #include "log/image.h"
 
+#include <algorithm>
+
 #include "base/hash.h"
+#include "log/compressed_file.h"
 #include "log/frame.h"
 #include "log/frame_scanner.h"
 #include "log/redact.h"
@@ -11,6 +14,7 @@ namespace tailrace::log {
 namespace {
 
 constexpr std::uint64_t kFramesBetweenQuestions = 1 << 16;
+constexpr std::size_t kReadBytes = 1 << 20;
 
 Result<std::string> header_bytes(const File& file, const std::string& path, Position first) {
   std::string bytes(kFileHeaderBytes, '\0');
@@ -24,13 +28,31 @@ Result<std::string> header_bytes(const File& file, const std::string& path, Posi
   return bytes;
 }
 
+// Of a compressed file, which is copied as it is.
+Result<FileImage> stored_image(Disk& disk, const std::string& path, Position first) {
+  const auto file = TRY(disk.open(path, Disk::Mode::read));
+  const std::uint64_t size = TRY(file->size());
+  Sha256Stream sum;
+  std::string bytes;
+  for (std::uint64_t offset = 0; offset < size; offset += bytes.size()) {
+    bytes.resize(std::min<std::uint64_t>(kReadBytes, size - offset));
+    if (TRY(file->read_at(offset, bytes)) < bytes.size())
+      return std::unexpected(damage_at(path, offset, "it became shorter while it was read"));
+    sum.add(bytes);
+  }
+  return FileImage{.first = first, .bytes = size, .sha256 = sum.hex()};
+}
+
 Result<FileImage> read_file(Disk& disk, const std::string& directory, Position first, std::uint64_t limit,
                             Image& image, const std::function<bool()>& gone) {
   const std::string path = path_in(directory, file_name(first));
-  const auto file = TRY(disk.open(path, Disk::Mode::read));
+  const LogFile opened = TRY(open_log_file(disk, path));
+  // It is copied whole, so it must end where it is taken to.
+  if (opened.compressed && TRY(opened.file->size()) != limit)
+    return std::unexpected(damage_at(path, limit, "it does not end where the next file begins"));
   Sha256Stream sum;
-  sum.add(TRY(header_bytes(*file, path, first)));
-  FrameScanner scanner(*file, first);
+  sum.add(TRY(header_bytes(*opened.file, path, first)));
+  FrameScanner scanner(*opened.file, first);
   ScannedFrame frame;
   for (std::uint64_t offset = kFileHeaderBytes; offset < limit; offset += frame.raw.size()) {
     if (!TRY(scanner.read(offset, limit, frame)))
@@ -51,6 +73,7 @@ Result<FileImage> read_file(Disk& disk, const std::string& directory, Position f
     if (++image.records % kFramesBetweenQuestions == 0 && gone && gone())
       return fail(Error::Code::unavailable, "stopped before all was read");
   }
+  if (opened.compressed) return stored_image(disk, path, first);
   return FileImage{.first = first, .bytes = limit, .sha256 = sum.hex()};
 }
 

@@ -27,8 +27,9 @@ struct Tombstone {
 
 struct FileImage {
   Position first;
-  std::uint64_t bytes = 0;  // header and frames, without the space allocated ahead
-  std::string sha256;       // of those, in hex
+  // Of a plain file header and frames, without the space allocated ahead; of a compressed one all.
+  std::uint64_t bytes = 0;
+  std::string sha256;  // of those, in hex
 };
 
 struct Image {
@@ -41,9 +42,9 @@ struct Image {
   std::uint32_t first_length = 0;
 };
 
-// Of a log that may be written meanwhile, but in which no record becomes a tombstone meanwhile. end: what is
-// committed. `gone`: asked now and then; true ends it with `unavailable`. Errors: corrupt, with file and
-// offset; unavailable (a deletion is half carried out); io.
+// Of a log that may be written meanwhile, but in which no record becomes a tombstone meanwhile, and whose
+// files stay (Log::keep_files). end: what is committed. `gone`: asked now and then; true ends it with
+// `unavailable`. Errors: corrupt, with file and offset; unavailable (a deletion is half carried out); io.
 Result<Image> image_of(Disk& disk, const std::string& directory, Position end,
                        const std::function<bool()>& gone = {});
 

@@ -5,11 +5,13 @@
 #include <limits>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "log/compressed_file.h"
 #include "log/frame.h"
 #include "log/frame_scanner.h"
 #include "log/redact.h"
@@ -22,6 +24,9 @@ constexpr std::uint64_t kFileBytesMin = 4096;
 constexpr std::uint64_t kFileBytesMax = 1ull << 30;
 constexpr std::size_t kHandlesMax = 64;         // files kept open for single reads
 constexpr std::size_t kSingleReadBytes = 1024;  // most records come with one read
+constexpr std::size_t kCachedBlocksBytes = 16 << 20;
+// The copy that is being compressed: one at a time. A leftover when the log is opened.
+constexpr const char* kCompressedName = "compressed.log.tmp";
 
 struct Extent {
   Position first;
@@ -42,6 +47,21 @@ class Catalog {
   void add_file(Position first) {
     const std::scoped_lock lock(mutex_);
     files_.push_back(first);
+  }
+
+  // Sealed and not compressed.
+  void note_plain(Position first) {
+    const std::scoped_lock lock(mutex_);
+    plain_.insert(first);
+  }
+  // Compressed, or damaged so that it cannot be.
+  void forget_plain(Position first) {
+    const std::scoped_lock lock(mutex_);
+    plain_.erase(first);
+  }
+  std::optional<Position> oldest_plain() const {
+    const std::scoped_lock lock(mutex_);
+    return plain_.empty() ? std::nullopt : std::optional(*plain_.begin());
   }
 
   // The file that position lies in.
@@ -69,7 +89,8 @@ class Catalog {
   Disk& disk() const { return *disk_; }
 
   Result<std::unique_ptr<File>> open_file(Position first) const {
-    return disk_->open(path(first), Disk::Mode::read);
+    LogFile opened = TRY(open_log_file(*disk_, path(first)));
+    return std::move(opened.file);
   }
 
   // The same file again for the next single read.
@@ -78,7 +99,8 @@ class Catalog {
     const auto known = std::ranges::find(handles_, first, &Handle::first);
     if (known != handles_.end()) return known->file;
     if (handles_.size() == kHandlesMax) handles_.erase(handles_.begin());
-    handles_.push_back({ first, TRY(open_file(first)) });
+    LogFile opened = TRY(open_log_file(*disk_, path(first), blocks_));
+    handles_.push_back({first, std::move(opened.file)});
     return handles_.back().file;
   }
 
@@ -86,6 +108,7 @@ class Catalog {
   void note_rewrite() {
     const std::scoped_lock lock(mutex_);
     handles_.clear();
+    blocks_->clear();
     rewrites_.fetch_add(1, std::memory_order_release);
   }
   std::uint64_t rewrites() const { return rewrites_.load(std::memory_order_acquire); }
@@ -98,6 +121,8 @@ class Catalog {
   std::string directory_;
   mutable std::mutex mutex_;
   std::vector<Position> files_;
+  std::set<Position> plain_;
+  std::shared_ptr<BlockCache> blocks_ = std::make_shared<BlockCache>(kCachedBlocksBytes);  // of handles_
   mutable std::vector<Handle> handles_;
   std::atomic<std::uint64_t> committed_{0};
   std::atomic<std::uint64_t> rewrites_{0};
@@ -276,6 +301,8 @@ class FileLog final : public Log {
   Result<void> redact(std::vector<Position> positions, std::vector<Position> creators,
                       std::vector<Pin> pins) override {
     TRY(commit());
+    const auto no_compression = cut_off_compression();
+    TRY(remove_copy());
     std::ranges::sort(creators);
     std::ranges::sort(positions);
     const auto repeated = std::ranges::unique(positions);
@@ -296,8 +323,55 @@ class FileLog final : public Log {
     return carry_out(redaction);
   }
 
+  Result<bool> compress_file(const std::function<bool()>& stop) override {
+    const std::scoped_lock lock(compressing_);
+    const auto first = catalog_.oldest_plain();
+    // A copy of the log ends where it is committed, and a compressed file is copied whole.
+    if (!first || catalog_.find(*first).end > committed().value || !files_kept_.try_lock()) return false;
+    files_kept_.unlock();
+    const std::string path = catalog_.path(*first);
+    const auto written = write_compressed(disk(), path, *first, copy_path(),
+                                          [&] { return waiting_to_redact_ > 0 || (stop && stop()); });
+    if (!written) {
+      // The others need not wait until it is restored.
+      if (written.error().code == Error::Code::corrupt) catalog_.forget_plain(*first);
+      return std::unexpected(written.error());
+    }
+    // A backup that has begun meanwhile comes first.
+    const std::unique_lock files(files_kept_, std::try_to_lock);
+    if (!files) {
+      TRY(remove_copy());
+      return false;
+    }
+    if (const auto renamed = disk().rename(copy_path(), path); !renamed) {
+      TRY(remove_copy());
+      return std::unexpected(renamed.error());
+    }
+    catalog_.forget_plain(*first);
+    catalog_.note_rewrite();
+    // A crash before this may bring the plain file back, which holds the same.
+    TRY(disk().sync_directory(catalog_.directory()));
+    return true;
+  }
+
+  std::shared_lock<std::shared_mutex> keep_files() const override { return std::shared_lock(files_kept_); }
+
  private:
   Disk& disk() const { return catalog_.disk(); }
+
+  std::string copy_path() const { return path_in(catalog_.directory(), kCompressedName); }
+  // It may hold what is to be deleted, where the disk would not remove it before.
+  Result<void> remove_copy() {
+    return disk().exists(copy_path()) ? disk().remove(copy_path()) : Result<void>();
+  }
+
+  // Waits for the block that is being compressed at most.
+  std::unique_lock<std::mutex> cut_off_compression() {
+    ++waiting_to_redact_;
+    std::unique_lock lock(compressing_);
+    --waiting_to_redact_;
+    return lock;
+  }
   bool durable() const { return options_.durability == Durability::every_commit; }
 
   Result<void> check_alive() const {
@@ -345,6 +419,7 @@ class FileLog final : public Log {
 
   Result<void> continue_last(const Survey& found) {
     for (const auto first : found.files) catalog_.add_file(first);
+    for (const auto first : found.plain) catalog_.note_plain(first);
     first_ = found.files.back();
     records_ = found.walk.records;
     last_received_at_ = found.walk.received_at;
@@ -413,7 +488,10 @@ class FileLog final : public Log {
     if (!buffer_.empty()) TRY(write_buffer());
     TRY(file_->truncate(written_.value - first_.value));
     TRY(file_->sync());
-    return create_file(written_);
+    const Position sealed = first_;
+    TRY(create_file(written_));
+    catalog_.note_plain(sealed);
+    return {};
   }
 
   // Leaves the positions whose records are no tombstones yet, and the pins that are not there yet.
@@ -474,7 +552,11 @@ class FileLog final : public Log {
     auto file = write_redacted(disk(), rewrite, part);
     if (!file) return std::unexpected(file.error());
     TRY(disk().rename(temporary_path(rewrite.path), rewrite.path));
-    if (is_open) file_ = std::move(*file);
+    if (is_open) {
+      file_ = std::move(*file);
+    } else {
+      catalog_.note_plain(extent.first);
+    }
     catalog_.note_rewrite();
     // Until the new name is on disk a crash may bring the old file back, without what is appended to the new.
     return poison_on_error(disk().sync_directory(catalog_.directory()));
@@ -491,6 +573,10 @@ class FileLog final : public Log {
   std::string buffer_;           // frames appended since the last write
   std::uint64_t records_ = 0;
   Time last_received_at_ = kForeverAgo;
+
+  std::mutex compressing_;
+  std::atomic<int> waiting_to_redact_{0};
+  mutable std::shared_mutex files_kept_;  // shared by those who keep_files()
 };
 
 }  // namespace

@@ -6,8 +6,8 @@
 //   acknowledge
 //
 // append, commit and redact belong to one thread at a time (GroupCommit wraps them for many). Readers (each
-// on one thread), read, committed and begin may run beside it, on committed positions. The disk must outlive
-// the log, and the log its readers.
+// on one thread), read, committed, begin and compress_file may run beside it, on committed positions. The
+// disk must outlive the log, and the log its readers.
 //
 // After a failed write or sync nobody knows what reached the disk, so the log takes nothing more: every later
 // append, commit and redact fails and names the first error. Committed records can still be read, and opening
@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -107,6 +108,15 @@ class Log {
   // records, which stay and are pinned.
   virtual Result<void> redact(std::vector<Position> positions, std::vector<Position> creators = {},
                               std::vector<Pin> pins = {}) = 0;
+
+  // Compresses the oldest sealed file that is plain (compressed_file.h), and puts it at its place. False:
+  // there is none that is committed whole, or keep_files() holds it off. Thread-safe, beside everything else:
+  // a deletion cuts it off, as `stop` does when it is true, and what was written is thrown away. Errors:
+  // unavailable (cut off); corrupt (the file is damaged and stays), io: readers find the file as it was, or
+  // compressed.
+  virtual Result<bool> compress_file(const std::function<bool()>& stop = {}) = 0;
+  // While it is held, no file is compressed: what is read of one by its name is of one file. Thread-safe.
+  virtual std::shared_lock<std::shared_mutex> keep_files() const = 0;
 };
 
 // The full check: reads every byte of every file and changes nothing. For a log that nobody writes.

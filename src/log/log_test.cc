@@ -3,14 +3,18 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <thread>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "io/posix_disk.h"
+#include "log/compressed_file.h"
 #include "log/frame.h"
+#include "log/image.h"
 #include "model/record.h"
 #include "support/memory_disk.h"
 
@@ -384,7 +388,339 @@ TEST(Redact, leftovers_are_removed_when_the_log_is_opened) {
   EXPECT_THAT(events(*log), ElementsAre("a"));
 }
 
+// Compression of sealed files.
+
+// How many there were.
+int compress_all(Log& log) {
+  for (int files = 0;; ++files) {
+    const auto compressed = log.compress_file();
+    EXPECT_TRUE(compressed) << compressed.error().message;
+    if (!compressed || !*compressed) return files;
+  }
+}
+
+std::uint64_t bytes_on_disk(MemoryDisk& disk) {
+  std::uint64_t bytes = 0;
+  for (const auto& name : files(disk)) bytes += disk.contents(path(name)).size();
+  return bytes;
+}
+
+// Of several blocks, one of them of a single long record.
+std::vector<Position> append_blocks(Log& log) {
+  auto positions = append_and_commit(log, numbered(200), 1000);
+  positions.push_back(append(log, "long", 3 * kBlockBytes));
+  const auto more = append_and_commit(log, numbered(100), 777);
+  positions.insert(positions.end(), more.begin(), more.end());
+  return positions;
+}
+constexpr Options kMiddleFiles{.file_bytes = 1 << 18, .preallocate_bytes = 1024};
+
+TEST(Compress, leaves_every_record_at_its_position) {
+  MemoryDisk disk;
+  const auto log = open(disk, kMiddleFiles);
+  const auto positions = append_blocks(*log);
+  append_and_commit(*log, numbered(300), 1000);
+  const auto before = events(*log);
+  const auto bytes_before = bytes_on_disk(disk);
+  const auto half = events(*log, positions[150]);
+  const auto first_bytes = disk.contents(path(files(disk)[0]));
+  EXPECT_GE(compress_all(*log), 2);
+  EXPECT_LT(bytes_on_disk(disk) * 2, bytes_before);
+  EXPECT_EQ(events(*log), before);
+  EXPECT_EQ(events(*log, positions[150]), half);
+  std::string bytes;
+  for (std::size_t i = 0; i < positions.size(); i += 7)
+    EXPECT_EQ(event_of(*log->read(positions[i], bytes)), before[i]);
+  EXPECT_EQ(received_at_of(*log->read(positions[3], bytes)), kNoon);
+  const auto again = open(disk, kMiddleFiles);
+  EXPECT_EQ(events(*again), before);
+  EXPECT_EQ(again->end(), log->end());
+  EXPECT_EQ(again->recovery().records, before.size());
+  EXPECT_THAT(verify(disk, kDirectory)->damage, IsEmpty());
+  EXPECT_EQ(verify(disk, kDirectory)->records, before.size());
+  EXPECT_EQ(compress_all(*again), 0) << "it knows what is compressed";
+  const auto undone = open_log_file(disk, path(files(disk)[0]));
+  std::string plain(*undone->file->size() + 9, '\0');
+  plain.resize(*undone->file->read_at(0, plain));
+  EXPECT_EQ(plain, first_bytes) << "to the last byte";
+}
+
+TEST(Compress, takes_sealed_files_alone_and_the_oldest_first) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  EXPECT_FALSE(*log->compress_file());
+  append_and_commit(*log, numbered(10), 1000);
+  const auto names = files(disk);
+  ASSERT_THAT(names, SizeIs(4));
+  const auto sizes = [&] {
+    std::vector<std::size_t> all;
+    for (const auto& name : names) all.push_back(disk.contents(path(name)).size());
+    return all;
+  };
+  const auto before = sizes();
+  EXPECT_TRUE(*log->compress_file());
+  const auto after = sizes();
+  EXPECT_LT(after[0], before[0]);
+  EXPECT_THAT((std::vector(after.begin() + 1, after.end())),
+              ::testing::ElementsAreArray(before.begin() + 1, before.end()));
+  EXPECT_EQ(compress_all(*log), 2);
+  EXPECT_EQ(sizes()[3], before[3]) << "it is still written";
+  append_and_commit(*log, numbered(10), 1000);
+  EXPECT_GE(compress_all(*log), 3);
+}
+
+TEST(Compress, is_seen_by_nobody_who_reads_meanwhile) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  append_and_commit(*log, numbered(10), 1000);
+  const auto reader = *log->read_from(Position{});
+  Frame frame;
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(*reader->next(frame));
+    EXPECT_EQ(event_of(frame.record), fmt::format("e{}", i));
+    ASSERT_TRUE(log->compress_file());
+  }
+  EXPECT_FALSE(*reader->next(frame));
+}
+
+TEST(Compress, goes_on_beside_the_writer_and_readers) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  const auto positions = append_and_commit(*log, numbered(40), 1000);
+  std::atomic<bool> stop = false;
+  std::thread compressing([&] {
+    while (!stop) EXPECT_TRUE(log->compress_file());
+  });
+  std::thread reading([&] {
+    std::string bytes;
+    while (!stop) {
+      for (std::size_t i = 0; i < positions.size(); ++i)
+        EXPECT_EQ(event_of(*log->read(positions[i], bytes)), fmt::format("e{}", i));
+    }
+  });
+  for (int i = 0; i < 200; ++i) append_and_commit(*log, {"more"}, 500);
+  EXPECT_THAT(events(*log), SizeIs(240));
+  stop = true;
+  compressing.join();
+  reading.join();
+}
+
+TEST(Compress, leaves_a_file_that_is_redacted_plain_until_the_next_time) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  const auto positions = append_and_commit(*log, {"a", "secret", "c", "d", "e", "f", "g"}, 1000);
+  const auto whole = disk.contents(path(files(disk)[0]));
+  EXPECT_EQ(compress_all(*log), 2);
+  std::string bytes;
+  EXPECT_EQ(event_of(*log->read(positions[1], bytes)), "secret");
+  ASSERT_TRUE(log->redact({positions[1]}, {}, {{positions[4], 1}}));
+  EXPECT_EQ(disk.contents(path(files(disk)[0])).size(), whole.size());
+  EXPECT_THAT(disk.contents(path(files(disk)[0])), ::testing::Not(HasSubstr("secret")));
+  const auto left = ElementsAre("a", "-", "c", "d", "e", "f", "g");
+  EXPECT_THAT(events(*log), left);
+  EXPECT_EQ(event_of(*log->read(positions[1], bytes)), "-");
+  EXPECT_EQ(decode_record(*log->read(positions[4], bytes))->pinned, 1);
+  EXPECT_EQ(compress_all(*log), 2);
+  EXPECT_EQ(event_of(*log->read(positions[1], bytes)), "-");
+  EXPECT_EQ(decode_record(*log->read(positions[4], bytes))->pinned, 1);
+  EXPECT_THAT(events(*open(disk, kSmallFiles)), left);
+}
+
+TEST(Compress, that_is_cut_off_leaves_nothing_behind) {
+  MemoryDisk disk;
+  const auto log = open(disk, kMiddleFiles);
+  append_blocks(*log);
+  append_and_commit(*log, numbered(300), 1000);
+  const auto names = files(disk);
+  const auto bytes = bytes_on_disk(disk);
+  int asked = 0;
+  EXPECT_EQ(log->compress_file([&] { return ++asked == 3; }).error().code, Error::Code::unavailable);
+  EXPECT_EQ(files(disk), names);
+  EXPECT_EQ(bytes_on_disk(disk), bytes);
+  EXPECT_TRUE(*log->compress_file());
+}
+
+TEST(Compress, waits_for_whoever_wants_files_to_stay) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  append_and_commit(*log, numbered(10), 1000);
+  const auto bytes = bytes_on_disk(disk);
+  auto kept = log->keep_files();
+  EXPECT_FALSE(*log->compress_file());
+  kept.unlock();
+  EXPECT_EQ(bytes_on_disk(disk), bytes);
+  EXPECT_EQ(compress_all(*log), 3);
+}
+
+TEST(Compress, throws_the_copy_away_when_somebody_wants_files_to_stay_meanwhile) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  append_and_commit(*log, numbered(10), 1000);
+  const auto bytes = bytes_on_disk(disk);
+  std::optional<std::shared_lock<std::shared_mutex>> begun;
+  EXPECT_FALSE(*log->compress_file([&] { return begun.emplace(log->keep_files()), false; }))
+      << "it has begun when the copy was nearly done";
+  EXPECT_EQ(bytes_on_disk(disk), bytes);
+  begun.reset();
+  EXPECT_EQ(compress_all(*log), 3);
+}
+
+TEST(Compress, gives_copies_the_file_as_it_is_stored) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  const auto positions = append_and_commit(*log, numbered(10), 1000);
+  ASSERT_TRUE(log->redact({positions[0]}));
+  const auto before = *image_of(disk, kDirectory, log->committed());
+  compress_all(*log);
+  const auto after = *image_of(disk, kDirectory, log->committed());
+  ASSERT_THAT(after.files, SizeIs(4));
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto stored = disk.contents(path(files(disk)[i]));
+    EXPECT_EQ(after.files[i].bytes, stored.size());
+    EXPECT_EQ(after.files[i].sha256, sha256_hex(stored));
+  }
+  EXPECT_EQ(after.files[3].sha256, before.files[3].sha256);
+  EXPECT_EQ(after.tombstones, before.tombstones);
+  EXPECT_EQ(after.records, before.records);
+}
+
+TEST(Compress, leaves_a_damaged_file_as_it_is) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  append_and_commit(*log, numbered(10), 1000);
+  const auto file = path(files(disk)[0]);
+  disk.flip_bit(file, 2000 * 8);
+  const auto bytes = disk.contents(file);
+  EXPECT_EQ(log->compress_file().error().code, Error::Code::corrupt);
+  EXPECT_EQ(disk.contents(file), bytes);
+  EXPECT_THAT(files(disk), SizeIs(4));
+}
+
+TEST(Compress, goes_on_with_the_files_behind_a_damaged_one) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  append_and_commit(*log, numbered(10), 1000);
+  disk.flip_bit(path(files(disk)[0]), 2000 * 8);
+  EXPECT_FALSE(log->compress_file());
+  EXPECT_EQ(compress_all(*log), 2);
+}
+
+TEST(Compress, leaves_a_file_that_would_not_read_the_same) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  append_and_commit(*log, numbered(10), 1001);
+  const auto file = path(files(disk)[0]);
+  std::string bytes = disk.contents(file);
+  const auto header = *read_frame_header(bytes.data() + kFileHeaderBytes, Position{kFileHeaderBytes});
+  ASSERT_LT(header.length, padded(header.length));
+  bytes[kFileHeaderBytes + kFrameHeaderBytes + header.length] = 'x';  // padding, which is not stored
+  seal_frame(bytes, kFileHeaderBytes, Position{kFileHeaderBytes}, header.length, header.back);
+  disk.set_contents(file, bytes);
+  EXPECT_THAT(log->compress_file().error().message, HasSubstr("do not read the same"));
+  EXPECT_EQ(disk.contents(file), bytes);
+  EXPECT_THAT(files(disk), SizeIs(4));
+}
+
+TEST(Compress, waits_until_a_file_is_committed_whole) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  for (const auto& event : numbered(10)) append(*log, event, 1000);
+  EXPECT_FALSE(*log->compress_file()) << "a copy of the log would end within it";
+  ASSERT_TRUE(log->commit());
+  EXPECT_EQ(compress_all(*log), 3);
+}
+
+TEST(Compress, of_a_file_that_cannot_be_put_in_place_leaves_nothing_behind) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  append_and_commit(*log, numbered(10), 1000);
+  const auto names = files(disk);
+  const auto before = events(*log);
+  int failures = 0;
+  for (std::uint64_t operation = 1;; ++operation) {
+    disk.fail_operation(operation);
+    const auto compressed = log->compress_file();
+    if (compressed) break;
+    ++failures;
+    EXPECT_EQ(files(disk), names) << "operation " << operation;
+    EXPECT_EQ(events(*log), before);
+  }
+  EXPECT_GT(failures, 3);
+}
+
+TEST(Compress, says_so_when_the_disk_is_too_full_for_it) {
+  MemoryDisk disk;
+  const auto log = open(disk, kSmallFiles);
+  append_and_commit(*log, numbered(10), 1000);
+  disk.set_capacity(bytes_on_disk(disk) + 20);
+  EXPECT_THAT(log->compress_file().error().message, HasSubstr("the disk is full"));
+  EXPECT_THAT(files(disk), SizeIs(4));
+  disk.set_capacity(1 << 20);
+  append_and_commit(*log, {"more"});
+  EXPECT_EQ(compress_all(*log), 3);
+}
+
 // Damage.
+
+TEST(Damage, of_a_compressed_block_costs_the_records_in_it_alone) {
+  MemoryDisk disk;
+  std::vector<Position> positions;
+  {
+    const auto log = open(disk, kMiddleFiles);
+    positions = append_and_commit(*log, numbered(300), 1000);
+    ASSERT_EQ(compress_all(*log), 1);
+  }
+  const auto file = path(files(disk)[0]);
+  disk.flip_bit(file, kFileHeaderBytes * 8 + 500);
+  const auto log = open(disk, kMiddleFiles);
+  const auto place = HasSubstr(fmt::format("{} at offset {}", file, kFileHeaderBytes));
+  EXPECT_THAT(events(*log), ElementsAre(place));
+  std::string bytes;
+  EXPECT_THAT(log->read(positions[0], bytes).error().message, place);
+  const auto found = *verify(disk, kDirectory);
+  EXPECT_THAT(found.damage, ElementsAre(place));
+  EXPECT_GT(found.records, 200u);
+  const auto next = positions[300 - found.records];
+  EXPECT_THAT(found.damage[0], HasSubstr(fmt::format("the next whole record begins at {}", next.value)));
+  EXPECT_EQ(events(*log, next).front(), fmt::format("e{}", 300 - found.records));
+}
+
+TEST(Damage, in_any_bit_of_a_compressed_file_is_noticed) {
+  MemoryDisk disk;
+  {
+    const auto log = open(disk, kSmallFiles);
+    append_and_commit(*log, numbered(14), 600);
+    ASSERT_EQ(compress_all(*log), 2);
+  }
+  const auto whole = *verify(disk, kDirectory);
+  ASSERT_THAT(whole.damage, IsEmpty());
+  const auto file = path(files(disk)[0]);
+  for (std::uint64_t bit = 0; bit < disk.contents(file).size() * 8; ++bit) {
+    disk.flip_bit(file, bit);
+    const auto found = verify(disk, kDirectory);
+    EXPECT_TRUE(!found || !found->damage.empty()) << "bit " << bit;
+    disk.flip_bit(file, bit);
+  }
+  const auto bytes = disk.contents(file);
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    disk.set_contents(file, bytes.substr(0, length));
+    EXPECT_FALSE(verify(disk, kDirectory)) << "cut at " << length;
+  }
+}
+
+TEST(Damage, files_that_are_missing_behind_a_compressed_one_are_noticed) {
+  MemoryDisk disk;
+  {
+    const auto log = open(disk, kSmallFiles);
+    append_and_commit(*log, numbered(5), 1000);
+    ASSERT_EQ(compress_all(*log), 1);
+  }
+  const auto names = files(disk);
+  const auto compressed = disk.contents(path(names[0]));
+  ASSERT_TRUE(disk.remove(path(names[1])));
+  EXPECT_THAT(open_error(disk).message, HasSubstr("the files behind it are missing"));
+  EXPECT_EQ(disk.contents(path(names[0])), compressed);
+}
 
 TEST(Damage, torn_tail_is_cut_at_the_last_whole_record) {
   MemoryDisk disk;
@@ -508,10 +844,10 @@ TEST(Damage, renamed_file_is_noticed) {
 TEST(Damage, newer_format_is_refused_with_what_to_do) {
   MemoryDisk disk;
   ASSERT_TRUE(disk.make_directories(kDirectory));
-  const std::string bytes = encode_file_header({}, 2) + "what a later release writes";
+  const std::string bytes = encode_file_header({}, kFormatVersion + 1) + "what a later release writes";
   disk.set_contents(path(file_name(Position{})), bytes);
   EXPECT_EQ(open_error(disk).code, Error::Code::unsupported);
-  EXPECT_THAT(open_error(disk).message, HasSubstr("log format 2"));
+  EXPECT_THAT(open_error(disk).message, HasSubstr(fmt::format("log format {}", kFormatVersion + 1)));
   EXPECT_THAT(open_error(disk).message, HasSubstr("newer"));
   EXPECT_EQ(disk.contents(path(file_name(Position{}))), bytes);
   EXPECT_EQ(verify(disk, kDirectory).error().code, Error::Code::unsupported);

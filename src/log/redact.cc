@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/whole_file.h"
+#include "log/compressed_file.h"
 #include "log/frame.h"
 #include "log/frame_scanner.h"
 #include "log/survey.h"
@@ -70,9 +71,9 @@ Result<void> copy_frames(const File& from, File& to, const Rewrite& rewrite, con
 }
 
 Result<std::unique_ptr<File>> write_copy(Disk& disk, const Rewrite& rewrite, const Redaction& part) {
-  const auto from = TRY(disk.open(rewrite.path, Disk::Mode::read));
+  const LogFile from = TRY(open_log_file(disk, rewrite.path));
   auto to = TRY(disk.open(temporary_path(rewrite.path), Disk::Mode::create_or_open));
-  TRY(copy_frames(*from, *to, rewrite, part));
+  TRY(copy_frames(*from.file, *to, rewrite, part));
   if (rewrite.size > rewrite.frames_end) TRY(to->allocate(rewrite.size));
   TRY(to->sync());
   return to;

@@ -1,6 +1,7 @@
-// Turning records into tombstones: file by file, by a copy. What is to be done is written down first
-// (DIR/redaction), and done again from there when the log is opened after a crash: a log of which some files
-// are redacted and others not would give other people other ids when it is replayed.
+// Turning records into tombstones: file by file, by a copy, which is plain where the file was compressed.
+// What is to be done is written down first (DIR/redaction), and done again from there when the log is opened
+// after a crash: a log of which some files are redacted and others not would give other people other ids when
+// it is replayed.
 //
 //   redaction := magic:8 checksum:u64 positions creators pins      arrays, their count before them, of u64; a
 //                                                                  pin is a u64 and a u8

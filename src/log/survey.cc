@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "log/compressed_file.h"
 
 namespace tailrace::log {
 namespace {
@@ -70,9 +71,9 @@ Result<void> derive_last_header(Disk& disk, const std::string& directory, Survey
   if (found.files.size() == 1) return {};
   const Position first = found.files[found.files.size() - 2];
   const std::string path = path_in(directory, file_name(first));
-  const auto file = TRY(disk.open(path, Disk::Mode::read));
-  const HeaderRead before = TRY(read_header(*file, path, first));
-  FrameScanner scanner(*file, first);
+  const LogFile opened = TRY(open_log_file(disk, path));
+  const HeaderRead before = TRY(read_header(*opened.file, path, first));
+  FrameScanner scanner(*opened.file, first);
   const Walk walk = TRY(
       walk_frames(scanner, before.size,
                   {.records = before.header.records_before, .received_at = before.header.received_before}));
@@ -88,12 +89,16 @@ Result<void> derive_last_header(Disk& disk, const std::string& directory, Survey
 Result<void> survey_last_header(Disk& disk, const std::string& directory, Survey& found) {
   const Position first = found.files.back();
   const std::string path = path_in(directory, file_name(first));
-  const auto file = TRY(disk.open(path, Disk::Mode::read));
-  const HeaderRead read = TRY(read_header(*file, path, first));
+  const LogFile opened = TRY(open_log_file(disk, path));
+  const HeaderRead read = TRY(read_header(*opened.file, path, first));
+  if (opened.compressed) {
+    return std::unexpected(damage_at(
+        path, 0, "it is compressed, as files are that others follow: the files behind it are missing"));
+  }
   found.last_size = read.size;
   found.last_header = read.header;
   if (read.state == HeaderState::good) return {};
-  const Rest rest = TRY(look_at_rest(*file, first, kFileHeaderBytes, read.size));
+  const Rest rest = TRY(look_at_rest(*opened.file, first, kFileHeaderBytes, read.size));
   if (!read.blank || rest.kind != Rest::Kind::zeros) {
     return std::unexpected(damage_at(path, 0, "its header is damaged"));
   }
@@ -106,10 +111,10 @@ Result<void> survey_last_frames(Disk& disk, const std::string& directory, Survey
   if (found.header_missing) return {};
   const Position first = found.files.back();
   const std::string path = path_in(directory, file_name(first));
-  const auto file = TRY(disk.open(path, Disk::Mode::read));
-  FrameScanner scanner(*file, first);
+  const LogFile opened = TRY(open_log_file(disk, path));
+  FrameScanner scanner(*opened.file, first);
   found.walk = TRY(walk_frames(scanner, found.last_size, found.walk));
-  const Rest rest = TRY(look_at_rest(*file, first, found.walk.end, found.last_size));
+  const Rest rest = TRY(look_at_rest(*opened.file, first, found.walk.end, found.last_size));
   if (rest.kind == Rest::Kind::damage) {
     return std::unexpected(
         damage_at(path, found.walk.end,
@@ -187,14 +192,15 @@ Result<Survey> survey_headers(Disk& disk, const std::string& directory) {
   for (std::size_t i = 0; i + 1 < found.files.size(); ++i) {
     const Position first = found.files[i];
     const std::string path = path_in(directory, file_name(first));
-    const auto file = TRY(disk.open(path, Disk::Mode::read));
-    const HeaderRead read = TRY(read_header(*file, path, first));
+    const LogFile opened = TRY(open_log_file(disk, path));
+    const HeaderRead read = TRY(read_header(*opened.file, path, first));
     if (read.state == HeaderState::damaged)
       return std::unexpected(damage_at(path, 0, "its header is damaged"));
     const Position end{first.value + read.size};
     if (end != found.files[i + 1]) {
       return std::unexpected(gap_error(path, read.size, end, found.files[i + 1]));
     }
+    if (!opened.compressed) found.plain.push_back(first);
   }
   TRY(survey_last_header(disk, directory, found));
   return found;

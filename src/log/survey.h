@@ -45,6 +45,7 @@ Result<Rest> look_at_rest(const File& file, Position first, std::uint64_t offset
 
 struct Survey {
   std::vector<Position> files;         // first positions, ascending
+  std::vector<Position> plain;         // those of them that are sealed and not compressed
   std::vector<std::string> leftovers;  // names of unfinished rewrites
   bool header_missing = false;         // the last file was being created; it holds nothing yet
   FileHeader last_header;              // of the last file, also when it has to be written anew

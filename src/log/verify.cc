@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "log/compressed_file.h"
 #include "log/log.h"
 #include "log/survey.h"
 
@@ -49,14 +50,14 @@ Result<Verification> verify(Disk& disk, const std::string& directory) {
     const bool is_last = first == found.files.back();
     if (is_last && found.header_missing) break;
     const std::string path = path_in(directory, file_name(first));
-    const auto file = TRY(disk.open(path, Disk::Mode::read));
-    const FileHeader header = TRY(header_of(*file));
+    const LogFile opened = TRY(open_log_file(disk, path));
+    const FileHeader header = TRY(header_of(*opened.file));
     // Behind damage the count is known to be off.
     if (result.damage.empty() && header != FileHeader{first, walk.records, walk.received_at}) {
       result.damage.push_back(
           fmt::format("{} at offset 0: its header does not fit the records of the files before it", path));
     }
-    walk = TRY(verify_file(*file, path, first, is_last, walk, result));
+    walk = TRY(verify_file(*opened.file, path, first, is_last, walk, result));
   }
   result.records = walk.records;
   return result;

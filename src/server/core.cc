@@ -6,6 +6,7 @@
 
 #include "base/thread_name.h"
 #include "io/system_clock.h"
+#include "server/log_compression.h"
 #include "server/metrics.h"
 #include "server/queries/queries.h"
 #include "server/warehouse/warehouses.h"
@@ -58,6 +59,7 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
     raw->run();
   });
   if (core->options_.deliver) {
+    core->compression_ = std::make_unique<LogCompression>(core->pipeline_->store().log());
     core->warehouses_ = TRY(Warehouses::start(
         *core, disk, {.directory = packs_directory(*core), .folder = core->options_.secrets_folder}));
     // A pass of one sync asks nobody else.
@@ -239,6 +241,7 @@ Core::Stillness::Stillness(Core& core) : core_(core) {
     ++core_.stillnesses_;
     return true;
   });
+  files_ = core_.store().log().keep_files();
 }
 Core::Stillness::~Stillness() {
   core_.call([this](engine::Engine&) {
@@ -282,6 +285,7 @@ Result<std::vector<delivery::LoggedEvent>> Core::at(std::span<const Position> po
 
 Result<void> Core::stop(Millis grace) {
   if (!thread_.joinable()) return {};
+  compression_.reset();
   if (queries_ != nullptr) queries_->stop();        // it writes the log
   if (warehouses_ != nullptr) warehouses_->stop();  // it asks the core and the courier
   if (courier_) courier_->stop(grace);              // it may ask for profiles: the core thread still runs

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,6 +28,7 @@
 
 namespace tailrace::server {
 
+class LogCompression;
 class Queries;
 class Warehouses;
 
@@ -85,8 +87,8 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
   // `unavailable`.
   Result<void> wait_until_live(const std::function<bool()>& gone);
 
-  // While it exists, no record of the log becomes a tombstone: deletions wait, after those that are pending
-  // were carried out. Not from the core thread.
+  // While it exists, the files of the log stay as they are, but for the one that is written: deletions wait,
+  // after those that are pending were carried out, and so does compression. Not from the core thread.
   class Stillness {
    public:
     explicit Stillness(Core& core);
@@ -96,6 +98,7 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
 
    private:
     Core& core_;
+    std::shared_lock<std::shared_mutex> files_;
   };
 
   Courier* courier() { return courier_.get(); }
@@ -163,6 +166,7 @@ class Core final : public delivery::ProfileSource, public delivery::EventSource 
   Clock clock_;
   std::unique_ptr<Pipeline> pipeline_;  // of the core thread, but for the ledger
   std::unique_ptr<log::GroupCommit> commit_;
+  std::unique_ptr<LogCompression> compression_;
   std::unique_ptr<Courier> courier_;
   std::unique_ptr<Warehouses> warehouses_;
   Secrets secrets_;

@@ -61,8 +61,10 @@ Result<std::vector<delivery::Send>> Machine::step() {
   TRY(pipeline_->let_time_pass(clock_));
   if (engine().work_pending()) TRY(pipeline_->work(clock_));
   pipeline_->start_delivery();
-  // Neither of these stops the process: what fails is tried again.
+  // None of these stops the process: what fails is tried again.
   if (pipeline_->redaction_due(clock_) && pipeline_->redact(pipeline_->store().log(), clock_)) ++redactions_;
+  if (const auto compressed = pipeline_->store().log().compress_file(); compressed && *compressed)
+    ++compressed_files_;
   if (pipeline_->records_since_snapshot() >= kSnapshotEveryRecords && pipeline_->can_save_snapshot()) {
     pipeline_->snapshot_begun();
     if (pipeline_->store().save_snapshot(pipeline_->applied())) ++snapshots_;

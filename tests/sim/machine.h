@@ -45,6 +45,7 @@ class Machine {
   delivery::Streams* streams() { return dispatch_->streams(); }
   std::uint64_t snapshots() const { return snapshots_; }
   std::uint64_t redactions() const { return redactions_; }
+  std::uint64_t compressed_files() const { return compressed_files_; }  // of the log
 
   static constexpr const char* kStore = "/store";
   static log::Options log_options();
@@ -57,6 +58,7 @@ class Machine {
   std::unique_ptr<server::Dispatch> dispatch_;
   std::uint64_t snapshots_ = 0;
   std::uint64_t redactions_ = 0;
+  std::uint64_t compressed_files_ = 0;
 };
 
 }  // namespace tailrace::testing

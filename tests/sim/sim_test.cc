@@ -106,15 +106,16 @@ TEST_F(Simulated, so_they_do_after_all_faults) {
       "simulated: {} runs, {} simulated hours: {} inputs, {} requests of which {} were lost, {} starts, {} "
       "power cuts, "
       "{} disk "
-      "errors, {} snapshots, {} redactions, {} releases of what guards held, {} identifiers lost or "
+      "errors, {} snapshots, {} redactions, {} compressed files of the log, {} releases of what guards held, "
+      "{} identifiers lost or "
       "taken up by platforms themselves, {} syncs uploaded again; in the end {} members of "
       "segments and {} identifiers at "
       "platforms; {} events told and {} of them again, {} never for a reason, {} dead letters, {} commands "
       "on them\n",
       runs, all.simulated.count / kHour.count, all.inputs, all.requests, all.lost_messages, all.boots,
-      all.power_cuts, all.disk_errors, all.snapshots, all.redactions, all.releases, all.drifted,
-      all.reuploads, all.members, all.standing, all.told, all.told_again, all.never_told, all.dead_letters,
-      all.by_hand);
+      all.power_cuts, all.disk_errors, all.snapshots, all.redactions, all.compressed_files, all.releases,
+      all.drifted, all.reuploads, all.members, all.standing, all.told, all.told_again, all.never_told,
+      all.dead_letters, all.by_hand);
 }
 
 }  // namespace

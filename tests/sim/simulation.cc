@@ -64,6 +64,7 @@ class Simulation {
     outcome_.lost_messages = network_.lost();
     outcome_.snapshots = machine_.snapshots();
     outcome_.redactions = machine_.redactions();
+    outcome_.compressed_files = machine_.compressed_files();
     return std::move(outcome_);
   }
 
@@ -842,9 +843,9 @@ void Outcome::add(const Outcome& other) {
   const auto add_up = [&](auto... counts) { ((this->*counts += other.*counts), ...); };
   add_up(&Outcome::inputs, &Outcome::requests, &Outcome::boots, &Outcome::power_cuts, &Outcome::disk_errors,
          &Outcome::disk_operations, &Outcome::lost_messages, &Outcome::snapshots, &Outcome::redactions,
-         &Outcome::releases, &Outcome::drifted, &Outcome::reuploads, &Outcome::standing, &Outcome::members,
-         &Outcome::told, &Outcome::told_again, &Outcome::never_told, &Outcome::dead_letters,
-         &Outcome::by_hand);
+         &Outcome::compressed_files, &Outcome::releases, &Outcome::drifted, &Outcome::reuploads,
+         &Outcome::standing, &Outcome::members, &Outcome::told, &Outcome::told_again, &Outcome::never_told,
+         &Outcome::dead_letters, &Outcome::by_hand);
 }
 
 Outcome simulate(const SimulationOptions& options) { return Simulation(options).run(); }

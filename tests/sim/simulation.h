@@ -40,8 +40,9 @@ struct Outcome {
   std::uint64_t lost_messages = 0;
   std::uint64_t snapshots = 0;
   std::uint64_t redactions = 0;
-  std::uint64_t releases = 0;  // of what guards held
-  std::uint64_t drifted = 0;   // identifiers that platforms lost, and strangers they took up
+  std::uint64_t compressed_files = 0;  // of the log
+  std::uint64_t releases = 0;          // of what guards held
+  std::uint64_t drifted = 0;           // identifiers that platforms lost, and strangers they took up
   std::uint64_t reuploads = 0;
   std::uint64_t standing = 0;  // identifiers at the platforms in the end
   std::uint64_t timed = 0;     // changes and events whose latency was looked at
