@@ -204,7 +204,7 @@ class Bench {
     destinations::fill_defaults(*destination, config);
     const auto client = must(io::HttpClient::start({}));
     server::WarehouseTransport transport(
-        *client, *disk_, {.reach = {}, .now = io::system_now, .read_csv = server::csv_reader(folder_)});
+        *client, *disk_, {.reach = {}, .now = io::system_now, .read_csv = columnar::read_csv});
     const double before = wall_seconds();
     must(destination->load(pack, config, transport));
     return wall_seconds() - before;

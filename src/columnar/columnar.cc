@@ -2,17 +2,18 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
+#include <iterator>
 
 #include <fmt/format.h>
 
-#include "base/assert.h"
+#include "columnar/parquet_writer.h"
 #include "duckdb.h"
 
 namespace tailrace::columnar {
 namespace {
 
-constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
+// Small enough to lie in a socket's buffer: who takes the rows works while the next are read.
+constexpr std::size_t kPieceBytes = std::size_t{1} << 16;
 
 // Things of the C API, each ended by its own function.
 template <class Handle, void (*destroy)(Handle*)>
@@ -28,14 +29,11 @@ class Owned {
  private:
   Handle handle_{};
 };
-void destroy_appender(duckdb_appender* appender) { duckdb_appender_destroy(appender); }
 using Statement = Owned<duckdb_prepared_statement, duckdb_destroy_prepare>;
 using Statements = Owned<duckdb_extracted_statements, duckdb_destroy_extracted>;
 using Answered = Owned<duckdb_result, duckdb_destroy_result>;
 using Configuration = Owned<duckdb_config, duckdb_destroy_config>;
-using Appender = Owned<duckdb_appender, destroy_appender>;
 using Chunk = Owned<duckdb_data_chunk, duckdb_destroy_data_chunk>;
-using LogicalType = Owned<duckdb_logical_type, duckdb_destroy_logical_type>;
 
 std::unexpected<Error> failed(Answered& result) {
   const char* words = duckdb_result_error(&result);
@@ -73,6 +71,37 @@ std::optional<std::string> text_of(duckdb_vector vector, duckdb_type type, idx_t
   }
 }
 
+// The chunks of an answer, one after another. Errors: those of take.
+Result<void> for_each_chunk(Answered& result,
+                            const std::function<Result<void>(duckdb_data_chunk, idx_t size)>& take) {
+  while (true) {
+    Chunk chunk;
+    *&chunk = duckdb_fetch_chunk(result.get());
+    if (chunk.get() == nullptr) break;
+    const idx_t size = duckdb_data_chunk_get_size(chunk.get());
+    if (size == 0) break;
+    TRY(take(chunk.get(), size));
+  }
+  // The end, or a failure on the way.
+  const char* words = duckdb_result_error(&result);
+  return words == nullptr || *words == '\0' ? Result<void>() : failed(result);
+}
+
+// Whether a column of ours may be of this type in a file.
+bool is_written(duckdb_type type) {
+  switch (type) {
+    case DUCKDB_TYPE_VARCHAR:
+    case DUCKDB_TYPE_BOOLEAN:
+    case DUCKDB_TYPE_BIGINT:
+    case DUCKDB_TYPE_DECIMAL:
+    case DUCKDB_TYPE_DOUBLE:
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool is_numeric(duckdb_type type) {
   switch (type) {
     case DUCKDB_TYPE_TINYINT:
@@ -93,6 +122,75 @@ bool is_numeric(duckdb_type type) {
   }
 }
 
+// Values of a chunk as fields of CSV: texts in quotes, so that an empty one is not a null.
+class CsvFields {
+ public:
+  explicit CsvFields(std::string& out) : out_(out) {}
+
+  void put(duckdb_vector vector, duckdb_type type, idx_t row) {
+    if (!duckdb_validity_row_is_valid(duckdb_vector_get_validity(vector), row)) return;
+    const void* data = duckdb_vector_get_data(vector);
+    switch (type) {
+      case DUCKDB_TYPE_BOOLEAN:
+        out_ += static_cast<const bool*>(data)[row] ? "true" : "false";
+        break;
+      case DUCKDB_TYPE_BIGINT:
+        fmt::format_to(std::back_inserter(out_), "{}", static_cast<const std::int64_t*>(data)[row]);
+        break;
+      case DUCKDB_TYPE_DOUBLE:
+        fmt::format_to(std::back_inserter(out_), "{}", static_cast<const double*>(data)[row]);
+        break;
+      case DUCKDB_TYPE_DECIMAL:
+        put_decimal(static_cast<const Decimal*>(data)[row]);
+        break;
+      case DUCKDB_TYPE_TIMESTAMP_TZ:
+        put_time(static_cast<const std::int64_t*>(data)[row]);
+        break;
+      default: {
+        auto* text = const_cast<duckdb_string_t*>(static_cast<const duckdb_string_t*>(data)) + row;
+        put_text({duckdb_string_t_data(text), duckdb_string_t_length(*text)});
+      }
+    }
+  }
+
+  void put_text(std::string_view text) {
+    out_ += '"';
+    for (std::size_t quote = text.find('"'); quote != std::string_view::npos; quote = text.find('"')) {
+      out_.append(text.substr(0, quote + 1)) += '"';
+      text.remove_prefix(quote + 1);
+    }
+    out_.append(text) += '"';
+  }
+
+ private:
+  void put_decimal(Decimal value) {
+    constexpr Decimal kUnit = 1'000'000'000;
+    if (value < 0) out_ += '-';
+    const Decimal whole = value / kUnit;
+    const auto rest = static_cast<std::int64_t>(value % kUnit);
+    fmt::format_to(std::back_inserter(out_), "{}.{:09}", whole < 0 ? -whole : whole, rest < 0 ? -rest : rest);
+  }
+
+  // micros: since 1970. Rows of a file are of one day mostly, and its name is kept.
+  void put_time(std::int64_t micros) {
+    constexpr std::int64_t kSecondMicros = 1'000'000;
+    constexpr std::int64_t kDayMicros = 86'400 * kSecondMicros;
+    const std::int64_t day = micros / kDayMicros - (micros % kDayMicros < 0 ? 1 : 0);
+    if (day != day_ || date_.empty()) {
+      day_ = day;
+      date_ = format_time({day * kDay.count}).substr(0, 10);
+    }
+    const std::int64_t rest = micros - day * kDayMicros;
+    const std::int64_t seconds = rest / kSecondMicros;
+    fmt::format_to(std::back_inserter(out_), "{} {:02}:{:02}:{:02}.{:06}+00", date_, seconds / 3600,
+                   seconds / 60 % 60, seconds % 60, rest % kSecondMicros);
+  }
+
+  std::string& out_;
+  std::int64_t day_ = 0;
+  std::string date_;
+};
+
 class Body final : public Database {
  public:
   ~Body() override {
@@ -103,15 +201,13 @@ class Body final : public Database {
   Result<void> open(const Options& options) {
     Configuration configuration;
     duckdb_create_config(&configuration);
-    const std::array<std::pair<const char*, std::string>, 7> settings{{
+    const std::array<std::pair<const char*, std::string>, 6> settings{{
         {"threads", std::to_string(std::max(1u, options.threads))},
         {"memory_limit", fmt::format("{}MiB", std::max<std::uint64_t>(options.memory_bytes >> 20, 64))},
         {"temp_directory", options.spill_directory},
         {"autoinstall_known_extensions", "false"},
         {"autoload_known_extensions", "false"},
         {"preserve_insertion_order", "true"},
-        // Rows in memory are written out soon, and are not to be compressed before.
-        {"checkpoint_threshold", "1TiB"},
     }};
     for (const auto& [name, value] : settings) {
       if (duckdb_set_config(configuration.get(), name, value.c_str()) != DuckDBSuccess)
@@ -166,21 +262,14 @@ class Body final : public Database {
     if (duckdb_execute_prepared_streaming(statement.get(), &result) != DuckDBSuccess) return failed(result);
     const idx_t columns = duckdb_column_count(&result);
     std::vector<std::optional<std::string>> row(columns);
-    while (true) {
-      Chunk chunk;
-      *&chunk = duckdb_fetch_chunk(result.get());
-      if (chunk.get() == nullptr) break;
-      const idx_t size = duckdb_data_chunk_get_size(chunk.get());
-      if (size == 0) break;
+    return for_each_chunk(result, [&](duckdb_data_chunk chunk, idx_t size) -> Result<void> {
       for (idx_t at = 0; at < size; ++at) {
         for (idx_t i = 0; i < columns; ++i)
-          row[i] = text_of(duckdb_data_chunk_get_vector(chunk.get(), i), DUCKDB_TYPE_VARCHAR, at);
+          row[i] = text_of(duckdb_data_chunk_get_vector(chunk, i), DUCKDB_TYPE_VARCHAR, at);
         TRY(take(row));
       }
-    }
-    // The end, or a failure on the way.
-    const char* words = duckdb_result_error(&result);
-    return words == nullptr || *words == '\0' ? Result<void>() : failed(result);
+      return {};
+    });
   }
 
   void interrupt() override { duckdb_interrupt(connection_); }
@@ -221,161 +310,19 @@ class Body final : public Database {
       answer.columns.push_back({duckdb_column_name(&result, i), "", is_numeric(types.back()),
                                 types.back() == DUCKDB_TYPE_BOOLEAN});
     }
-    while (true) {
-      Chunk chunk;
-      *&chunk = duckdb_fetch_chunk(result.get());
-      if (chunk.get() == nullptr) break;
-      const idx_t size = duckdb_data_chunk_get_size(chunk.get());
-      if (size == 0) break;
+    TRY(for_each_chunk(result, [&](duckdb_data_chunk chunk, idx_t size) -> Result<void> {
       for (idx_t row = 0; row < size; ++row) {
         auto& values = answer.rows.emplace_back();
         for (idx_t i = 0; i < columns; ++i)
-          values.push_back(text_of(duckdb_data_chunk_get_vector(chunk.get(), i), types[i], row));
+          values.push_back(text_of(duckdb_data_chunk_get_vector(chunk, i), types[i], row));
       }
-    }
+      return {};
+    }));
     return answer;
   }
 
   duckdb_database database_ = nullptr;
   duckdb_connection connection_ = nullptr;
-};
-
-class Rows final : public RowWriter {
- public:
-  Rows(Body& database, const WarehouseTable& table, std::string name)
-      : database_(database), table_(table), name_(std::move(name)) {}
-  ~Rows() override {
-    duckdb_appender_destroy(&appender_);
-    static_cast<void>(database_.run("DROP TABLE IF EXISTS " + quoted_name(name_)));
-  }
-
-  Result<void> open() {
-    std::string columns;
-    std::vector<duckdb_logical_type> types;
-    for (const WarehouseColumn& column : table_.columns) {
-      columns += fmt::format("{}{} {}", columns.empty() ? "" : ", ", quoted_name(column.name),
-                             sql_type(column.type));
-      types.push_back(column.type == ColumnType::decimal ? duckdb_create_decimal_type(38, 9)
-                                                         : duckdb_create_logical_type(storage(column.type)));
-    }
-    *&chunk_ = duckdb_create_data_chunk(types.data(), types.size());
-    for (duckdb_logical_type& type : types) duckdb_destroy_logical_type(&type);
-    TRY(database_.run(fmt::format("CREATE TABLE {} ({})", quoted_name(name_), columns)));
-    for (std::size_t i = 0; i < table_.columns.size(); ++i) vectors_.emplace_back();
-    return begin_appending();
-  }
-
-  void put(std::size_t column, std::string_view text) override {
-    const Place& place = at(column);
-    duckdb_vector_assign_string_element_len(place.vector, row_, text.data(), text.size());
-    set(column);
-  }
-  void put_boolean(std::size_t column, bool value) override { store(column, value); }
-  void put_integer(std::size_t column, std::int64_t value) override { store(column, value); }
-  void put_decimal(std::size_t column, Decimal value) override { store(column, value); }
-  void put_real(std::size_t column, double value) override { store(column, value); }
-  void put_time(std::size_t column, Time value) override { store(column, value.ms * 1000); }
-
-  Result<void> end_row() override {
-    for (std::size_t i = 0; i < vectors_.size(); ++i) {
-      if (!std::exchange(vectors_[i].is_set, false))
-        duckdb_validity_set_row_invalid(vectors_[i].validity, row_);
-    }
-    ++rows_;
-    if (++row_ < duckdb_vector_size()) return {};
-    return hand_over();
-  }
-
-  std::uint64_t rows() const override { return rows_; }
-
-  Result<void> write_parquet(const std::string& path) override {
-    TRY(hand_over());
-    duckdb_appender_destroy(&appender_);
-    TRY(database_.run(fmt::format("COPY {} TO {} (FORMAT parquet, COMPRESSION zstd)", quoted_name(name_),
-                                  quoted_text(path))));
-    TRY(database_.run("TRUNCATE " + quoted_name(name_)));
-    rows_ = 0;
-    return begin_appending();
-  }
-
- private:
-  struct Place {
-    duckdb_vector vector = nullptr;
-    void* data = nullptr;
-    std::uint64_t* validity = nullptr;
-    bool is_set = false;
-  };
-
-  static duckdb_type storage(ColumnType type) {
-    switch (type) {
-      case ColumnType::text:
-      case ColumnType::json:
-        return DUCKDB_TYPE_VARCHAR;
-      case ColumnType::boolean:
-        return DUCKDB_TYPE_BOOLEAN;
-      case ColumnType::integer:
-        return DUCKDB_TYPE_BIGINT;
-      case ColumnType::decimal:
-        return DUCKDB_TYPE_DECIMAL;
-      case ColumnType::real:
-        return DUCKDB_TYPE_DOUBLE;
-      case ColumnType::time:
-        return DUCKDB_TYPE_TIMESTAMP_TZ;
-    }
-    return DUCKDB_TYPE_VARCHAR;
-  }
-
-  Result<void> begin_appending() {
-    if (duckdb_appender_create(database_.connection(), nullptr, name_.c_str(), &appender_) != DuckDBSuccess)
-      return refused();
-    clear();
-    return {};
-  }
-
-  void clear() {
-    duckdb_data_chunk_reset(chunk_.get());
-    for (std::size_t i = 0; i < vectors_.size(); ++i) {
-      Place& place = vectors_[i];
-      place.vector = duckdb_data_chunk_get_vector(chunk_.get(), i);
-      place.data = duckdb_vector_get_data(place.vector);
-      duckdb_vector_ensure_validity_writable(place.vector);
-      place.validity = duckdb_vector_get_validity(place.vector);
-    }
-    row_ = 0;
-  }
-
-  Result<void> hand_over() {
-    if (row_ > 0) {
-      duckdb_data_chunk_set_size(chunk_.get(), row_);
-      if (duckdb_append_data_chunk(appender_, chunk_.get()) != DuckDBSuccess) return refused();
-      clear();
-    }
-    if (duckdb_appender_flush(appender_) != DuckDBSuccess) return refused();
-    return {};
-  }
-
-  std::unexpected<Error> refused() {
-    const char* words = duckdb_appender_error(appender_);
-    return fail(Error::Code::io,
-                fmt::format("rows of `{}`: {}", table_.name, words == nullptr ? "?" : words));
-  }
-
-  const Place& at(std::size_t column) const { return vectors_[column]; }
-  void set(std::size_t column) { vectors_[column].is_set = true; }
-  template <class T>
-  void store(std::size_t column, T value) {
-    static_cast<T*>(at(column).data)[row_] = value;
-    set(column);
-  }
-
-  Body& database_;
-  WarehouseTable table_;
-  std::string name_;
-  Chunk chunk_;
-  duckdb_appender appender_ = nullptr;
-  std::vector<Place> vectors_;
-  idx_t row_ = 0;
-  std::uint64_t rows_ = 0;
 };
 
 }  // namespace
@@ -423,44 +370,46 @@ std::string quoted_text(std::string_view text) {
   return out + '\'';
 }
 
-std::optional<Decimal> to_decimal(const Number& number) {
-  constexpr int kScale = 9;
-  const auto decimal = number.as_decimal();
-  if (!decimal || decimal->scale > kScale) return std::nullopt;
-  Decimal value = decimal->mantissa;
-  for (int scale = decimal->scale; scale < kScale; ++scale) value *= 10;
-  return value;  // 18 digits and 9 zeros at most
-}
-
-Result<std::unique_ptr<RowWriter>> RowWriter::create(Database& database, const WarehouseTable& table) {
-  TR_ASSERT(!table.columns.empty());
-  auto rows = std::make_unique<Rows>(static_cast<Body&>(database), table, "rows of " + table.name);
-  TRY(rows->open());
-  return rows;
-}
-
 Result<void> read_csv(const std::string& path, const std::vector<std::string>& columns,
-                      const std::string& spill, const std::function<Result<void>(std::string_view)>& take) {
-  const auto database = TRY(Database::open({}));
+                      const std::function<Result<void>(std::string_view)>& take) {
+  Body database;
+  TRY(database.open({}));
   std::string list;
   for (const std::string& column : columns) list += (list.empty() ? "" : ", ") + quoted_name(column);
-  const std::string text = spill + "/rows.csv";
-  TRY(database->run(
-      fmt::format("COPY (SELECT {} FROM read_parquet({})) TO {} (FORMAT csv, HEADER true, NULLSTR '', "
-                  "FORCE_QUOTE ({}), TIMESTAMPFORMAT '%Y-%m-%d %H:%M:%S.%f+00')",
-                  list, quoted_text(path), quoted_text(text), list)));
-  std::ifstream file(text, std::ios::binary);
-  std::string chunk(kChunkBytes, '\0');
-  while (file) {
-    file.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
-    if (file.gcount() > 0)
-      TRY(take(std::string_view(chunk).substr(0, static_cast<std::size_t>(file.gcount()))));
+  Statement statement;
+  const std::string sql = fmt::format("SELECT {} FROM read_parquet({})", list, quoted_text(path));
+  if (duckdb_prepare(database.connection(), sql.c_str(), &statement) != DuckDBSuccess)
+    return fail(Error::Code::io, duckdb_prepare_error(statement.get()));
+  Answered result;
+  if (duckdb_execute_prepared_streaming(statement.get(), &result) != DuckDBSuccess) return failed(result);
+  std::vector<duckdb_type> types;
+  std::string text;
+  text.reserve(2 * kPieceBytes);
+  CsvFields fields(text);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    types.push_back(duckdb_column_type(&result, i));
+    if (!is_written(types.back()))
+      return fail(
+          Error::Code::corrupt,
+          fmt::format("{}: the column {} is of a type that no row was written with", path, columns[i]));
+    if (i > 0) text += ',';
+    fields.put_text(columns[i]);
   }
-  const bool is_whole = file.eof();
-  file.close();
-  static_cast<void>(std::remove(text.c_str()));
-  if (!is_whole) return fail(Error::Code::io, fmt::format("{} cannot be read", text));
-  return {};
+  text += '\n';
+  TRY(for_each_chunk(result, [&](duckdb_data_chunk chunk, idx_t size) -> Result<void> {
+    for (idx_t row = 0; row < size; ++row) {
+      for (std::size_t i = 0; i < columns.size(); ++i) {
+        if (i > 0) text += ',';
+        fields.put(duckdb_data_chunk_get_vector(chunk, i), types[i], row);
+      }
+      text += '\n';
+      if (text.size() < kPieceBytes) continue;
+      TRY(take(text));
+      text.clear();
+    }
+    return {};
+  }));
+  return text.empty() ? Result<void>() : take(text);
 }
 
 }  // namespace tailrace::columnar

@@ -1,5 +1,6 @@
 #include "columnar/columnar.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -7,10 +8,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "columnar/parquet_writer.h"
+
 namespace tailrace::columnar {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 class Columnar : public ::testing::Test {
@@ -37,6 +41,16 @@ class Columnar : public ::testing::Test {
     return text;
   }
 
+  // Of rows.parquet.
+  std::string csv(const std::vector<std::string>& columns) const {
+    std::string text;
+    const auto read = read_csv(file("rows.parquet"), columns, [&](std::string_view piece) {
+      text += piece;
+      return Result<void>();
+    });
+    return read ? text : "error: " + read.error().message;
+  }
+
   std::filesystem::path folder_;
   std::unique_ptr<Database> database_;
 };
@@ -52,73 +66,6 @@ const WarehouseTable kOrders{.name = "orders",
                              .key = {"id"},
                              .version = "",
                              .about = ""};
-
-TEST_F(Columnar, writes_rows_of_every_type_and_reads_them_again) {
-  auto rows = RowWriter::create(*database_, kOrders);
-  ASSERT_TRUE(rows.has_value()) << rows.error().message;
-  (*rows)->put(0, "order-1");
-  (*rows)->put_boolean(1, true);
-  (*rows)->put_integer(2, 3);
-  (*rows)->put_decimal(3, *to_decimal(*Number::parse("19.99")));
-  (*rows)->put_real(4, 0.5);
-  (*rows)->put_time(5, *parse_time("2026-03-01T10:00:00.123Z"));
-  (*rows)->put(6, R"({"note":"it's \"here\""})");
-  ASSERT_TRUE((*rows)->end_row().has_value());
-  (*rows)->put(0, "order-2");
-  ASSERT_TRUE((*rows)->end_row().has_value());
-  EXPECT_EQ((*rows)->rows(), 2u);
-  ASSERT_TRUE((*rows)->write_parquet(file("orders.parquet")).has_value());
-  EXPECT_EQ((*rows)->rows(), 0u);
-
-  EXPECT_EQ(ask("SELECT * FROM '" + file("orders.parquet") + "'"),
-            R"(order-1|true|3|19.990000000|0.5|2026-03-01 10:00:00.123+00|{"note":"it's \"here\""}; )"
-            "order-2|null|null|null|null|null|null");
-  EXPECT_EQ(ask("SELECT column_type FROM (DESCRIBE SELECT * FROM '" + file("orders.parquet") + "')"),
-            "VARCHAR; BOOLEAN; BIGINT; DECIMAL(38,9); DOUBLE; TIMESTAMP WITH TIME ZONE; VARCHAR");
-}
-
-TEST_F(Columnar, keeps_the_order_of_many_rows_and_begins_anew_after_a_file) {
-  auto rows = RowWriter::create(*database_, kOrders);
-  ASSERT_TRUE(rows.has_value());
-  for (const int first : {0, 10'000}) {
-    for (int i = first; i < first + 10'000; ++i) {
-      (*rows)->put(0, "order-" + std::to_string(i));
-      if (i % 2 == 0) (*rows)->put_integer(2, i);
-      ASSERT_TRUE((*rows)->end_row().has_value());
-    }
-    ASSERT_TRUE((*rows)->write_parquet(file(std::to_string(first) + ".parquet")).has_value());
-  }
-  EXPECT_EQ(ask("SELECT count(*), count(items), min(items), max(items) FROM '" + file("10000.parquet") + "'"),
-            "10000|5000|10000|19998");
-  EXPECT_EQ(ask("SELECT id FROM '" + file("0.parquet") + "' LIMIT 2 OFFSET 4999"), "order-4999; order-5000");
-}
-
-TEST_F(Columnar, the_same_rows_give_the_same_file) {
-  const auto write = [&](const std::string& name) {
-    auto rows = RowWriter::create(*database_, kOrders);
-    for (int i = 0; i < 5000; ++i) {
-      (*rows)->put(0, "order-" + std::to_string(i));
-      EXPECT_TRUE((*rows)->end_row().has_value());
-    }
-    EXPECT_TRUE((*rows)->write_parquet(file(name)).has_value());
-    std::ifstream in(file(name), std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(in), {});
-  };
-  EXPECT_EQ(write("a.parquet"), write("b.parquet"));
-}
-
-TEST(Decimal, holds_nine_digits_behind_the_point) {
-  const auto decimal = [](const char* text) {
-    const auto value = to_decimal(*Number::parse(text));
-    return value ? std::optional(static_cast<std::int64_t>(*value)) : std::nullopt;
-  };
-  EXPECT_EQ(decimal("0"), 0);
-  EXPECT_EQ(decimal("-1.5"), -1'500'000'000);
-  EXPECT_EQ(decimal("0.000000001"), 1);
-  EXPECT_EQ(decimal("0.0000000001"), std::nullopt);
-  EXPECT_TRUE(to_decimal(*Number::parse("999999999999999999")).has_value());
-  EXPECT_EQ(decimal("1e300"), std::nullopt);
-}
 
 TEST_F(Columnar, an_answer_says_which_columns_are_numbers) {
   const auto answer = database_->query("SELECT 1.50 AS price, 'x' AS name, true AS yes, [1, 2] AS list;");
@@ -151,25 +98,85 @@ TEST_F(Columnar, nothing_is_fetched_from_outside) {
 }
 
 TEST_F(Columnar, a_file_as_csv_tells_null_from_an_empty_text) {
-  auto rows = RowWriter::create(*database_, kOrders);
+  auto rows = ParquetWriter::create(kOrders, file("rows.parquet"));
   (*rows)->put(0, "a\"b,\nc");
   (*rows)->put_time(5, *parse_time("2026-03-01T10:00:00.123Z"));
   ASSERT_TRUE((*rows)->end_row().has_value());
   (*rows)->put(0, "");
   (*rows)->put_decimal(3, 1'500'000'000);
   ASSERT_TRUE((*rows)->end_row().has_value());
-  ASSERT_TRUE((*rows)->write_parquet(file("rows.parquet")).has_value());
-  std::string text;
-  const auto read =
-      read_csv(file("rows.parquet"), {"id", "revenue", "at"}, folder_, [&](std::string_view chunk) {
-        text += chunk;
-        return Result<void>();
-      });
-  ASSERT_TRUE(read.has_value()) << read.error().message;
-  EXPECT_EQ(text,
+  ASSERT_TRUE((*rows)->finish().has_value());
+  EXPECT_EQ(csv({"id", "revenue", "at"}),
             "\"id\",\"revenue\",\"at\"\n"
-            "\"a\"\"b,\nc\",,\"2026-03-01 10:00:00.123000+00\"\n"
-            "\"\",\"1.500000000\",\n");
+            "\"a\"\"b,\nc\",,2026-03-01 10:00:00.123000+00\n"
+            "\"\",1.500000000,\n");
+}
+
+TEST_F(Columnar, a_file_as_csv_has_every_type_to_its_last_digit) {
+  auto rows = ParquetWriter::create(kOrders, file("rows.parquet"));
+  const Decimal longest = Decimal{999'999'999'999'999'999} * 1'000'000'000;
+  for (const Decimal decimal : {-longest, Decimal{-1}, Decimal{0}, longest}) {
+    (*rows)->put_decimal(3, decimal);
+    ASSERT_TRUE((*rows)->end_row().has_value());
+  }
+  (*rows)->put(0, "\"");
+  (*rows)->put_boolean(1, false);
+  (*rows)->put_integer(2, -9'223'372'036'854'775'807);
+  (*rows)->put_real(4, 0.1);
+  (*rows)->put_time(5, *parse_time("1969-12-31T23:59:59.999Z"));
+  (*rows)->put(6, R"({"note":"\"}"})");
+  ASSERT_TRUE((*rows)->end_row().has_value());
+  ASSERT_TRUE((*rows)->finish().has_value());
+  EXPECT_EQ(csv({"revenue"}),
+            "\"revenue\"\n-999999999999999999.000000000\n-0.000000001\n0.000000000\n999999999999999999."
+            "000000000\n\n");
+  EXPECT_THAT(csv({"id", "paid", "items", "weight", "at", "properties"}),
+              EndsWith("\n\"\"\"\",false,-9223372036854775807,0.1,1969-12-31 23:59:59.999000+00,"
+                       R"("{""note"":""\""}""}")"
+                       "\n"));
+}
+
+TEST_F(Columnar, a_file_as_csv_comes_in_pieces_and_ends_where_its_taker_fails) {
+  auto rows = ParquetWriter::create(kOrders, file("rows.parquet"));
+  for (int i = 0; i < 50'000; ++i) {
+    (*rows)->put(0, "order-" + std::to_string(i));
+    ASSERT_TRUE((*rows)->end_row().has_value());
+  }
+  ASSERT_TRUE((*rows)->finish().has_value());
+  std::size_t longest = 0;
+  std::size_t lines = 0;
+  const auto count = [&](std::string_view piece) -> Result<void> {
+    longest = std::max(longest, piece.size());
+    lines += static_cast<std::size_t>(std::ranges::count(piece, '\n'));
+    return {};
+  };
+  ASSERT_TRUE(read_csv(file("rows.parquet"), {"id"}, count).has_value());
+  EXPECT_EQ(lines, 50'001u);
+  EXPECT_LT(longest, 70'000u);
+
+  for (const int fails_at : {1, 2, 5}) {
+    int pieces = 0;
+    const auto read = read_csv(file("rows.parquet"), {"id"}, [&](std::string_view) -> Result<void> {
+      if (++pieces < fails_at) return {};
+      return fail(Error::Code::unavailable, "the server went away");
+    });
+    EXPECT_EQ(read.error().message, "the server went away");
+    EXPECT_EQ(pieces, fails_at);
+  }
+}
+
+TEST_F(Columnar, a_file_that_is_missing_or_cut_is_no_csv) {
+  const auto ignore = [](std::string_view) { return Result<void>(); };
+  EXPECT_THAT(read_csv(file("none.parquet"), {"id"}, ignore).error().message, HasSubstr("none.parquet"));
+  auto rows = ParquetWriter::create(kOrders, file("rows.parquet"));
+  (*rows)->put(0, "a");
+  ASSERT_TRUE((*rows)->end_row().has_value());
+  ASSERT_TRUE((*rows)->finish().has_value());
+  EXPECT_THAT(read_csv(file("rows.parquet"), {"no_such"}, ignore).error().message, HasSubstr("no_such"));
+  std::filesystem::resize_file(file("rows.parquet"), std::filesystem::file_size(file("rows.parquet")) / 2);
+  EXPECT_THAT(read_csv(file("rows.parquet"), {"id"}, ignore).error().message, HasSubstr("rows.parquet"));
+  ASSERT_TRUE(database_->run("COPY (SELECT 1::TINYINT AS id) TO '" + file("tiny.parquet") + "'").has_value());
+  EXPECT_EQ(read_csv(file("tiny.parquet"), {"id"}, ignore).error().code, Error::Code::corrupt);
 }
 
 }  // namespace

@@ -6,18 +6,19 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <span>
 
 #include <fmt/format.h>
 
 #include "base/hash.h"
-#include "columnar/columnar.h"
+#include "columnar/parquet_writer.h"
 #include "model/json.h"
 #include "warehouse/tables.h"
 
 namespace tailrace::warehouse {
 namespace {
 
-using columnar::RowWriter;
+using columnar::ParquetWriter;
 using destinations::Pack;
 using destinations::PackFile;
 
@@ -66,43 +67,50 @@ class TableRows {
   }
 
   // The row that is begun; it ends with end_row. Of another date, what came before becomes a file.
-  Result<RowWriter*> row(columnar::Database& database, Time at) {
+  Result<ParquetWriter*> row(Time at) {
     const std::int64_t day = at.ms / kDay.count;
-    if (writer_ != nullptr && (day != day_ || writer_->rows() >= options_.file_rows_max))
-      TRY(close(day != day_));
-    if (writer_ == nullptr) writer_ = TRY(RowWriter::create(database, table_));
-    day_ = day;
-    date_ = at;
+    if (writer_ != nullptr && (day != day_ || writer_->rows() >= options_.file_rows_max)) TRY(close());
+    if (writer_ == nullptr) TRY(open(at, day));
     return writer_.get();
   }
 
-  Result<void> close(bool last_of_date = true) {
-    if (writer_ == nullptr || writer_->rows() == 0) return {};
-    ++part_;
-    const std::string date = date_of(date_);
-    PackFile file;
-    file.table = table_.name;
-    file.rows = writer_->rows();
-    file.name =
-        fmt::format("{0}/dt={1}/{0}_v1_{2:020}_{3:020}{4}.parquet", table_.name, date, options_.begin.value,
-                    options_.end.value, part_ == 1 ? "" : fmt::format("_p{}", part_));
-    file.path = fmt::format("{}/{}-{}-{}.parquet", options_.directory, table_.name, date, part_);
-    TRY(writer_->write_parquet(file.path));
-    files_.push_back(std::move(file));
-    if (last_of_date) part_ = 0;
+  Result<void> close() {
+    if (writer_ == nullptr) return {};
+    file_.rows = writer_->rows();
+    TRY(writer_->finish());
+    writer_.reset();
+    files_.push_back(std::move(file_));
     return {};
   }
   std::vector<PackFile> take_files() { return std::move(files_); }
 
  private:
+  Result<void> open(Time at, std::int64_t day) {
+    const int part = ++parts_[day];
+    day_ = day;
+    const std::string date = date_of(at);
+    file_ = {};
+    file_.table = table_.name;
+    file_.name =
+        fmt::format("{0}/dt={1}/{0}_v1_{2:020}_{3:020}{4}.parquet", table_.name, date, options_.begin.value,
+                    options_.end.value, part == 1 ? "" : fmt::format("_p{}", part));
+    file_.path = fmt::format("{}/{}-{}-{}.parquet", options_.directory, table_.name, date, part);
+    writer_ = TRY(ParquetWriter::create(table_, file_.path));
+    return {};
+  }
+
   const WarehouseTable& table_;
   const PackWriter::Options& options_;
-  std::unique_ptr<RowWriter> writer_;
-  std::int64_t day_ = 0;
-  Time date_;
-  int part_ = 0;
+  std::unique_ptr<ParquetWriter> writer_;  // of file_; missing: no row came since the last was closed
+  PackFile file_;
+  std::int64_t day_ = 0;               // of file_
+  std::map<std::int64_t, int> parts_;  // by day: files so far, as a clock that is set back comes to one again
   std::vector<PackFile> files_;
 };
+
+// Properties of an event of message engagement, and their columns.
+constexpr std::array<std::pair<std::string_view, std::size_t>, 6> kMessageTexts{
+    {{"channel", 4}, {"metric", 5}, {"delivery_id", 6}, {"campaign_id", 7}, {"link_url", 9}, {"reason", 10}}};
 
 // Where a property or trait goes, found once per table.
 struct Slot {
@@ -122,9 +130,6 @@ class Body final : public PackWriter {
     std::filesystem::create_directories(options_.directory, error);
     if (error) return failed("cannot make", options_.directory);
     std::filesystem::permissions(options_.directory, std::filesystem::perms::owner_all, error);
-    database_ = TRY(columnar::Database::open({.threads = 1,
-                                              .memory_bytes = options_.memory_bytes,
-                                              .spill_directory = options_.directory + "/spill"}));
     for (const WarehouseTable& table : tables_)
       rows_.emplace(table.name, std::make_unique<TableRows>(table, options_));
     events_ = find("events");
@@ -158,7 +163,7 @@ class Body final : public PackWriter {
   Result<void> event(const EventFact& fact) override {
     const RecordView& record = *fact.record;
     if (events_ != nullptr) {
-      RowWriter& row = *TRY(events_->row(*database_, record.received_at));
+      ParquetWriter& row = *TRY(events_->row(record.received_at));
       put_event(row, fact);
       row.put(8, fact.event);
       row.put(9, record.payload.empty() ? std::string_view("{}") : record.payload);
@@ -169,18 +174,18 @@ class Body final : public PackWriter {
     const bool is_message =
         messages_ != nullptr && record.payload.find("\"metric\"") != std::string_view::npos;
     if (own.rows == nullptr && !is_message) return {};
-    const auto parsed = parse_json(record.payload.empty() ? "{}" : record.payload);
-    static const Value kNothing = Value::with(Value::Kind::object);
-    const Value& properties = parsed ? *parsed : kNothing;
-    if (own.rows != nullptr) TRY(put_own(own, fact, properties));
-    if (is_message) TRY(put_message(fact, properties));
+    if (!read_members(record.payload, own.properties,
+                      is_message ? message_properties() : std::span<const std::string>(), properties_))
+      properties_.members.clear();
+    if (own.rows != nullptr) TRY(put_own(own, fact));
+    if (is_message) TRY(put_message(fact));
     return {};
   }
 
   Result<void> person(const PersonFact& fact) override {
     const auto version = static_cast<std::int64_t>(options_.end.value);
     if (people_ != nullptr) {
-      RowWriter& row = *TRY(people_->row(*database_, options_.at));
+      ParquetWriter& row = *TRY(people_->row(options_.at));
       row.put_integer(0, fact.person.value);
       row.put_integer(1, version);
       row.put_time(2, options_.at);
@@ -208,7 +213,7 @@ class Body final : public PackWriter {
     }
     if (identifiers_ == nullptr || fact.deleted || fact.merged_into) return {};
     for (const Identifier& identifier : fact.profile.identifiers) {
-      RowWriter& row = *TRY(identifiers_->row(*database_, options_.at));
+      ParquetWriter& row = *TRY(identifiers_->row(options_.at));
       row.put_integer(0, fact.person.value);
       row.put(1, to_string(identifier.kind));
       row.put(2, identifier.value);
@@ -221,7 +226,7 @@ class Body final : public PackWriter {
 
   Result<void> membership(const MembershipFact& fact) override {
     if (memberships_ == nullptr) return {};
-    RowWriter& row = *TRY(memberships_->row(*database_, options_.at));
+    ParquetWriter& row = *TRY(memberships_->row(options_.at));
     row.put_integer(0, static_cast<std::int64_t>(fact.id));
     row.put(1, fact.segment);
     row.put_integer(2, fact.person.value);
@@ -233,7 +238,7 @@ class Body final : public PackWriter {
 
   Result<void> holdout(const HoldoutFact& fact) override {
     if (holdouts_ == nullptr) return {};
-    RowWriter& row = *TRY(holdouts_->row(*database_, options_.at));
+    ParquetWriter& row = *TRY(holdouts_->row(options_.at));
     row.put(0, fact.sync);
     row.put_integer(1, fact.person.value);
     row.put_boolean(2, fact.held_out);
@@ -247,7 +252,7 @@ class Body final : public PackWriter {
     note_run(fact, is_event);
     const auto id = static_cast<std::int64_t>(fact.id);
     if (!is_event && deliveries_ != nullptr) {
-      RowWriter& row = *TRY(deliveries_->row(*database_, options_.at));
+      ParquetWriter& row = *TRY(deliveries_->row(options_.at));
       row.put_integer(0, id);
       row.put(1, fact.sync);
       row.put_integer(2, fact.person.value);
@@ -260,7 +265,7 @@ class Body final : public PackWriter {
       TRY(row.end_row());
     }
     if (is_event && conversions_ != nullptr) {
-      RowWriter& row = *TRY(conversions_->row(*database_, options_.at));
+      ParquetWriter& row = *TRY(conversions_->row(options_.at));
       row.put_integer(0, id);
       row.put(1, fact.sync);
       row.put_integer(2, static_cast<std::int64_t>(fact.position.value));
@@ -272,7 +277,7 @@ class Body final : public PackWriter {
       TRY(row.end_row());
     }
     if (fact.outcome == DeliveryFact::Outcome::accepted || rejections_ == nullptr) return {};
-    RowWriter& row = *TRY(rejections_->row(*database_, options_.at));
+    ParquetWriter& row = *TRY(rejections_->row(options_.at));
     row.put_integer(0, id);
     row.put(1, fact.sync);
     row.put_integer(2, fact.person.value);
@@ -286,7 +291,7 @@ class Body final : public PackWriter {
     if (definitions_ == nullptr) return {};
     const auto put = [&](const char* kind, const std::vector<workspace::Named>& all) -> Result<void> {
       for (const workspace::Named& named : all) {
-        RowWriter& row = *TRY(definitions_->row(*database_, at));
+        ParquetWriter& row = *TRY(definitions_->row(at));
         row.put_integer(0, static_cast<std::int64_t>(position.value));
         row.put_time(1, at);
         row.put(2, kind);
@@ -322,9 +327,6 @@ class Body final : public PackWriter {
       }
     }
     rows_.clear();
-    database_.reset();
-    std::error_code error;
-    std::filesystem::remove_all(options_.directory + "/spill", error);
     pack.tables = tables_;
     pack.manifest = to_json(manifest_of(pack)) + "\n";
     // The manifest says that all the rest is there.
@@ -335,6 +337,7 @@ class Body final : public PackWriter {
       out.flush();
       if (!out) return failed("cannot write", path);
     }
+    std::error_code error;
     std::filesystem::rename(path + ".part", path, error);
     if (error) return failed("cannot write", path);
     return pack;
@@ -343,7 +346,8 @@ class Body final : public PackWriter {
  private:
   struct EventTable {
     TableRows* rows = nullptr;
-    std::map<std::string, Slot, std::less<>> slots;  // by property
+    std::vector<std::string> properties;
+    std::vector<Slot> slots;  // slots[i] is where properties[i] goes
   };
   struct Run {
     std::uint64_t accepted = 0;
@@ -365,7 +369,7 @@ class Body final : public PackWriter {
     return found == rows_.end() ? nullptr : found->second.get();
   }
 
-  static void put_event(RowWriter& row, const EventFact& fact) {
+  static void put_event(ParquetWriter& row, const EventFact& fact) {
     const RecordView& record = *fact.record;
     row.put_integer(0, static_cast<std::int64_t>(fact.position.value));
     row.put_time(1, record.received_at);
@@ -376,7 +380,7 @@ class Body final : public PackWriter {
     row.put(6, message_scope(record.source));
     row.put(7, record.message_id);
   }
-  static void put_known(RowWriter& row, std::size_t column, Time time) {
+  static void put_known(ParquetWriter& row, std::size_t column, Time time) {
     if (time.ms != 0 && time > kForeverAgo && time < kNever) row.put_time(column, time);
   }
 
@@ -388,43 +392,42 @@ class Body final : public PackWriter {
     if (own.rows != nullptr && rule != workspace_.taxonomy.events.end()) {
       for (const auto& property : rule->properties) {
         const ColumnType type = column_type(property.type);
-        if (const auto at = find_column(own.rows->table(), property.name, type))
-          own.slots.emplace(property.name, Slot{*at, type, property.from_string});
+        if (const auto at = find_column(own.rows->table(), property.name, type)) {
+          own.properties.push_back(property.name);
+          own.slots.push_back({*at, type, property.from_string});
+        }
       }
     }
     return event_tables_.emplace(std::string(event), std::move(own)).first->second;
   }
 
-  Result<void> put_own(EventTable& own, const EventFact& fact, const Value& properties) {
-    RowWriter& row = *TRY(own.rows->row(*database_, fact.record->received_at));
+  // Of properties_, as what follows.
+  Result<void> put_own(EventTable& own, const EventFact& fact) {
+    ParquetWriter& row = *TRY(own.rows->row(fact.record->received_at));
     put_event(row, fact);
-    std::vector<bool> taken(own.rows->table().columns.size());
-    for (const auto& [name, value] : properties.members) {
-      if (const auto slot = own.slots.find(name); slot != own.slots.end())
-        put_value(*own.rows, row, slot->second, value, static_cast<std::int64_t>(fact.position.value), taken);
+    taken_.assign(own.rows->table().columns.size(), false);
+    for (const auto& [name, value] : properties_.members) {
+      const auto known = std::ranges::find(own.properties, name);
+      if (known == own.properties.end()) continue;
+      put_value(*own.rows, row, own.slots[static_cast<std::size_t>(known - own.properties.begin())], value,
+                static_cast<std::int64_t>(fact.position.value), taken_);
     }
     TRY(row.end_row());
     return write_discards();
   }
 
-  Result<void> put_message(const EventFact& fact, const Value& properties) {
-    const auto text = [&](const char* name) -> const std::string* {
-      const Value* value = properties.find(name);
+  Result<void> put_message(const EventFact& fact) {
+    const auto text = [&](std::string_view name) -> const std::string* {
+      const Value* value = properties_.find(name);
       return value != nullptr && value->kind == Value::Kind::string ? &value->string : nullptr;
     };
     if (text("metric") == nullptr || text("channel") == nullptr) return {};
-    RowWriter& row = *TRY(messages_->row(*database_, fact.record->received_at));
+    ParquetWriter& row = *TRY(messages_->row(fact.record->received_at));
     row.put_integer(0, static_cast<std::int64_t>(fact.position.value));
     row.put_time(1, fact.record->time);
     row.put_integer(2, fact.person.value);
     row.put(3, fact.event);
-    constexpr std::array<std::pair<const char*, std::size_t>, 6> kTexts{{{"channel", 4},
-                                                                         {"metric", 5},
-                                                                         {"delivery_id", 6},
-                                                                         {"campaign_id", 7},
-                                                                         {"link_url", 9},
-                                                                         {"reason", 10}}};
-    for (const auto& [name, column] : kTexts) {
+    for (const auto& [name, column] : kMessageTexts) {
       if (const std::string* value = text(name)) row.put(column, *value);
     }
     if (text("campaign_id") == nullptr) {
@@ -432,14 +435,24 @@ class Body final : public PackWriter {
       if (broadcast == nullptr) broadcast = text("newsletter_id");
       if (broadcast != nullptr) row.put(7, *broadcast);
     }
-    const Value* machine = properties.find("by_machine");
+    const Value* machine = properties_.find("by_machine");
     row.put_boolean(8, machine != nullptr && machine->kind == Value::Kind::boolean && machine->boolean);
     return row.end_row();
   }
 
+  // All that put_message asks for.
+  static std::span<const std::string> message_properties() {
+    static const auto kNames = [] {
+      std::vector<std::string> names{"broadcast_id", "newsletter_id", "by_machine"};
+      for (const auto& [name, column] : kMessageTexts) names.emplace_back(name);
+      return names;
+    }();
+    return kNames;
+  }
+
   // What does not fit becomes a discard; the row stays.
-  void put_value(const TableRows& rows, RowWriter& row, const Slot& slot, const Value& value, std::int64_t id,
-                 std::vector<bool>& taken) {
+  void put_value(const TableRows& rows, ParquetWriter& row, const Slot& slot, const Value& value,
+                 std::int64_t id, std::vector<bool>& taken) {
     if (!value.present()) return;
     const auto discard = [&](std::string reason) {
       discarded_.push_back(
@@ -500,7 +513,7 @@ class Body final : public PackWriter {
     const auto all = std::exchange(discarded_, {});
     if (discards_ == nullptr) return {};
     for (const Discard& one : all) {
-      RowWriter& row = *TRY(discards_->row(*database_, options_.at));
+      ParquetWriter& row = *TRY(discards_->row(options_.at));
       row.put(0, one.table);
       row.put_integer(1, one.row);
       row.put(2, one.column);
@@ -523,7 +536,7 @@ class Body final : public PackWriter {
   Result<void> write_runs() {
     if (runs_ == nullptr) return {};
     for (const auto& [sync, run] : run_of_) {
-      RowWriter& row = *TRY(runs_->row(*database_, options_.at));
+      ParquetWriter& row = *TRY(runs_->row(options_.at));
       row.put(0, fmt::format("{}/{}", pack_id(options_.sync, options_.begin, options_.end), sync));
       row.put(1, sync);
       row.put(2, run.of_events ? "events" : "audience");
@@ -579,7 +592,6 @@ class Body final : public PackWriter {
   Options options_;
   std::vector<WarehouseTable> tables_;
   const workspace::Workspace& workspace_;
-  std::unique_ptr<columnar::Database> database_;
   std::map<std::string, std::unique_ptr<TableRows>, std::less<>> rows_;
   TableRows *events_ = nullptr, *people_ = nullptr, *identifiers_ = nullptr, *memberships_ = nullptr,
             *deliveries_ = nullptr, *rejections_ = nullptr, *conversions_ = nullptr, *messages_ = nullptr,
@@ -587,6 +599,8 @@ class Body final : public PackWriter {
   std::map<std::string, Slot, std::less<>> traits_;
   std::vector<std::optional<Slot>> attributes_;
   std::map<std::string, EventTable, std::less<>> event_tables_;
+  Value properties_;         // of the event under way, those that are asked for
+  std::vector<bool> taken_;  // by column of its own table: whether a property has it
   std::vector<Discard> discarded_;
   std::map<std::string, Run> run_of_;
 };

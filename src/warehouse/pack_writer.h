@@ -69,7 +69,6 @@ class PackWriter {
     Position begin;
     Position end;
     Time at;  // when the pack was cut: dates rows that have no time of their own
-    std::uint64_t memory_bytes = std::uint64_t{512} << 20;
     std::uint64_t file_rows_max = 2'000'000;
   };
   // workspace: lent, as of the pack. Errors: io.

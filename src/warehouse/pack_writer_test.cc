@@ -175,6 +175,16 @@ TEST_F(Packs, files_are_named_by_the_range_of_the_log_and_the_day_of_arrival) {
   }
 }
 
+TEST_F(Packs, a_day_that_comes_again_has_another_file) {
+  auto rows = writer();
+  order(*rows, 8, "{}", "2026-03-02T00:00:00Z");
+  order(*rows, 16, "{}", "2026-03-01T23:59:59Z");  // the clock was set back
+  order(*rows, 24, "{}", "2026-03-02T00:00:00Z");
+  const auto pack = rows->finish();
+  ASSERT_TRUE(pack.has_value());
+  EXPECT_EQ(ask({*pack}, "SELECT event_id FROM events ORDER BY event_id"), "8; 16; 24");
+}
+
 TEST_F(Packs, a_finished_pack_is_read_again_as_it_was) {
   auto rows = writer();
   order(*rows, 8, R"({"orderId":"o1"})");

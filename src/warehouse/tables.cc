@@ -417,7 +417,15 @@ FROM messages GROUP BY campaign_id ORDER BY delivered DESC;
   (`tailrace transitions`); rows that were written stay. A segment that is new begins with its timeline (with more than 5,000,000 events: with a
   row `present` for each member).
 - `tailrace status` shows each sync, how far behind it is, and why it stopped, if it did; `tailrace pause` and `tailrace resume` do what they say.
-- **Deletion.** A deleted person gets a row `deleted` in `people`. Rows that are in the warehouse are not erased by Tailrace.
+- **Deletion.** With the next pack a deleted person gets a row `deleted` in `people`, and so does every `person_id` that had become that person.
+  Rows that are in the warehouse are not erased by Tailrace. One statement erases them, for each table with a `person_id` but `people` itself:
+
+  ```sql
+  DELETE FROM events WHERE person_id IN (SELECT person_id FROM people WHERE deleted);
+  ```
+
+  In ClickHouse earlier rows of `people` go when their parts are merged (`OPTIMIZE TABLE people FINAL`). Files of a lake are not changed: its owner
+  writes those with such rows anew, `people` too; the list is `SELECT person_id FROM people_history WHERE deleted` in `tailrace query`.
 
 ## Tables
 

@@ -50,7 +50,7 @@ version is there: the row with the greatest version of a key counts.
 
 ```sql
 SELECT * FROM read_parquet('s3://example-lake/tailrace/people/*/*.parquet', union_by_name = true)
-QUALIFY row_number() OVER (PARTITION BY person ORDER BY version DESC) = 1;
+QUALIFY row_number() OVER (PARTITION BY person_id ORDER BY version DESC) = 1;
 ```
 
 **Objects over 8 MiB** go out in parts (but to Google, which takes any size at once), which lie apart until the last step makes the object; what a crash left

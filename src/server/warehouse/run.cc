@@ -21,13 +21,35 @@ void touch(std::vector<bool>& touched, PersonId person) {
   touched[person.value] = true;
 }
 
-// A record of the log, and what the engine says of it.
-struct Judged {
-  Position position;
+// Records of the log, and what the engine says of each. Its memory is used again for the next.
+struct Slice {
+  struct Judged {
+    Position position;
+    std::size_t end = 0;  // of its bytes; they begin where those of the one before end
+    bool is_event = false;
+    PersonId person;
+    std::string event;
+  };
   std::string bytes;
-  bool is_event = false;
-  PersonId person;
-  std::string event;
+  std::vector<Judged> all;
+  std::size_t size = 0;  // in use, of `all`
+
+  Result<RecordView> record(std::size_t i) const {
+    const std::size_t begin = i == 0 ? 0 : all[i - 1].end;
+    return decode_record(std::string_view(bytes).substr(begin, all[i].end - begin));
+  }
+  void clear() {
+    bytes.clear();
+    size = 0;
+  }
+  void add(const log::Frame& frame) {
+    bytes += frame.record;
+    if (size == all.size()) all.emplace_back();
+    Judged& each = all[size++];
+    each.position = frame.position;
+    each.end = bytes.size();
+    each.is_event = false;
+  }
 };
 
 }  // namespace
@@ -182,13 +204,13 @@ Result<Pack> WarehouseRun::build(const WarehouseState& state, Range& range) {
                                         .sequence = state.packs + 1,
                                         .begin = range.log_begin,
                                         .end = range.log_end,
-                                        .at = range.at,
-                                        .memory_bytes = options_.memory_bytes},
+                                        .at = range.at},
                                        std::move(tables), workspace_));
   std::vector<bool> touched;
   TRY(write_events(*writer, range, touched));
   TRY(write_changes(*writer, range, touched));
   TRY(write_deliveries(*writer, range));
+  TRY(touch_deleted(touched));
   TRY(write_people(*writer, touched));
   return writer->finish();
 }
@@ -197,22 +219,22 @@ Result<void> WarehouseRun::write_events(PackWriter& writer, const Range& range, 
   const auto reader = TRY(core_.store().log().read_from(range.log_begin));
   log::Frame frame;
   bool at_end = false;
+  Slice slice;
   while (!at_end) {
-    std::vector<Judged> slice;
-    std::size_t bytes = 0;
-    while (slice.size() < options_.records_per_slice && bytes < (4u << 20)) {
+    slice.clear();
+    while (slice.size < options_.records_per_slice && slice.bytes.size() < (4u << 20)) {
       const bool is_there = TRY(reader->next(frame));
       if (!is_there || frame.position >= range.log_end) {
         at_end = true;
         break;
       }
-      bytes += frame.record.size();
-      slice.push_back({frame.position, std::string(frame.record), false, {}, {}});
+      slice.add(frame);
     }
     TRY(core_.call([&](engine::Engine& engine) -> Result<void> {
       if (core_.failed()) return fail(Error::Code::unavailable, "the engine stopped; see the log");
-      for (Judged& each : slice) {
-        const auto admitted = engine.admitted(each.position, TRY(decode_record(each.bytes)));
+      for (std::size_t i = 0; i < slice.size; ++i) {
+        Slice::Judged& each = slice.all[i];
+        const auto admitted = engine.admitted(each.position, TRY(slice.record(i)));
         if (!admitted) continue;
         each.is_event = true;
         each.person = admitted->person;
@@ -220,8 +242,9 @@ Result<void> WarehouseRun::write_events(PackWriter& writer, const Range& range, 
       }
       return {};
     }));
-    for (const Judged& each : slice) {
-      const RecordView record = TRY(decode_record(each.bytes));
+    for (std::size_t i = 0; i < slice.size; ++i) {
+      const Slice::Judged& each = slice.all[i];
+      const RecordView record = TRY(slice.record(i));
       if (each.is_event) {
         touch(touched, each.person);
         TRY(writer.event({each.position, each.person, each.event, &record}));
@@ -284,6 +307,39 @@ Result<void> WarehouseRun::write_deliveries(PackWriter& writer, Range& range) {
       return ledger.for_each_delivery(from, to, [&](const DeliveryFact& fact) { facts.push_back(fact); });
     }));
     for (const DeliveryFact& fact : facts) TRY(writer.delivery(fact));
+  }
+  return {};
+}
+
+// Of a person who is deleted, also those who had become that person: rows of before have their ids.
+Result<void> WarehouseRun::touch_deleted(std::vector<bool>& touched) {
+  constexpr std::size_t kPeoplePerSlice = 100'000;
+  const auto is_deleted = [&](const engine::Engine& engine, std::uint32_t person) {
+    return person < touched.size() && touched[person] &&
+           engine.survivor(PersonId{person}) == PersonId{person} && !engine.is_alive(PersonId{person});
+  };
+  bool has_deleted = false;
+  std::size_t limit = kPeoplePerSlice;
+  for (std::size_t begin = 0; begin < touched.size(); begin += kPeoplePerSlice) {
+    core_.call([&](engine::Engine& engine) {
+      const std::size_t end = std::min(begin + kPeoplePerSlice, touched.size());
+      for (std::size_t person = begin; person < end; ++person)
+        has_deleted = has_deleted || is_deleted(engine, static_cast<std::uint32_t>(person));
+      return true;
+    });
+  }
+  for (std::size_t begin = 0; has_deleted && begin < limit; begin += kPeoplePerSlice) {
+    core_.call([&](engine::Engine& engine) {
+      limit = engine.person_limit();
+      const std::size_t end = std::min(begin + kPeoplePerSlice, limit);
+      for (std::size_t person = begin; person < end; ++person) {
+        const PersonId id{static_cast<std::uint32_t>(person)};
+        const PersonId survivor = engine.survivor(id);
+        if (survivor != id && is_deleted(engine, survivor.value)) touch(touched, id);
+      }
+      return true;
+    });
+    if (!transport_.wait({0})) return fail(Error::Code::unavailable, "given up, because tailrace stops");
   }
   return {};
 }

@@ -31,7 +31,6 @@ class WarehouseRun {
     std::uint64_t entries_max = 4'000'000;               // of the log of changes, and of deliveries
     std::size_t records_per_slice = 4'000;               // judged on the core thread at a time
     std::size_t people_per_slice = 500;
-    std::uint64_t memory_bytes = std::uint64_t{512} << 20;
   };
   // core, transport: outlive it.
   WarehouseRun(Core& core, workspace::Workspace workspace, WarehouseConnection connection,
@@ -58,6 +57,7 @@ class WarehouseRun {
   Result<void> write_events(warehouse::PackWriter& writer, const Range& range, std::vector<bool>& touched);
   Result<void> write_changes(warehouse::PackWriter& writer, Range& range, std::vector<bool>& touched);
   Result<void> write_deliveries(warehouse::PackWriter& writer, Range& range);
+  Result<void> touch_deleted(std::vector<bool>& touched);
   Result<void> write_people(warehouse::PackWriter& writer, const std::vector<bool>& touched);
   std::string pack_directory(std::uint64_t sequence) const;
   Result<void> write(const delivery::WarehouseState& state);

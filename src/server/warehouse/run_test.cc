@@ -131,18 +131,26 @@ class WarehouseRuns : public ::testing::Test {
   }
   void order(int count) {
     for (int i = 0; i < count; ++i) {
-      const std::string id = fmt::format("m{}", ++orders_);
-      const std::string user = fmt::format("u{}", orders_ % 3);
-      RecordView record;
-      record.kind = RecordKind::track;
-      record.source = "app";
-      record.message_id = id;
-      record.user_id = user;
-      record.event = "Order Completed";
-      record.payload = "{}";
-      record.time = io::system_now();
-      submit(record);
+      const int number = orders_ + 1;
+      tell(RecordKind::track, fmt::format("u{}", number % 3), "");
     }
+  }
+  // Of somebody who is known by one of the two or both; a track is an order.
+  void tell(RecordKind kind, const std::string& user, const std::string& anonymous) {
+    const std::string id = fmt::format("m{}", ++messages_);
+    RecordView record;
+    record.kind = kind;
+    record.source = "app";
+    record.message_id = id;
+    record.user_id = user;
+    record.anonymous_id = anonymous;
+    if (kind == RecordKind::track) {
+      record.event = "Order Completed";
+      ++orders_;
+    }
+    record.payload = "{}";
+    record.time = io::system_now();
+    submit(record);
   }
 
   enum class Ended : unsigned char { no, between_steps };
@@ -153,7 +161,7 @@ class WarehouseRuns : public ::testing::Test {
     EXPECT_TRUE(connection);
     const auto client = io::HttpClient::start({});
     WarehouseTransport transport(**client, *disk_,
-                                 {.reach = {}, .now = io::system_now, .read_csv = csv_reader(directory_)});
+                                 {.reach = {}, .now = io::system_now, .read_csv = columnar::read_csv});
     Cut cut(transport, steps, last_is_done);
     fs::create_directories(packs());
     WarehouseRun run(*core_, workspace_, std::move(*connection), cut,
@@ -188,6 +196,7 @@ class WarehouseRuns : public ::testing::Test {
   std::string directory_;
   workspace::Workspace workspace_;
   int orders_ = 0;
+  int messages_ = 0;
   std::unique_ptr<Disk> disk_ = io::posix_disk();
   std::unique_ptr<Core> core_;
 };
@@ -253,6 +262,40 @@ TEST_F(WarehouseRuns, a_pack_that_was_built_and_not_noted_is_built_again) {
   order(2);
   ASSERT_EQ(load(), Ended::no);
   expect_everything_once();
+}
+
+TEST_F(WarehouseRuns, whose_rows_are_to_be_erased_is_told_of_all_that_a_deleted_person_was) {
+  start();
+  apply();
+  order(2);
+  tell(RecordKind::track, "", "a1");
+  tell(RecordKind::track, "gone", "");
+  tell(RecordKind::track, "", "a2");
+  ASSERT_EQ(load(), Ended::no);
+  tell(RecordKind::identify, "gone", "a1");
+  ASSERT_EQ(load(), Ended::no);
+  tell(RecordKind::identify, "gone", "a2");
+  ASSERT_EQ(load(), Ended::no);
+  // As docs/warehouse.md has it, over the rows as they were written.
+  const auto rows = [&](const std::string& which) {
+    return ask(fmt::format(
+        "SELECT count(*), count(DISTINCT person_id) FROM read_parquet('{}/lake/events/*/*.parquet') "
+        "WHERE person_id {} (SELECT person_id FROM people_history WHERE deleted)",
+        directory_, which));
+  };
+  EXPECT_EQ(rows("IN"), "0 0 ");
+
+  tell(RecordKind::remove, "gone", "");
+  ASSERT_EQ(load(), Ended::no);
+  EXPECT_EQ(rows("IN"), "3 3 ");
+  EXPECT_EQ(rows("NOT IN"), "2 2 ");
+  EXPECT_EQ(ask("SELECT count(*) FROM people"), "2 ");
+  EXPECT_EQ(ask("SELECT count(*) FROM people_history WHERE deleted"), "3 ");
+
+  // Said once.
+  order(1);
+  ASSERT_EQ(load(), Ended::no);
+  EXPECT_EQ(ask("SELECT count(*) FROM people_history WHERE deleted"), "3 ");
 }
 
 }  // namespace

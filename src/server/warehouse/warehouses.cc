@@ -22,13 +22,6 @@ constexpr Millis kDropEvery{60'000};
 
 std::string packs_directory(const Core& core) { return core.directory() + "/warehouse"; }
 
-CsvReader csv_reader(std::string spill) {
-  return [spill = std::move(spill)](const std::string& path, const std::vector<std::string>& columns,
-                                    const std::function<Result<void>(std::string_view)>& take) {
-    return columnar::read_csv(path, columns, spill, take);
-  };
-}
-
 struct Warehouses::Worker {
   Worker(Core& core, Disk& disk, io::HttpClient& client, const workspace::Workspace& workspace,
          WarehouseConnection connection, const Options& options)
@@ -39,7 +32,7 @@ struct Warehouses::Worker {
         transport(client, disk,
                   {.reach = connection.reach,
                    .now = [&core] { return core.now(); },
-                   .read_csv = csv_reader(options.directory)}),
+                   .read_csv = columnar::read_csv}),
         run(core, workspace, std::move(connection), transport, {.directory = options.directory}) {}
 
   std::string name, destination, type, time_zone;
@@ -266,7 +259,7 @@ Result<void> load_resting(Core& core, const workspace::Workspace& workspace, con
   TRY(core.disk().make_directories(directory));
   WarehouseTransport transport(
       *client, core.disk(),
-      {.reach = connection.reach, .now = [&core] { return core.now(); }, .read_csv = csv_reader(directory)});
+      {.reach = connection.reach, .now = [&core] { return core.now(); }, .read_csv = columnar::read_csv});
   WarehouseRun run(core, workspace, std::move(connection), transport, {.directory = directory});
   while (TRY(run.step())) {
   }

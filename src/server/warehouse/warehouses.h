@@ -29,9 +29,6 @@ struct WarehouseStatus {
   std::string doing;               // "idle", "loading", "waiting for 12s: ...", "paused", "stopped: ..."
 };
 
-// How a CSV of a pack's file is read, with its text in between below `spill`.
-CsvReader csv_reader(std::string spill);
-
 class Warehouses {
  public:
   struct Options {
