@@ -59,7 +59,7 @@ class Lake(unittest.TestCase):
         self.scene.run("apply")
         messages = self.import_orders()
         with open(os.path.join(ROOT, "docs", "warehouse.md")) as file:
-            questions = re.findall(r"```sql\n(.*?)```", file.read(), re.DOTALL)
+            questions = re.findall(r"^```sql\n(.*?)^```", file.read(), re.DOTALL | re.MULTILINE)
         self.assertEqual(len(questions), 3)
         by_segment = query(self.scene, questions[0])
         self.assertTrue(by_segment)
