@@ -551,10 +551,15 @@ class Body final : public PackWriter {
 
   static Result<void> measure(PackFile& file) {
     std::ifstream in(file.path, std::ios::binary);
-    std::string bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-    if (!in && !in.eof()) return failed("cannot read", file.path);
-    file.bytes = bytes.size();
-    file.sha256 = sha256_hex(bytes);
+    std::vector<char> bytes(1u << 20);
+    Sha256Stream digest;
+    while (in) {
+      in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+      digest.add({bytes.data(), static_cast<std::size_t>(in.gcount())});
+      file.bytes += static_cast<std::uint64_t>(in.gcount());
+    }
+    if (!in.eof()) return failed("cannot read", file.path);
+    file.sha256 = digest.hex();
     return {};
   }
 
