@@ -31,6 +31,8 @@ class SqlSession {
   virtual Result<Rows> run(const std::string& sql,
                            std::span<const std::optional<std::string>> parameters) = 0;
   Result<Rows> run(const std::string& sql) { return run(sql, {}); }
+  // One statement in somebody else's words: where it is more than one, nothing is done, and it is an error.
+  virtual Result<Rows> run_one(const std::string& sql) = 0;
   // COPY ... FROM STDIN: feed(put) gives the bytes, in pieces, to put(piece). The rows copied. An error of
   // feed ends the COPY without a row, and is returned.
   using Put = std::function<Result<void>(std::string_view)>;

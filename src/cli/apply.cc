@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <iterator>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -177,6 +178,33 @@ Result<std::string> stays(engine::Engine& engine, const workspace::Workspace& fo
   return lines;
 }
 
+// What becomes of those in `list` of a workspace's normal form, which name nobody that would enter or leave.
+void add_written(const Value& applied, const Value& folder, std::string_view list, std::string_view kind,
+                 std::string_view what_stays, Table& table, std::string& words) {
+  const auto all_of = [list](const Value& workspace) {
+    std::map<std::string, std::string> all;
+    const Value* found = workspace.find(list);
+    if (found == nullptr) return all;
+    for (const Value& one : found->list) all.emplace(one.find("name")->string, to_json(one));
+    return all;
+  };
+  const auto before = all_of(applied);
+  const auto after = all_of(folder);
+  const auto add = [&](const std::string& name, std::string_view change) {
+    table.add({Value::of(std::string(kind)), Value::of(name), Value::of(std::string(change)), Value(),
+               Value(), Value(), Value(), Value(), Value()});
+  };
+  for (const auto& [name, text] : after) {
+    const auto was = before.find(name);
+    add(name, was == before.end() ? "new" : was->second == text ? "same" : "changed");
+  }
+  for (const auto& [name, text] : before) {
+    if (after.contains(name)) continue;
+    add(name, "gone");
+    words += fmt::format("\"{}\" goes away: {}\n", name, what_stays);
+  }
+}
+
 struct Planned {
   workspace::Workspace folder;
   std::string text;  // of the folder's workspace, normalised
@@ -224,6 +252,12 @@ Result<Planned> make_plan(const Run& run) {
                        Value(), Value(), Value(), Value(), Value()});
     if (!difference.words.empty()) planned.stays += difference.words + "\n";
   }
+  const Value was = workspace::to_value(applied);
+  const Value becomes = workspace::to_value(planned.folder);
+  add_written(was, becomes, "warehouses", "tables", "what it loaded stays in the warehouse", planned.table,
+              planned.stays);
+  add_written(was, becomes, "query_sources", "query", "what its rows said of people stays as it is",
+              planned.table, planned.stays);
   return planned;
 }
 

@@ -118,6 +118,7 @@ Result<std::vector<Letter>> stream_letters(const Run& run, const workspace::Work
   }));
   return run.core.call([&](engine::Engine& engine) {
     std::vector<Letter> letters;
+    letters.reserve(found.size());
     for (const auto& [stream, letter] : found) {
       letters.push_back({.sync = stream,
                          .what = letter.event,
@@ -177,6 +178,7 @@ Result<std::string> stream_status(const Run& run, const workspace::Workspace& wo
   text += "\nNever sent, by reason:\n";
   const auto people = run.core.call([&](engine::Engine& engine) {
     std::vector<std::string> names;
+    names.reserve(seen.refusals.size());
     for (const auto& [stream, refusals] : seen.refusals)
       names.push_back(masked_name(engine, refusals.person));
     return names;

@@ -94,6 +94,11 @@ class PostgresSession final : public SqlSession {
     return take_rows();
   }
 
+  Result<Rows> run_one(const std::string& sql) override {
+    TRY(send_one(sql, {}));
+    return take_rows();
+  }
+
   Result<std::uint64_t> copy_in(const std::string& sql,
                                 const std::function<Result<void>(const Put&)>& feed) override {
     TRY(send(sql, {}));
@@ -120,13 +125,17 @@ class PostgresSession final : public SqlSession {
   PGconn* connection() const { return connection_.get(); }
 
   Result<void> send(const std::string& sql, std::span<const std::optional<std::string>> parameters) {
+    if (!parameters.empty()) return send_one(sql, parameters);
+    if (PQsendQuery(connection(), sql.c_str()) != 1) return error_of(connection(), nullptr);
+    return {};
+  }
+  // By the extended protocol, in which the server takes one statement alone.
+  Result<void> send_one(const std::string& sql, std::span<const std::optional<std::string>> parameters) {
     std::vector<const char*> values;
     for (const auto& each : parameters) values.push_back(each ? each->c_str() : nullptr);
-    const int sent = parameters.empty()
-                         ? PQsendQuery(connection(), sql.c_str())
-                         : PQsendQueryParams(connection(), sql.c_str(), static_cast<int>(values.size()),
-                                             nullptr, values.data(), nullptr, nullptr, 0);
-    if (sent != 1) return error_of(connection(), nullptr);
+    if (PQsendQueryParams(connection(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(),
+                          nullptr, nullptr, 0) != 1)
+      return error_of(connection(), nullptr);
     return {};
   }
 

@@ -60,10 +60,12 @@ Result<std::unique_ptr<Core>> Core::start(Disk& disk, Options options, Clock clo
   });
   if (core->options_.deliver) {
     core->compression_ = std::make_unique<LogCompression>(core->pipeline_->store().log());
-    core->warehouses_ = TRY(Warehouses::start(
-        *core, disk, {.directory = packs_directory(*core), .folder = core->options_.secrets_folder}));
-    // A pass of one sync asks nobody else.
-    if (core->options_.running.pass_of.empty()) core->queries_ = TRY(Queries::start(*core));
+    // A pass of one sync loads no tables and asks nobody else.
+    if (core->options_.running.pass_of.empty()) {
+      core->warehouses_ = TRY(Warehouses::start(
+          *core, disk, {.directory = packs_directory(*core), .folder = core->options_.secrets_folder}));
+      core->queries_ = TRY(Queries::start(*core));
+    }
   }
   return core;
 }

@@ -41,6 +41,11 @@ class Modes(unittest.TestCase):
     def requests(self):
         return sum(1 for a in self.scene.platform_audiences() if a[1] == NAME)
 
+    def packs(self):
+        """What the lake has been given."""
+        manifests = os.path.join(self.scene.workspace, ".tailrace", "lake", "_manifests")
+        return sorted(os.listdir(manifests)) if os.path.isdir(manifests) else []
+
     def test_a_dry_run_is_counted_and_sends_nothing(self):
         self.put("mode: dry_run")
         self.scene.serve("--apply")
@@ -74,7 +79,9 @@ class Modes(unittest.TestCase):
             lines.append({"type": "track", "userId": f"p{i}", "messageId": f"t{i}", "event": "Order Placed",
                           "properties": {"order_id": f"o{i}", "revenue": 5, "currency": "GBP"}})
         self.scene.run("import", self.scene.write("people.jsonl", "".join(json.dumps(line) + "\n" for line in lines)))
+        packs = self.packs()
         done = self.scene.run("sync", NAME, "--once", "--limit", "3")
+        self.assertEqual(self.packs(), packs)
         self.assertIn("3  add: accepted", done.stdout)
         self.assertIn("2 more wait", done.stdout)
         self.assertEqual(len(self.members()), 3)

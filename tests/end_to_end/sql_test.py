@@ -52,6 +52,23 @@ class Sql(unittest.TestCase):
         for source in SOURCES:
             self.assertIn(source, status)
 
+    def test_a_plan_says_which_queries_come_change_and_go(self):
+        def planned():
+            return {row["name"]: row["change"] for row in json.loads(self.scene.run("plan", "--format", "json").stdout) if row[""] == "query"}
+
+        self.assertEqual(planned(), {source: "new" for source in SOURCES})
+        self.scene.run("apply")
+        self.assertEqual(planned(), {source: "same" for source in SOURCES})
+        path = os.path.join(self.scene.workspace, "sources", "loyalty.yaml")
+        with open(path) as file:
+            text = file.read()
+        with open(path, "w") as file:
+            file.write(text + "\nrows_max: 1000\n")
+        self.assertEqual(planned()["loyalty"], "changed")
+        os.remove(path)
+        self.assertEqual(planned()["loyalty"], "gone")
+        self.assertIn('"loyalty" goes away: what its rows said of people stays as it is', self.scene.run("plan").stdout)
+
     def test_only_what_changed_goes_in(self):
         self.scene.run("apply")
         self.once("loyalty")

@@ -22,6 +22,7 @@ class RedshiftServer::Session final : public SqlSession {
     if (const auto at = theirs.find("getdate()"); at != std::string::npos) theirs.replace(at, 9, "now()");
     return session_->run(theirs, parameters);
   }
+  Result<Rows> run_one(const std::string& sql) override { return run(sql, {}); }
   Result<std::uint64_t> copy_in(const std::string& sql,
                                 const std::function<Result<void>(const Put&)>&) override {
     server_.problems.push_back("Redshift has no COPY FROM STDIN: " + sql);

@@ -15,6 +15,9 @@ class ScriptedSession final : public SqlSession {
   Result<Rows> run(const std::string& sql, std::span<const std::optional<std::string>> parameters) override {
     return transport_.step(sql, [&] { return session_->run(sql, parameters); });
   }
+  Result<Rows> run_one(const std::string& sql) override {
+    return transport_.step(sql, [&] { return session_->run_one(sql); });
+  }
   Result<std::uint64_t> copy_in(const std::string& sql,
                                 const std::function<Result<void>(const Put&)>& feed) override {
     return transport_.step(sql, [&] { return session_->copy_in(sql, feed); });

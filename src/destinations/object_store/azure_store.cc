@@ -118,13 +118,13 @@ class AzureStore final : public ObjectStore {
 
   Result<void> write(const std::string& name, const Content& content, bool once) {
     if (content.size() > kPartBytes) return write_parts(name, content);
-    HttpRequest request {
-      "PUT", url_of(name),
-          {{"Content-Type", "application/octet-stream"},
-           {"x-ms-blob-type", "BlockBlob"},
-           {std::string(kDigestHeader), content.sha256()}},
-          TRY(content.read_all())
-    };
+    std::string bytes = TRY(content.read_all());
+    HttpRequest request{"PUT",
+                        url_of(name),
+                        {{"Content-Type", "application/octet-stream"},
+                         {"x-ms-blob-type", "BlockBlob"},
+                         {std::string(kDigestHeader), content.sha256()}},
+                        std::move(bytes)};
     if (once) request.headers.emplace_back("If-None-Match", "*");
     return written(name, content, TRY(send(std::move(request), {})));
   }

@@ -40,11 +40,11 @@ class PostgresReader final : public QueryReader {
         "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL TIME ZONE 'UTC'; "
         "SET LOCAL DateStyle TO ISO; SET LOCAL extra_float_digits TO 1"));
     std::vector<DescribedColumn> described;
-    const auto shape = TRY(session->run(sources::postgres_describe(query)));
+    const auto shape = TRY(session->run_one(sources::postgres_describe(query)));
     for (const auto& column : shape.columns) described.push_back({column.name, "", column.type});
     if (described.empty()) return no_columns();
     Statement statement = sources::postgres_select(query, described);
-    TRY(session->run("DECLARE tailrace_rows NO SCROLL CURSOR FOR " + statement.sql));
+    TRY(session->run_one("DECLARE tailrace_rows NO SCROLL CURSOR FOR " + statement.sql));
     TRY(sink.columns(std::move(statement.columns)));
     while (true) {
       constexpr std::string_view kFetch = "FETCH FORWARD 5000 FROM tailrace_rows";
