@@ -84,7 +84,7 @@ void expect_drift_is_told(const std::string& other_type) {
   EXPECT_THAT(world.error_of(make_pack(2, {kMore}, {})), HasSubstr("`revenue` of `events`"));
   world.server.store.tables.erase("events");
   EXPECT_THAT(world.error_of(make_pack(2, {kMore}, {})),
-              AllOf(HasSubstr("had a table `events`"), HasSubstr("tailrace reset")));
+              AllOf(HasSubstr("had a table `events`"), HasSubstr("another name")));
 }
 
 // text_type: of the column that is added.

@@ -50,6 +50,9 @@ database, `SELECT` on `system.columns`.
 **When somebody changes things.** A table that was dropped, a column whose type was changed, rows missing in
 `_tailrace_packs`, or a right that was revoked stop the sync with a message that says how to mend it. A full disk,
 too many parts or queries, or a replica that is read-only are tried again, with the same token.
+
+**Tested** on ClickHouse's own engine, 26.7, as a library behind a small front that speaks its HTTP interface
+(`tests/end_to_end/clickhouse_test.py`). Clusters, grants and ClickHouse Cloud: against a stand-in, by their documents.
 )";
 
 class Loading {

@@ -74,8 +74,8 @@ TEST(ClickHouse, refusals_are_told_apart_by_their_code_and_repeat_nothing) {
   for (const bool late : {false, true}) {
     for (const Case& each :
          {Case{243, true, "disk is full"}, Case{252, true, "too many parts"}, Case{242, true, "read-only"},
-          Case{319, true, "does not know"}, Case{497, false, "lacks a right"}, Case{27, false, "altered"},
-          Case{4711, false, "4711"}}) {
+          Case{319, true, "does not know"}, Case{497, false, "lacks a right"}, Case{164, false, "`readonly`"},
+          Case{27, false, "altered"}, Case{4711, false, "4711"}}) {
       Warehouse warehouse;
       warehouse.server.refuse_inserts = each.code;
       warehouse.server.late = late;

@@ -84,7 +84,7 @@ struct Meaning {
   bool passes;
   std::string_view says;
 };
-constexpr std::array<Meaning, 26> kMeanings{{
+constexpr std::array<Meaning, 27> kMeanings{{
     {159, true, "it did not finish in time"},
     {160, true, "it did not finish in time"},
     {202, true, "it has too many queries at once"},
@@ -106,6 +106,9 @@ constexpr std::array<Meaning, 26> kMeanings{{
     {53, false, "a column has another type: was it altered? Change it back"},
     {60, false, "a table is missing: was it dropped or renamed?"},
     {81, false, "the database is missing: create it, or mend `database`"},
+    {164, false,
+     "the user's profile says `readonly`: who writes needs 0; who reads 2, not 1, as settings come with a "
+     "query"},
     {192, false, "it does not know the user: mend `user`"},
     {193, false, "the password is wrong"},
     {194, false, "it asks for a password"},

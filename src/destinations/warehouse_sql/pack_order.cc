@@ -8,10 +8,9 @@ namespace {
 // Both ways out of a place that does not fit what is known here.
 std::string mend(const Pack& pack) {
   return fmt::format(
-      "Either bring back the tables as they were, with `{}`; or remove the tables of this sync, its rows of "
-      "`{}` "
-      "too, and load everything again: `tailrace reset --sync \"{}\"`",
-      kPacksTable, kPacksTable, pack.sync);
+      "Either bring back the tables as they were, with `{0}`; or remove the tables of this sync, its rows of "
+      "`{0}` too, and give the sync another name than \"{1}\": it then loads everything again",
+      kPacksTable, pack.sync);
 }
 
 }  // namespace

@@ -182,9 +182,10 @@ class ClickHouseReader final : public QueryReader {
     waiting->file = TRY(disk_.open(spool_, Disk::Mode::create_or_open));
     TRY(waiting->file->truncate(0));
     HttpRequest request = destinations::clickhouse_codec::statement(sql, config_);
+    // Times within lists and objects come with their zone, as those that stand alone do.
     request.url += fmt::format(
         "&readonly=2&output_format_json_quote_64bit_integers=0&"
-        "output_format_json_quote_decimals=0&database={}",
+        "output_format_json_quote_decimals=0&date_time_output_format=iso&database={}",
         config_.setting("database"));
     client_.send(
         std::move(request), reach_,

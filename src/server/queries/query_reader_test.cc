@@ -224,7 +224,8 @@ class ClickHouse final : public io::HttpClient {
   void send(HttpRequest request, const HttpReach& reach, io::BodySink sink, io::HttpCallback done) override {
     EXPECT_EQ(request.method, "POST");
     EXPECT_THAT(request.url, AllOf(HasSubstr("http://127.0.0.1:8123/?"), HasSubstr("wait_end_of_query=1"),
-                                   HasSubstr("readonly=2"), HasSubstr("database=default")));
+                                   HasSubstr("readonly=2"), HasSubstr("date_time_output_format=iso"),
+                                   HasSubstr("database=default")));
     EXPECT_EQ(request.headers.get("X-ClickHouse-User"), "reader");
     EXPECT_EQ(request.headers.get("X-ClickHouse-Key"), "secret");
     EXPECT_TRUE(reach.private_addresses);

@@ -99,8 +99,20 @@ ColumnKind duckdb_kind(std::string_view type) {
   return ColumnKind::text;
 }
 
-// Nullable(LowCardinality(String)) is String.
+// Nullable(LowCardinality(String)) is String, and SimpleAggregateFunction(sum, Int64) is Int64: its values
+// are of the last type it names, behind the function, which may have arguments of its own.
 std::string_view unwrapped(std::string_view type) {
+  if (type.starts_with("SimpleAggregateFunction(") && type.ends_with(')')) {
+    type.remove_suffix(1);
+    int depth = 0;
+    for (std::size_t at = type.size(); at-- > 0;) {
+      if (type[at] == ')') ++depth;
+      if (type[at] == '(') --depth;
+      if (type[at] == ',' && depth == 0)
+        return unwrapped(type.substr(std::min(type.find_first_not_of(' ', at + 1), type.size())));
+    }
+    return type;
+  }
   for (const std::string_view wrapper : {"Nullable(", "LowCardinality("}) {
     if (type.starts_with(wrapper) && type.ends_with(')'))
       return unwrapped(type.substr(wrapper.size(), type.size() - wrapper.size() - 1));
@@ -109,8 +121,10 @@ std::string_view unwrapped(std::string_view type) {
 }
 
 ColumnKind clickhouse_kind(std::string_view type) {
-  if (begins_with_any(type,
-                      {"Array(", "Map(", "Tuple(", "Nested(", "Variant(", "Dynamic", "JSON", "Object("}))
+  // The last ones, shapes of points, are lists by another name.
+  if (begins_with_any(
+          type, {"Array(", "Map(", "Tuple(", "Nested(", "Variant(", "Dynamic", "JSON", "Object(", "Point",
+                 "Ring", "Polygon", "LineString", "MultiPolygon", "MultiLineString", "Geometry"}))
     return ColumnKind::json;
   if (type == "Bool") return ColumnKind::boolean;
   if (type.starts_with("DateTime")) return ColumnKind::time;  // always an instant

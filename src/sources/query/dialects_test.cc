@@ -56,6 +56,18 @@ TEST(Dialects, clickhouse_gives_instants_in_utc_and_nests_as_json) {
                                             ColumnKind::boolean, ColumnKind::date, ColumnKind::text}));
 }
 
+TEST(Dialects, clickhouse_types_that_wrap_others_are_what_they_wrap) {
+  const auto kind_of = [](const std::string& type) {
+    return clickhouse_select("SELECT 1", {{"a", type}}).columns.at(0).kind;
+  };
+  EXPECT_EQ(kind_of("SimpleAggregateFunction(sum, Decimal(38, 2))"), ColumnKind::number);
+  EXPECT_EQ(kind_of("SimpleAggregateFunction(anyLast, Nullable(DateTime64(3, 'UTC')))"), ColumnKind::time);
+  EXPECT_EQ(kind_of("SimpleAggregateFunction(groupUniqArrayArray(10, 2), Array(String))"), ColumnKind::json);
+  EXPECT_EQ(kind_of("SimpleAggregateFunction(max, String)"), ColumnKind::text);
+  EXPECT_EQ(kind_of("Point"), ColumnKind::json);
+  EXPECT_EQ(kind_of("MultiPolygon"), ColumnKind::json);
+}
+
 TEST(Dialects, tab_separated_has_escapes_and_nulls) {
   EXPECT_EQ(read_tab_separated("a\\tb\t\\N\t\t\\\\N\tx\\ny"),
             (Cells{"a\tb", std::nullopt, "", "\\N", "x\ny"}));

@@ -31,7 +31,10 @@ constexpr std::array<Setting, 4> kClickHouse{{
      .required = true,
      .about = "The server's HTTP interface: `https://clickhouse.example.com:8443`."},
     {.name = "database", .default_value = "default", .about = "Where tables are looked for."},
-    {.name = "user", .default_value = "default", .about = "Who asks; reading is enough."},
+    {.name = "user",
+     .default_value = "default",
+     .about = "Who asks; reading is enough. Where the profile says `readonly`, it is 2: "
+              "settings come with a query."},
     {.name = "password", .secret = true, .about = "The user's password."},
 }};
 
