@@ -9,7 +9,6 @@
 // again), and one that needs neither; and to replay a definition over its past.
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -44,24 +43,6 @@ class Timed {
   std::string what_;
   double wall_ = wall_seconds();
   double cpu_ = process_cpu_seconds();
-};
-
-double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
-
-// The most that was resident since it was made.
-class PeakMemory {
- public:
-  // Writing 5 makes the system forget the peak so far.
-  PeakMemory() { std::ofstream("/proc/self/clear_refs") << "5\n"; }
-  // Beyond so many bytes that are accounted for.
-  std::uint64_t beyond(std::uint64_t bytes) const {
-    std::ifstream status("/proc/self/status");
-    std::uint64_t peak = 0;
-    for (std::string word; status >> word;) {
-      if (word == "VmHWM:") status >> peak;
-    }
-    return std::max(peak << 10, bytes) - bytes;
-  }
 };
 
 class Bench {

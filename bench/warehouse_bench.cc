@@ -97,9 +97,13 @@ class Bench {
   }
 
   void to_parquet() {
+    const std::uint64_t at_rest = resident_bytes();
+    const PeakMemory peak;
     const double cpu = process_cpu_seconds(), clock = wall_seconds();
     must(server::load_resting(*core_, workspace_, "Lake", folder_));
     const double ours = process_cpu_seconds() - cpu, seconds = wall_seconds() - clock;
+    fmt::print("to Parquet: {:.0f} MiB of memory at most, beside {:.0f} MiB of the store\n",
+               mebibytes(peak.beyond(at_rest)), mebibytes(at_rest));
     find_files();
     const auto database = must(columnar::Database::open({.threads = 1}));
     double theirs = 0, their_seconds = 0;

@@ -7,8 +7,10 @@
 // of the seven named segments are known from four other engines (kExpected).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <fstream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -134,6 +136,23 @@ double process_cpu_seconds();
 double thread_cpu_seconds();
 double wall_seconds();
 std::uint64_t resident_bytes();
+inline double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+// The most that was resident since it was made.
+class PeakMemory {
+ public:
+  // Writing 5 makes the system forget the peak so far.
+  PeakMemory() { std::ofstream("/proc/self/clear_refs") << "5\n"; }
+  // Beyond so many bytes that are accounted for.
+  std::uint64_t beyond(std::uint64_t bytes) const {
+    std::ifstream status("/proc/self/status");
+    std::uint64_t peak = 0;
+    for (std::string word; status >> word;) {
+      if (word == "VmHWM:") status >> peak;
+    }
+    return std::max(peak << 10, bytes) - bytes;
+  }
+};
 
 // `--name value` of the command line, or the default.
 std::uint64_t argument(int count, char** values, std::string_view name, std::uint64_t otherwise);
