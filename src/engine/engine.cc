@@ -89,8 +89,11 @@ profiles::Contacts contacts_of(const RecordView& record) {
   Value context = parse_payload(record.context);
   if (context.kind == Value::Kind::object) {
     for (auto& [name, value] : context.members) {
-      if (name == "traits") contacts.named = std::move(value);
-      if (name == "previous") contacts.previous = std::move(value);
+      if (name == "traits") {
+        contacts.named = std::move(value);
+      } else if (name == "previous") {
+        contacts.previous = std::move(value);
+      }
     }
   }
   if (record.kind == RecordKind::identify && !has_id && !names_somebody(contacts.named))
@@ -851,8 +854,8 @@ auto Engine::ask(const workspace::Workspace& in, const language::ExprPtr& expr, 
     -> Result<decltype(answer(std::declval<Question&>()))> {
   if (work_pending()) {
     // `in` and `expr` may be the live workspace's own, which the pending one is about to replace.
-    const workspace::Workspace kept = in;
-    const language::ExprPtr kept_expr = expr;
+    const workspace::Workspace kept = in;      // NOLINT(performance-unnecessary-copy-initialization)
+    const language::ExprPtr kept_expr = expr;  // NOLINT(performance-unnecessary-copy-initialization)
     while (work_pending()) TRY(work());
     return ask(kept, kept_expr, from, to, answer, only);
   }
@@ -945,8 +948,9 @@ Result<Backtest> Engine::backtest(const workspace::Workspace& in, const language
     return invalid(fmt::format("a backtest is of at most {} days", segments::kPeriodMax.count / kDay.count));
   }
   if (work_pending()) {
-    const workspace::Workspace kept = in;  // see ask()
-    const language::ExprPtr kept_expr = expr;
+    // See ask().
+    const workspace::Workspace kept = in;      // NOLINT(performance-unnecessary-copy-initialization)
+    const language::ExprPtr kept_expr = expr;  // NOLINT(performance-unnecessary-copy-initialization)
     while (work_pending()) TRY(work());
     return backtest(kept, kept_expr, from, to);
   }
@@ -990,8 +994,9 @@ Result<segments::Explanation> Engine::explain(const workspace::Workspace& in, co
 Result<segments::PlanView> Engine::plan(const workspace::Workspace& in, const std::string& name,
                                         const language::ExprPtr& expr, const segments::Stopwatch& stopwatch) {
   if (work_pending()) {
-    const workspace::Workspace kept = in;  // see ask()
-    const language::ExprPtr kept_expr = expr;
+    // See ask().
+    const workspace::Workspace kept = in;      // NOLINT(performance-unnecessary-copy-initialization)
+    const language::ExprPtr kept_expr = expr;  // NOLINT(performance-unnecessary-copy-initialization)
     while (work_pending()) TRY(work());
     return plan(kept, name, kept_expr, stopwatch);
   }

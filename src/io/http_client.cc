@@ -341,8 +341,8 @@ class CurlClient final : public HttpClient {
 }  // namespace
 
 Result<std::unique_ptr<HttpClient>> HttpClient::start(const ClientOptions& options) {
-  static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-  if (ready != CURLE_OK) return fail(Error::Code::io, "libcurl does not start");
+  static const CURLcode kReady = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (kReady != CURLE_OK) return fail(Error::Code::io, "libcurl does not start");
   CURLM* const multi = curl_multi_init();
   if (multi == nullptr) return fail(Error::Code::io, "libcurl does not start");
   curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, options.connections_per_host_max);

@@ -16,7 +16,7 @@ using namespace tailrace;
 using namespace tailrace::io;
 
 HttpServer& server() {
-  static const std::unique_ptr<HttpServer> running = [] {
+  static const std::unique_ptr<HttpServer> kRunning = [] {
     ListenOptions options;
     options.port = 0;
     options.threads = 1;
@@ -29,7 +29,7 @@ HttpServer& server() {
     TR_ASSERT(started.has_value());
     return std::move(*started);
   }();
-  return *running;
+  return *kRunning;
 }
 
 }  // namespace

@@ -102,13 +102,13 @@ TEST(HttpServer, gives_the_handler_the_request_as_it_came) {
 }
 
 TEST(HttpServer, gives_a_fixed_answer_as_any_other) {
-  static const HttpResponse fixed{200, {{"X-Answer", "yes"}}, "taken"};
+  static const HttpResponse kFixed{200, {{"X-Answer", "yes"}}, "taken"};
   Keeper keeper;
   const auto server =
       serve([&, later = keeper.handler()](HttpRequest& request, std::unique_ptr<Responder> responder) {
         if (request.url == "/later") return later(request, std::move(responder));
-        if (request.url == "/made") return responder->respond(fixed);
-        responder->respond_fixed(fixed);
+        if (request.url == "/made") return responder->respond(kFixed);
+        responder->respond_fixed(kFixed);
       });
   TestSocket socket = TestSocket::connect(server->port());
   const auto without_date = [](Message message) {
@@ -119,7 +119,7 @@ TEST(HttpServer, gives_a_fixed_answer_as_any_other) {
   EXPECT_EQ(without_date(ask(socket, kGet)), made);
   for (int i = 0; i < 3; ++i) {
     socket.send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
-    keeper.take()->respond_fixed(fixed);
+    keeper.take()->respond_fixed(kFixed);
     EXPECT_EQ(without_date(socket.read_message()), made);
   }
   EXPECT_TRUE(ask(*server, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").has("Connection: keep-alive"));

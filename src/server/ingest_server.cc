@@ -39,12 +39,12 @@ void allow_browsers(HttpResponse& response) {
 }
 
 const HttpResponse& done_response() {
-  static const HttpResponse response = [] {
+  static const HttpResponse kResponse = [] {
     HttpResponse made = answer(200, R"({"success":true})");
     allow_browsers(made);
     return made;
   }();
-  return response;
+  return kResponse;
 }
 
 std::uint64_t fresh_entropy() {

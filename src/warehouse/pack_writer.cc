@@ -23,7 +23,6 @@ using destinations::Pack;
 using destinations::PackFile;
 
 constexpr std::string_view kManifest = "manifest.json";
-constexpr std::size_t npos = static_cast<std::size_t>(-1);
 
 std::unexpected<Error> failed(std::string_view what, const std::string& path) {
   return fail(Error::Code::io, fmt::format("{} {}", what, path));
@@ -61,10 +60,6 @@ class TableRows {
       : table_(table), options_(options) {}
 
   const WarehouseTable& table() const { return table_; }
-  std::size_t column(std::string_view name) const {
-    const auto found = std::ranges::find(table_.columns, name, &WarehouseColumn::name);
-    return found == table_.columns.end() ? npos : static_cast<std::size_t>(found - table_.columns.begin());
-  }
 
   // The row that is begun; it ends with end_row. Of another date, what came before becomes a file.
   Result<ParquetWriter*> row(Time at) {

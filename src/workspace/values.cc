@@ -178,21 +178,21 @@ std::string_view print_type(language::Type type) {
 }
 
 const std::vector<std::string>& type_names() {
-  static const std::vector<std::string> names = [] {
+  static const std::vector<std::string> kNames = [] {
     std::vector<std::string> out;
     for (const auto& [name, type] : kTypes) out.emplace_back(name);
     return out;
   }();
-  return names;
+  return kNames;
 }
 
 const std::vector<std::string>& identifier_names() {
-  static const std::vector<std::string> names = [] {
+  static const std::vector<std::string> kNames = [] {
     std::vector<std::string> out;
     for (const IdentifierKind kind : kIdentifierKinds) out.emplace_back(to_string(kind));
     return out;
   }();
-  return names;
+  return kNames;
 }
 
 }  // namespace tailrace::workspace
