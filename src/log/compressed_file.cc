@@ -21,6 +21,7 @@ namespace {
 // Higher levels take a multiple of the time for some per cent of the bytes.
 constexpr int kLevel = 3;
 constexpr std::size_t kWriteBytes = 1 << 20;
+constexpr std::size_t kSyncBytes = 8 << 20;
 constexpr std::size_t kEndBytes = 24;
 constexpr std::size_t kBlockBytesMax = std::max(kBlockBytes, frame_bytes(kRecordBytesMax));
 constexpr std::size_t kFrameFieldBytes = 8;  // length and back
@@ -253,6 +254,37 @@ class Writing {
     block_.add(frame);
     return {};
   }
+  // To the block that is begun, which end_block() ends.
+  void add_to_block(const ScannedFrame& frame) { block_.add(frame); }
+  // A block of another writing, at the same place.
+  Result<void> put_block(std::string_view stored, const BlockPlace& place) {
+    index_.put(place);
+    ++blocks_;
+    plain_end_ += place.plain_bytes;
+    out_ += stored;
+    return out_.size() < kWriteBytes ? Result<void>() : flush();
+  }
+
+  Result<void> end_block() {
+    const std::string plain = block_.plain();
+    const std::string bytes = block_.take();
+    stored_.resize(ZSTD_compressBound(bytes.size()));
+    const std::size_t size =
+        ZSTD_compressCCtx(context_.get(), stored_.data(), stored_.size(), bytes.data(), bytes.size(), kLevel);
+    TR_ASSERT(ZSTD_isError(size) == 0);
+    const std::string_view stored = std::string_view(stored_).substr(0, size);
+    // It takes the place of what cannot be made again, so it is undone once before.
+    const Position begin{first_.value + plain_end_};
+    if (undo_block(stored, begin, plain.size()) != plain) {
+      return fail(Error::Code::corrupt,
+                  fmt::format("the frames of the log from position {} on do not read the same once they are "
+                              "compressed; their file stays plain",
+                              begin.value));
+    }
+    return put_block(stored, {.plain_bytes = static_cast<std::uint32_t>(plain.size()),
+                              .stored_bytes = static_cast<std::uint32_t>(size),
+                              .check = check_of_block(stored, plain_end_)});
+  }
 
   Result<void> finish() {
     if (!block_.empty()) TRY(end_block());
@@ -271,36 +303,14 @@ class Writing {
   }
 
  private:
-  Result<void> end_block() {
-    const std::string plain = block_.plain();
-    const std::string bytes = block_.take();
-    stored_.resize(ZSTD_compressBound(bytes.size()));
-    const std::size_t size =
-        ZSTD_compressCCtx(context_.get(), stored_.data(), stored_.size(), bytes.data(), bytes.size(), kLevel);
-    TR_ASSERT(ZSTD_isError(size) == 0);
-    const std::string_view stored = std::string_view(stored_).substr(0, size);
-    // It takes the place of what cannot be made again, so it is undone once before.
-    const Position begin{first_.value + plain_end_};
-    if (undo_block(stored, begin, plain.size()) != plain) {
-      return fail(Error::Code::corrupt,
-                  fmt::format("the frames of the log from position {} on do not read the same once they are "
-                              "compressed; their file stays plain",
-                              begin.value));
-    }
-    index_.put(BlockPlace{.plain_bytes = static_cast<std::uint32_t>(plain.size()),
-                          .stored_bytes = static_cast<std::uint32_t>(size),
-                          .check = check_of_block(stored, plain_end_)});
-    ++blocks_;
-    plain_end_ += plain.size();
-    out_ += stored;
-    return out_.size() < kWriteBytes ? Result<void>() : flush();
-  }
-
   Result<void> flush() {
     TRY(to_.write_at(written_, out_));
     written_ += out_.size();
     out_.clear();
-    return {};
+    // Whoever waits for the last sync does not wait for all of them.
+    if (written_ - synced_ < kSyncBytes) return {};
+    synced_ = written_;
+    return to_.sync();
   }
 
   File& to_;
@@ -308,6 +318,7 @@ class Writing {
   std::string header_;
   std::string out_;  // not written yet
   std::uint64_t written_ = 0;
+  std::uint64_t synced_ = 0;
   std::unique_ptr<ZSTD_CCtx, FreeCompressor> context_;
   BlockWriter block_;
   ByteWriter index_;
@@ -315,6 +326,10 @@ class Writing {
   std::uint64_t blocks_ = 0;
   std::uint64_t plain_end_ = kFileHeaderBytes;
 };
+
+std::unexpected<Error> stopped() {
+  return fail(Error::Code::unavailable, "compressing a file of the log was stopped");
+}
 
 Result<void> compress_into(Disk& disk, const std::string& path, Position first, const std::string& to,
                            const std::function<bool()>& stop) {
@@ -334,14 +349,67 @@ Result<void> compress_into(Disk& disk, const std::string& path, Position first, 
   std::uint64_t until_question = kFileHeaderBytes;
   for (std::uint64_t offset = kFileHeaderBytes; offset < size; offset += frame.raw.size()) {
     if (offset >= until_question) {
-      if (stop && stop()) return fail(Error::Code::unavailable, "compressing a file of the log was stopped");
+      if (stop && stop()) return stopped();
       until_question = offset + kBlockBytes;
     }
     if (!TRY(scanner.read(offset, size, frame)))
       return std::unexpected(damage_at(path, offset, "no whole record begins here"));
     TRY(writing.add(frame));
   }
+  if (stop && stop()) return stopped();
   return writing.finish();
+}
+
+Result<void> rewrite_into(Disk& disk, const std::string& path, Position first,
+                          std::span<const Position> positions, const AppendFrame& append,
+                          const std::string& to) {
+  const auto stored = TRY(disk.open(path, Disk::Mode::read));
+  const std::string head = TRY(read_part(*stored, 0, kFileHeaderBytes));
+  FileHeader header;
+  std::uint32_t version = 0;
+  if (decode_file_header(head, header, version) != HeaderState::compressed || header.first != first)
+    return std::unexpected(damage_at(path, 0, "this is no header of this file"));
+  const auto blocks = TRY(read_index(*stored, head));
+  if (!blocks)
+    return std::unexpected(damage_at(path, TRY(stored->size()), "the index of its blocks is damaged"));
+  const CompressedFile plain(TRY(disk.open(path, Disk::Mode::read)), encode_file_header(header), first,
+                             *blocks, std::make_shared<BlockCache>(0));
+  const auto file = TRY(disk.open(to, Disk::Mode::create_or_open));
+  TRY(file->truncate(0));
+  Writing writing(*file, header);
+  FrameScanner scanner(plain, first);
+  ScannedFrame frame;
+  std::string changed;
+  std::uint64_t begin = kFileHeaderBytes;
+  std::uint64_t place = kFileHeaderBytes;
+  auto next = positions.begin();
+  for (const BlockPlace& block : *blocks) {
+    const std::uint64_t end = begin + block.plain_bytes;
+    const auto behind = std::lower_bound(next, positions.end(), Position{first.value + end});
+    if (next == behind) {
+      TRY(writing.put_block(TRY(read_part(*stored, place, block.stored_bytes)), block));
+    } else {
+      for (std::uint64_t offset = begin; offset < end; offset += frame.raw.size()) {
+        if (!TRY(scanner.read(offset, end, frame)))
+          return std::unexpected(damage_at(path, offset, "no whole record begins here"));
+        changed.clear();
+        append(changed, frame, Position{first.value + offset});
+        const std::string_view raw = changed;
+        writing.add_to_block({raw.substr(kFrameHeaderBytes, frame.record.size()), raw, frame.back});
+      }
+      TRY(writing.end_block());
+    }
+    begin = end;
+    place += block.stored_bytes;
+    next = behind;
+  }
+  return writing.finish();
+}
+
+// What stays is removed when the log is opened next, so a failure here changes nothing.
+Result<void> or_nothing(Disk& disk, const std::string& to, Result<void> written) {
+  if (!written && disk.exists(to)) (void)disk.remove(to);
+  return written;
 }
 
 }  // namespace
@@ -398,10 +466,13 @@ Result<LogFile> open_log_file(Disk& disk, const std::string& path, std::shared_p
 
 Result<void> write_compressed(Disk& disk, const std::string& path, Position first, const std::string& to,
                               const std::function<bool()>& stop) {
-  auto written = compress_into(disk, path, first, to, stop);
-  // What stays is removed when the log is opened next, so a failure here changes nothing.
-  if (!written && disk.exists(to)) (void)disk.remove(to);
-  return written;
+  return or_nothing(disk, to, compress_into(disk, path, first, to, stop));
+}
+
+Result<void> rewrite_compressed(Disk& disk, const std::string& path, Position first,
+                                std::span<const Position> positions, const AppendFrame& append,
+                                const std::string& to) {
+  return or_nothing(disk, to, rewrite_into(disk, path, first, positions, append, to));
 }
 
 }  // namespace tailrace::log

@@ -22,6 +22,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <unordered_map>
 
@@ -30,6 +31,8 @@
 #include "base/result.h"
 
 namespace tailrace::log {
+
+struct ScannedFrame;
 
 constexpr std::size_t kBlockBytes = 64 << 10;
 
@@ -76,5 +79,13 @@ Result<LogFile> open_log_file(Disk& disk, const std::string& path, std::shared_p
 // `to`, as far as possible.
 Result<void> write_compressed(Disk& disk, const std::string& path, Position first, const std::string& to,
                               const std::function<bool()>& stop);
+
+// Writes a compressed file anew, to `to`, on disk on return. Blocks with none of `positions` (ascending) are
+// copied as they are stored, be they damaged. Of the others, append(out, frame, position) appends each frame,
+// of the same length. Errors: corrupt (what is to be changed is damaged), io; then as above.
+using AppendFrame = std::function<void(std::string& out, const ScannedFrame& frame, Position position)>;
+Result<void> rewrite_compressed(Disk& disk, const std::string& path, Position first,
+                                std::span<const Position> positions, const AppendFrame& append,
+                                const std::string& to);
 
 }  // namespace tailrace::log

@@ -326,8 +326,8 @@ class FileLog final : public Log {
   Result<bool> compress_file(const std::function<bool()>& stop) override {
     const std::scoped_lock lock(compressing_);
     const auto first = catalog_.oldest_plain();
-    // A copy of the log ends where it is committed, and a compressed file is copied whole.
-    if (!first || catalog_.find(*first).end > committed().value || !files_kept_.try_lock()) return false;
+    // A copy of the log ends where it is committed, and its last file is never compressed.
+    if (!first || catalog_.find(*first).end >= committed().value || !files_kept_.try_lock()) return false;
     files_kept_.unlock();
     const std::string path = catalog_.path(*first);
     const auto written = write_compressed(disk(), path, *first, copy_path(),
@@ -365,7 +365,7 @@ class FileLog final : public Log {
     return disk().exists(copy_path()) ? disk().remove(copy_path()) : Result<void>();
   }
 
-  // Waits for the block that is being compressed at most.
+  // Waits for the block that is being compressed at most, or for the last sync of the copy.
   std::unique_lock<std::mutex> cut_off_compression() {
     ++waiting_to_redact_;
     std::unique_lock lock(compressing_);
@@ -554,7 +554,7 @@ class FileLog final : public Log {
     TRY(disk().rename(temporary_path(rewrite.path), rewrite.path));
     if (is_open) {
       file_ = std::move(*file);
-    } else {
+    } else if (*file != nullptr) {
       catalog_.note_plain(extent.first);
     }
     catalog_.note_rewrite();

@@ -37,45 +37,78 @@ void append_pinned(std::string& out, const ScannedFrame& frame, const Pin& pinne
   seal_frame(out, offset, pinned.position, static_cast<std::uint32_t>(frame.record.size()), frame.back);
 }
 
-Result<void> copy_frames(const File& from, File& to, const Rewrite& rewrite, const Redaction& part) {
+// Gives the frames of a file as they are to be, in their order.
+class Redactor {
+ public:
+  explicit Redactor(const Redaction& part)
+      : part_(part), tombstone_(part.positions.begin()), pin_(part.pins.begin()) {}
+
+  void append(std::string& out, const ScannedFrame& frame, Position position) {
+    const bool is_pinned = pin_ != part_.pins.end() && pin_->position == position;
+    if (tombstone_ != part_.positions.end() && *tombstone_ == position) {
+      append_tombstone(out, frame, position, std::ranges::binary_search(part_.creators, position));
+      ++tombstone_;
+    } else if (is_pinned) {
+      append_pinned(out, frame, *pin_);
+    } else {
+      out += frame.raw;
+    }
+    if (is_pinned) ++pin_;
+  }
+  bool done() const { return tombstone_ == part_.positions.end() && pin_ == part_.pins.end(); }
+
+ private:
+  const Redaction& part_;
+  std::vector<Position>::const_iterator tombstone_;
+  std::vector<Pin>::const_iterator pin_;
+};
+
+Result<void> copy_frames(const File& from, File& to, const Rewrite& rewrite, Redactor& redactor) {
   std::string out(kFileHeaderBytes, '\0');
   out.resize(TRY(from.read_at(0, out)));
   std::uint64_t written = 0;
-  auto tombstone = part.positions.begin();
-  auto pin = part.pins.begin();
   FrameScanner scanner(from, rewrite.first);
   ScannedFrame frame;
   for (std::uint64_t offset = kFileHeaderBytes; offset < rewrite.frames_end; offset += frame.raw.size()) {
     if (!TRY(scanner.read(offset, rewrite.frames_end, frame))) {
       return std::unexpected(damage_at(rewrite.path, offset, "no whole record begins here"));
     }
-    const Position position{rewrite.first.value + offset};
-    const bool is_pinned = pin != part.pins.end() && pin->position == position;
-    if (tombstone != part.positions.end() && *tombstone == position) {
-      append_tombstone(out, frame, position, std::ranges::binary_search(part.creators, position));
-      ++tombstone;
-    } else if (is_pinned) {
-      append_pinned(out, frame, *pin);
-    } else {
-      out += frame.raw;
-    }
-    if (is_pinned) ++pin;
+    redactor.append(out, frame, Position{rewrite.first.value + offset});
     if (out.size() < kWriteBytes) continue;
     TRY(to.write_at(written, out));
     written += out.size();
     out.clear();
   }
-  TR_ASSERT(tombstone == part.positions.end() && pin == part.pins.end());
   if (!out.empty()) TRY(to.write_at(written, out));
   return {};
 }
 
+// Where something changes, ascending.
+std::vector<Position> positions_of(const Redaction& part) {
+  std::vector<Position> all = part.positions;
+  for (const Pin& pin : part.pins) all.push_back(pin.position);
+  std::ranges::sort(all);
+  return all;
+}
+
 Result<std::unique_ptr<File>> write_copy(Disk& disk, const Rewrite& rewrite, const Redaction& part) {
   const LogFile from = TRY(open_log_file(disk, rewrite.path));
-  auto to = TRY(disk.open(temporary_path(rewrite.path), Disk::Mode::create_or_open));
-  TRY(copy_frames(*from.file, *to, rewrite, part));
-  if (rewrite.size > rewrite.frames_end) TRY(to->allocate(rewrite.size));
-  TRY(to->sync());
+  Redactor redactor(part);
+  std::unique_ptr<File> to;
+  if (from.compressed) {
+    TRY(rewrite_compressed(
+        disk, rewrite.path, rewrite.first, positions_of(part),
+        [&](std::string& out, const ScannedFrame& frame, Position position) {
+          redactor.append(out, frame, position);
+        },
+        temporary_path(rewrite.path)));
+  } else {
+    to = TRY(disk.open(temporary_path(rewrite.path), Disk::Mode::create_or_open));
+    TRY(copy_frames(*from.file, *to, rewrite, redactor));
+    if (rewrite.size > rewrite.frames_end) TRY(to->allocate(rewrite.size));
+    TRY(to->sync());
+  }
+  TR_ASSERT(redactor.done());
   return to;
 }
 

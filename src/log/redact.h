@@ -1,4 +1,5 @@
-// Turning records into tombstones: file by file, by a copy, which is plain where the file was compressed.
+// Turning records into tombstones: file by file, by a copy. Of a compressed file only the blocks with such
+// records are undone.
 // What is to be done is written down first (DIR/redaction), and done again from there when the log is opened
 // after a crash: a log of which some files are redacted and others not would give other people other ids when
 // it is replayed.
@@ -49,7 +50,8 @@ bool is_tombstone(std::string_view record);
 bool is_pinned(std::string_view record, const Pin& pin);
 
 // Writes the copy to temporary_path(path) and syncs it; it is then ready to be renamed. part: positions and
-// pins of whole records of this file; creators of any. On an error the copy is removed as far as possible.
+// pins of whole records of this file; creators of any. The copy, opened; nullptr: it is compressed, as the
+// file is. On an error it is removed as far as possible.
 Result<std::unique_ptr<File>> write_redacted(Disk& disk, const Rewrite& rewrite, const Redaction& part);
 
 }  // namespace tailrace::log

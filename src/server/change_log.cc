@@ -149,10 +149,7 @@ class Body final : public ChangeLog {
     }
     for (const PersonId person : output.changed_profiles)
       add(Change::profile, engine.now(), engine.now(), 0, person);
-    for (const auto& deletion : output.deletions) {
-      if (deletion.person != engine::kNoPerson)
-        add(Change::deleted, engine.now(), engine.now(), 0, deletion.person);
-    }
+    for (const auto& deletion : output.deletions) note_deletion(deletion, engine);
     clock_ = engine.now();
     if (count_ < kEntriesPerFrame) return;
     if (auto flushed = flush(clock_); !flushed) failure_ = flushed.error();
@@ -211,6 +208,18 @@ class Body final : public ChangeLog {
   }
 
  private:
+  // All that the person had been too: a replay of the redacted log knows nothing of that any more.
+  void note_deletion(const engine::Deletion& deletion, const engine::Engine& engine) {
+    if (deletion.person == engine::kNoPerson) return;
+    add(Change::deleted, engine.now(), engine.now(), 0, deletion.person);
+    // Everybody was made known by a record of their own, and became somebody known before.
+    if (deletion.created_by.size() < 2) return;
+    for (std::uint32_t id = deletion.person.value + 1; id < engine.person_limit(); ++id) {
+      if (engine.survivor(PersonId(id)) == deletion.person)
+        add(Change::deleted, engine.now(), engine.now(), 0, PersonId(id));
+    }
+  }
+
   static std::string header(std::uint8_t kind) {
     std::string out;
     put(out, kind);

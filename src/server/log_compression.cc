@@ -1,6 +1,7 @@
 #include "server/log_compression.h"
 
 #include <chrono>
+#include <new>
 
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
@@ -39,7 +40,13 @@ void LogCompression::run() {
     return stopping_;
   };
   while (!stopping()) {
-    const auto compressed = log_.compress_file(stopping);
+    const auto compressed = [&]() -> Result<bool> {
+      try {
+        return log_.compress_file(stopping);
+      } catch (const std::bad_alloc&) {
+        return fail(Error::Code::io, "there is no memory for it");
+      }
+    }();
     if (compressed && *compressed) continue;
     const bool cut_off = !compressed && compressed.error().code == Error::Code::unavailable;
     if (!compressed && !cut_off)

@@ -28,6 +28,21 @@ std::unexpected<Error> failed(std::string_view what, const std::string& path) {
   return fail(Error::Code::io, fmt::format("{} {}", what, path));
 }
 
+// Its bytes and their digest, as they are on the disk.
+Result<void> measure(PackFile& file) {
+  std::ifstream in(file.path, std::ios::binary);
+  std::vector<char> bytes(1u << 20);
+  Sha256Stream digest;
+  while (in) {
+    in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    digest.add({bytes.data(), static_cast<std::size_t>(in.gcount())});
+    file.bytes += static_cast<std::uint64_t>(in.gcount());
+  }
+  if (!in.eof()) return failed("cannot read", file.path);
+  file.sha256 = digest.hex();
+  return {};
+}
+
 std::string date_of(Time time) { return format_time(time).substr(0, 10); }
 
 std::string_view word(MembershipFact::Change change) {
@@ -544,20 +559,6 @@ class Body final : public PackWriter {
     return {};
   }
 
-  static Result<void> measure(PackFile& file) {
-    std::ifstream in(file.path, std::ios::binary);
-    std::vector<char> bytes(1u << 20);
-    Sha256Stream digest;
-    while (in) {
-      in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-      digest.add({bytes.data(), static_cast<std::size_t>(in.gcount())});
-      file.bytes += static_cast<std::uint64_t>(in.gcount());
-    }
-    if (!in.eof()) return failed("cannot read", file.path);
-    file.sha256 = digest.hex();
-    return {};
-  }
-
   static Value manifest_of(const Pack& pack) {
     Value value = Value::with(Value::Kind::object);
     const auto add = [](Value& object, const char* name, Value member) {
@@ -625,7 +626,12 @@ Result<Pack> read_pack(const std::string& directory) {
   if (!in) return fail(Error::Code::not_found, fmt::format("there is no {}", path));
   Pack pack;
   pack.manifest.assign(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
-  const Value value = TRY(parse_json(pack.manifest));
+  const auto not_whole = [&] {
+    return fail(Error::Code::corrupt, fmt::format("{} is not what was written", path));
+  };
+  const auto parsed = parse_json(pack.manifest);
+  if (!parsed) return not_whole();
+  const Value& value = *parsed;
   const auto text = [](const Value& object, const char* name) {
     const Value* member = object.find(name);
     return member == nullptr ? std::string() : member->string;
@@ -657,6 +663,11 @@ Result<Pack> read_pack(const std::string& directory) {
                           .rows = number(one, "rows"),
                           .bytes = number(one, "bytes"),
                           .sha256 = text(one, "sha256")});
+  }
+  for (const PackFile& file : pack.files) {
+    PackFile there;
+    there.path = file.path;
+    if (!measure(there) || there.bytes != file.bytes || there.sha256 != file.sha256) return not_whole();
   }
   return pack;
 }

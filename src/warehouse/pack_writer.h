@@ -88,7 +88,8 @@ class PackWriter {
   virtual Result<destinations::Pack> finish() = 0;
 };
 
-// What `finish` gave, from the directory it left. Errors: not_found (it was not finished), corrupt, io.
+// What `finish` gave, from the directory it left. Errors: not_found (it was not finished), corrupt (a file is
+// not what was written: nothing waits for the disk, and a power cut may have taken what came last).
 Result<destinations::Pack> read_pack(const std::string& directory);
 
 // "lake_000000000000000000aa_000000000000000000bb": the sync's name as far as letters go, and a digest of it.

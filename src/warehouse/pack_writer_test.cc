@@ -207,6 +207,31 @@ TEST_F(Packs, a_finished_pack_is_read_again_as_it_was) {
   }
 }
 
+TEST_F(Packs, a_pack_of_which_a_power_cut_took_something_is_none) {
+  std::vector<std::string> paths;
+  {
+    auto rows = writer();
+    order(*rows, 8, R"({"orderId":"o1"})");
+    const auto pack = rows->finish();
+    for (const auto& file : pack->files) paths.push_back(file.path);
+  }
+  paths.push_back(folder_ / "pack" / "manifest.json");
+  ASSERT_GE(paths.size(), 2u);
+  for (const std::string& path : paths) {
+    const auto size = std::filesystem::file_size(path);
+    const std::string aside = path + ".aside";
+    std::filesystem::copy_file(path, aside);
+    for (const auto left : {size / 2, std::uintmax_t{0}}) {
+      std::filesystem::resize_file(path, left);
+      EXPECT_EQ(read_pack(folder_ / "pack").error().code, Error::Code::corrupt) << path;
+      std::filesystem::resize_file(path, size);  // zeros where there was something
+      EXPECT_EQ(read_pack(folder_ / "pack").error().code, Error::Code::corrupt) << path;
+    }
+    std::filesystem::rename(aside, path);
+    EXPECT_TRUE(read_pack(folder_ / "pack"));
+  }
+}
+
 TEST_F(Packs, the_same_facts_give_the_same_bytes) {
   const auto digest = [&] {
     auto rows = writer();

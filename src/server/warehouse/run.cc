@@ -94,7 +94,7 @@ Result<bool> WarehouseRun::step() {
     auto kept = warehouse::read_pack(pack_directory(known.packs + 1));
     if (kept) {
       pack = std::move(*kept);
-    } else if (kept.error().code != Error::Code::not_found) {
+    } else if (kept.error().code != Error::Code::not_found && kept.error().code != Error::Code::corrupt) {
       return std::unexpected(kept.error());
     }
   } else {
@@ -210,7 +210,6 @@ Result<Pack> WarehouseRun::build(const WarehouseState& state, Range& range) {
   TRY(write_events(*writer, range, touched));
   TRY(write_changes(*writer, range, touched));
   TRY(write_deliveries(*writer, range));
-  TRY(touch_deleted(touched));
   TRY(write_people(*writer, touched));
   return writer->finish();
 }
@@ -307,39 +306,6 @@ Result<void> WarehouseRun::write_deliveries(PackWriter& writer, Range& range) {
       return ledger.for_each_delivery(from, to, [&](const DeliveryFact& fact) { facts.push_back(fact); });
     }));
     for (const DeliveryFact& fact : facts) TRY(writer.delivery(fact));
-  }
-  return {};
-}
-
-// Of a person who is deleted, also those who had become that person: rows of before have their ids.
-Result<void> WarehouseRun::touch_deleted(std::vector<bool>& touched) {
-  constexpr std::size_t kPeoplePerSlice = 100'000;
-  const auto is_deleted = [&](const engine::Engine& engine, std::uint32_t person) {
-    return person < touched.size() && touched[person] &&
-           engine.survivor(PersonId{person}) == PersonId{person} && !engine.is_alive(PersonId{person});
-  };
-  bool has_deleted = false;
-  std::size_t limit = kPeoplePerSlice;
-  for (std::size_t begin = 0; begin < touched.size(); begin += kPeoplePerSlice) {
-    core_.call([&](engine::Engine& engine) {
-      const std::size_t end = std::min(begin + kPeoplePerSlice, touched.size());
-      for (std::size_t person = begin; person < end; ++person)
-        has_deleted = has_deleted || is_deleted(engine, static_cast<std::uint32_t>(person));
-      return true;
-    });
-  }
-  for (std::size_t begin = 0; has_deleted && begin < limit; begin += kPeoplePerSlice) {
-    core_.call([&](engine::Engine& engine) {
-      limit = engine.person_limit();
-      const std::size_t end = std::min(begin + kPeoplePerSlice, limit);
-      for (std::size_t person = begin; person < end; ++person) {
-        const PersonId id{static_cast<std::uint32_t>(person)};
-        const PersonId survivor = engine.survivor(id);
-        if (survivor != id && is_deleted(engine, survivor.value)) touch(touched, id);
-      }
-      return true;
-    });
-    if (!transport_.wait({0})) return fail(Error::Code::unavailable, "given up, because tailrace stops");
   }
   return {};
 }

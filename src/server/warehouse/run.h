@@ -57,7 +57,6 @@ class WarehouseRun {
   Result<void> write_events(warehouse::PackWriter& writer, const Range& range, std::vector<bool>& touched);
   Result<void> write_changes(warehouse::PackWriter& writer, Range& range, std::vector<bool>& touched);
   Result<void> write_deliveries(warehouse::PackWriter& writer, Range& range);
-  Result<void> touch_deleted(std::vector<bool>& touched);
   Result<void> write_people(warehouse::PackWriter& writer, const std::vector<bool>& touched);
   std::string pack_directory(std::uint64_t sequence) const;
   Result<void> write(const delivery::WarehouseState& state);
