@@ -58,6 +58,7 @@ row "the seven kept fresh, batches of 1,000: p50, ms" "" 's/.*"fresh".*"p50_ms":
 row "the seven kept fresh: events/s (CPU time)" "" 's/.*"fresh".*"events_per_cpu_s":\([0-9]*\).*/\1/p'
 row "events to Parquet, all tables, per second (CPU time)" ">= 500,000" 's/^to Parquet: \([0-9]*\) events\/s of CPU.*/\1/p'
 row "  beside DuckDB's COPY of the same rows from CSV: ratio" "" 's/^to Parquet: .*; ratio \([0-9.]*\)$/\1/p'
+row "  memory beside the store's, MiB" "" 's/^to Parquet: \([0-9]*\) MiB of memory at most.*/\1/p'
 row "rows to PostgreSQL beside psql's \\copy: ratio" ">= 0.8" 's/^to PostgreSQL: .*; ratio \([0-9.]*\)$/\1/p'
 row "window ends scheduled and fired, 10 M pending, per second" "" 's/^schedule_and_fire.*items_per_second=\([^ ]*\).*/\1/p'
 row "look-ups among 10 M identifiers, per second" "" 's/^directory_find\/10000000.*items_per_second=\([^ ]*\).*/\1/p'
