@@ -68,6 +68,11 @@ std::string_view word(DeliveryFact::Outcome outcome) {
   return "";
 }
 
+// What tells packs apart for which the log had nothing new: several may begin and end at one place.
+std::string mark_of(Position begin, Position end, std::uint64_t sequence) {
+  return begin == end ? fmt::format("_s{}", sequence) : "";
+}
+
 // The rows of one table, a file for each date.
 class TableRows {
  public:
@@ -101,9 +106,10 @@ class TableRows {
     const std::string date = date_of(at);
     file_ = {};
     file_.table = table_.name;
-    file_.name =
-        fmt::format("{0}/dt={1}/{0}_v1_{2:020}_{3:020}{4}.parquet", table_.name, date, options_.begin.value,
-                    options_.end.value, part == 1 ? "" : fmt::format("_p{}", part));
+    file_.name = fmt::format("{0}/dt={1}/{0}_v1_{2:020}_{3:020}{4}{5}.parquet", table_.name, date,
+                             options_.begin.value, options_.end.value,
+                             mark_of(options_.begin, options_.end, options_.sequence),
+                             part == 1 ? "" : fmt::format("_p{}", part));
     file_.path = fmt::format("{}/{}-{}-{}.parquet", options_.directory, table_.name, date, part);
     writer_ = TRY(ParquetWriter::create(table_, file_.path));
     return {};
@@ -193,7 +199,7 @@ class Body final : public PackWriter {
   }
 
   Result<void> person(const PersonFact& fact) override {
-    const auto version = static_cast<std::int64_t>(options_.end.value);
+    const std::int64_t version = version_of_pack();
     if (people_ != nullptr) {
       ParquetWriter& row = *TRY(people_->row(options_.at));
       row.put_integer(0, fact.person.value);
@@ -253,7 +259,7 @@ class Body final : public PackWriter {
     row.put_integer(1, fact.person.value);
     row.put_boolean(2, fact.held_out);
     row.put_time(3, fact.eligible_at);
-    row.put_integer(4, static_cast<std::int64_t>(options_.end.value));
+    row.put_integer(4, version_of_pack());
     return row.end_row();
   }
 
@@ -321,7 +327,7 @@ class Body final : public PackWriter {
   Result<Pack> finish() override {
     TRY(write_runs());
     Pack pack;
-    pack.id = pack_id(options_.sync, options_.begin, options_.end);
+    pack.id = pack_id(options_);
     pack.workspace = options_.workspace;
     pack.sync = options_.sync;
     pack.sequence = options_.sequence;
@@ -373,6 +379,11 @@ class Body final : public PackWriter {
     std::string value;
     std::string reason;
   };
+
+  // Of rows that replace others: greater in each later pack, also where the log had nothing new.
+  std::int64_t version_of_pack() const {
+    return static_cast<std::int64_t>(options_.end.value + options_.sequence);
+  }
 
   TableRows* find(std::string_view name) const {
     const auto found = rows_.find(name);
@@ -547,7 +558,7 @@ class Body final : public PackWriter {
     if (runs_ == nullptr) return {};
     for (const auto& [sync, run] : run_of_) {
       ParquetWriter& row = *TRY(runs_->row(options_.at));
-      row.put(0, fmt::format("{}/{}", pack_id(options_.sync, options_.begin, options_.end), sync));
+      row.put(0, fmt::format("{}/{}", pack_id(options_), sync));
       row.put(1, sync);
       row.put(2, run.of_events ? "events" : "audience");
       put_known(row, 3, run.began);
@@ -615,9 +626,10 @@ Result<std::unique_ptr<PackWriter>> PackWriter::create(Options options, std::vec
   return body;
 }
 
-std::string pack_id(std::string_view sync, Position begin, Position end) {
-  std::string letters = column_name(sync).substr(0, 20);
-  return fmt::format("{}_{}_{:020}_{:020}", letters, sha256_hex(sync).substr(0, 8), begin.value, end.value);
+std::string pack_id(const PackWriter::Options& options) {
+  return fmt::format("{}_{}_{:020}_{:020}{}", column_name(options.sync).substr(0, 20),
+                     sha256_hex(options.sync).substr(0, 8), options.begin.value, options.end.value,
+                     mark_of(options.begin, options.end, options.sequence));
 }
 
 Result<Pack> read_pack(const std::string& directory) {

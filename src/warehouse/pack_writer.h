@@ -92,7 +92,8 @@ class PackWriter {
 // not what was written: nothing waits for the disk, and a power cut may have taken what came last).
 Result<destinations::Pack> read_pack(const std::string& directory);
 
-// "lake_000000000000000000aa_000000000000000000bb": the sync's name as far as letters go, and a digest of it.
-std::string pack_id(std::string_view sync, Position begin, Position end);
+// "lake_52082793_00000000000000000008_00000000000000000016": the sync's name as far as letters go, a digest
+// of it, and its range of the log; where that is empty "_s7" too, its sequence.
+std::string pack_id(const PackWriter::Options& options);
 
 }  // namespace tailrace::warehouse

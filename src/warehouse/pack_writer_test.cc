@@ -1,6 +1,7 @@
 #include "warehouse/pack_writer.h"
 
 #include <filesystem>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -173,6 +174,23 @@ TEST_F(Packs, files_are_named_by_the_range_of_the_log_and_the_day_of_arrival) {
     EXPECT_EQ(file.bytes, std::filesystem::file_size(file.path));
     EXPECT_EQ(file.sha256.size(), 64u);
   }
+}
+
+TEST_F(Packs, for_which_the_log_had_nothing_new_have_names_and_versions_of_their_own) {
+  std::set<std::string> names, versions;
+  for (const std::uint64_t sequence : {1u, 2u}) {
+    auto rows = writer(1000, 1000, sequence);
+    PersonFact fact;
+    fact.person = PersonId{1};
+    ASSERT_TRUE(rows->person(fact));
+    const auto pack = rows->finish();
+    ASSERT_TRUE(pack.has_value());
+    names.insert(pack->manifest_name);
+    for (const auto& file : pack->files) names.insert(file.name);
+    versions.insert(ask({*pack}, "SELECT version FROM people_history"));
+  }
+  EXPECT_THAT(names, ::testing::SizeIs(4));
+  EXPECT_THAT(versions, ::testing::SizeIs(2));
 }
 
 TEST_F(Packs, a_day_that_comes_again_has_another_file) {

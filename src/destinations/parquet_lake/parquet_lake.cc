@@ -40,7 +40,8 @@ and the like read as they are.
 <location>/_manifests/latest.json      which pack is the last
 ```
 
-**Once.** A file's name follows from the range of the log it holds, and a name is written once
+**Once.** A file's name follows from the range of the log it holds (and the pack's number, where the log had nothing new),
+and a name is written once
 (`If-None-Match: *`, at Google `x-goog-if-generation-match: 0`): a pack that is sent again after a crash meets its
 own files and leaves them. The data files go first, then the manifest, and last `latest.json`, so that whoever
 reads what the manifests name never sees half a pack. A name that is taken by other bytes stops the sync.
