@@ -322,7 +322,8 @@ Result<std::unique_ptr<SqlSession>> connect_postgres(const std::string& connecti
     const int ready = ::poll(&socket, 1, kPollMillis);
     if (ready < 0 && errno != EINTR) return fail(Error::Code::unavailable, "the connection broke");
     constexpr int kConnectMillisMax = 15'000;
-    if (ready == 0 && (waited += kPollMillis) >= kConnectMillisMax)
+    if (ready == 0) waited += kPollMillis;
+    if (ready == 0 && waited >= kConnectMillisMax)
       return fail(Error::Code::unavailable, "the server does not answer");
     if (ready > 0) next = PQconnectPoll(opened.get());
   }

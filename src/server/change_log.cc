@@ -37,7 +37,7 @@ class Bytes {
       ok_ = false;
       return value;
     }
-    std::memcpy(&value, rest_.data(), sizeof value);
+    std::memcpy(&value, rest_.data(), sizeof value);  // NOLINT(bugprone-suspicious-stringview-data-usage)
     rest_.remove_prefix(sizeof value);
     return value;
   }

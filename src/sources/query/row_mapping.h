@@ -59,7 +59,10 @@ class RowMapping {
 
  private:
   RowMapping(QuerySpec spec, std::vector<QueryColumn> columns, Options options, Zone zone)
-      : spec_(std::move(spec)), columns_(std::move(columns)), options_(std::move(options)), zone_(zone) {}
+      : spec_(std::move(spec)),
+        columns_(std::move(columns)),
+        options_(std::move(options)),
+        zone_(std::move(zone)) {}
 
   struct Field {
     std::string name;
