@@ -178,7 +178,14 @@ Result<std::string> stays(engine::Engine& engine, const workspace::Workspace& fo
   return lines;
 }
 
-// What becomes of those in `list` of a workspace's normal form, which name nobody that would enter or leave.
+// A row of the plan about something that nobody enters or leaves.
+void add_without_members(Table& table, std::string_view kind, const std::string& name,
+                         std::string_view change) {
+  table.add({Value::of(std::string(kind)), Value::of(name), Value::of(std::string(change)), Value(), Value(),
+             Value(), Value(), Value(), Value()});
+}
+
+// What becomes of those in `list` of a workspace's normal form.
 void add_written(const Value& applied, const Value& folder, std::string_view list, std::string_view kind,
                  std::string_view what_stays, Table& table, std::string& words) {
   const auto all_of = [list](const Value& workspace) {
@@ -190,17 +197,16 @@ void add_written(const Value& applied, const Value& folder, std::string_view lis
   };
   const auto before = all_of(applied);
   const auto after = all_of(folder);
-  const auto add = [&](const std::string& name, std::string_view change) {
-    table.add({Value::of(std::string(kind)), Value::of(name), Value::of(std::string(change)), Value(),
-               Value(), Value(), Value(), Value(), Value()});
-  };
   for (const auto& [name, text] : after) {
     const auto was = before.find(name);
-    add(name, was == before.end() ? "new" : was->second == text ? "same" : "changed");
+    add_without_members(table, kind, name,
+                        was == before.end()   ? "new"
+                        : was->second == text ? "same"
+                                              : "changed");
   }
   for (const auto& [name, text] : before) {
     if (after.contains(name)) continue;
-    add(name, "gone");
+    add_without_members(table, kind, name, "gone");
     words += fmt::format("\"{}\" goes away: {}\n", name, what_stays);
   }
 }
@@ -218,7 +224,8 @@ struct Planned {
 Result<Planned> make_plan(const Run& run) {
   Planned planned;
   planned.folder = TRY(load_folder(run.path(run.command.workspace)));
-  planned.text = to_json(workspace::to_value(planned.folder));
+  const Value becomes = workspace::to_value(planned.folder);
+  planned.text = to_json(becomes);
   workspace::Workspace applied;
   auto differences = TRY(run.core.call([&](engine::Engine& engine) -> Result<std::vector<Difference>> {
     planned.same =
@@ -248,12 +255,10 @@ Result<Planned> make_plan(const Run& run) {
       planned.leftovers += leftover_in_words(*difference.leftover) + "\n";
   }
   for (const StreamDifference& difference : stream_differences(applied, planned.folder)) {
-    planned.table.add({Value::of("events"), Value::of(difference.name), Value::of(difference.change), Value(),
-                       Value(), Value(), Value(), Value(), Value()});
+    add_without_members(planned.table, "events", difference.name, difference.change);
     if (!difference.words.empty()) planned.stays += difference.words + "\n";
   }
   const Value was = workspace::to_value(applied);
-  const Value becomes = workspace::to_value(planned.folder);
   add_written(was, becomes, "warehouses", "tables", "what it loaded stays in the warehouse", planned.table,
               planned.stays);
   add_written(was, becomes, "query_sources", "query", "what its rows said of people stays as it is",

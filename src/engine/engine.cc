@@ -111,6 +111,18 @@ segments::References references_of(const workspace::Workspace& workspace) {
                       expr_of](std::string_view name) { return expr_of(workspace.find_segment(name)); }};
 }
 
+// What is asked, of a workspace. It may be the live one's own, which a pending one is about to replace.
+struct Kept {
+  workspace::Workspace in;
+  language::ExprPtr expr;
+};
+// Does what is pending.
+Result<Kept> settle(Engine& engine, const workspace::Workspace& in, const language::ExprPtr& expr) {
+  Kept kept{in, expr};
+  while (engine.work_pending()) TRY(engine.work());
+  return kept;
+}
+
 }  // namespace
 
 class Engine::MessageIds final : public history::MessageIds {
@@ -853,11 +865,8 @@ auto Engine::ask(const workspace::Workspace& in, const language::ExprPtr& expr, 
                  Ask answer, std::optional<PersonId> only)
     -> Result<decltype(answer(std::declval<Question&>()))> {
   if (work_pending()) {
-    // `in` and `expr` may be the live workspace's own, which the pending one is about to replace.
-    const workspace::Workspace kept = in;      // NOLINT(performance-unnecessary-copy-initialization)
-    const language::ExprPtr kept_expr = expr;  // NOLINT(performance-unnecessary-copy-initialization)
-    while (work_pending()) TRY(work());
-    return ask(kept, kept_expr, from, to, answer, only);
+    const Kept kept = TRY(settle(*this, in, expr));
+    return ask(kept.in, kept.expr, from, to, answer, only);
   }
   const Zone zone = TRY(Zone::named(in.time_zone));
   const auto mark = history_.begin_question();
@@ -948,11 +957,8 @@ Result<Backtest> Engine::backtest(const workspace::Workspace& in, const language
     return invalid(fmt::format("a backtest is of at most {} days", segments::kPeriodMax.count / kDay.count));
   }
   if (work_pending()) {
-    // See ask().
-    const workspace::Workspace kept = in;      // NOLINT(performance-unnecessary-copy-initialization)
-    const language::ExprPtr kept_expr = expr;  // NOLINT(performance-unnecessary-copy-initialization)
-    while (work_pending()) TRY(work());
-    return backtest(kept, kept_expr, from, to);
+    const Kept kept = TRY(settle(*this, in, expr));
+    return backtest(kept.in, kept.expr, from, to);
   }
   const Zone zone = TRY(Zone::named(in.time_zone));
   Backtest result;
@@ -994,11 +1000,8 @@ Result<segments::Explanation> Engine::explain(const workspace::Workspace& in, co
 Result<segments::PlanView> Engine::plan(const workspace::Workspace& in, const std::string& name,
                                         const language::ExprPtr& expr, const segments::Stopwatch& stopwatch) {
   if (work_pending()) {
-    // See ask().
-    const workspace::Workspace kept = in;      // NOLINT(performance-unnecessary-copy-initialization)
-    const language::ExprPtr kept_expr = expr;  // NOLINT(performance-unnecessary-copy-initialization)
-    while (work_pending()) TRY(work());
-    return plan(kept, name, kept_expr, stopwatch);
+    const Kept kept = TRY(settle(*this, in, expr));
+    return plan(kept.in, name, kept.expr, stopwatch);
   }
   constexpr std::uint32_t kSample = 1'000;
   const auto before = history_.mark();

@@ -162,6 +162,14 @@ class CompressedFile final : public File {
     return done;
   }
 
+  const std::vector<BlockPlace>& blocks() const { return blocks_; }
+  // A block's bytes as they stand in the file.
+  Result<std::string> stored(std::size_t block) const {
+    std::string bytes(blocks_[block].stored_bytes, '\0');
+    bytes.resize(TRY(stored_->read_at(stored_begins_[block], bytes)));
+    return bytes;
+  }
+
   Result<void> write_at(std::uint64_t, std::string_view) override { return refuse(); }
   Result<void> allocate(std::uint64_t) override { return refuse(); }
   Result<void> truncate(std::uint64_t) override { return refuse(); }
@@ -237,6 +245,30 @@ Result<std::optional<std::vector<BlockPlace>>> read_index(const File& file, std:
   }
   if (plain != plain_bytes || stored + index_bytes + kEndBytes != size) return std::nullopt;
   return blocks;
+}
+
+struct Opened {
+  FileHeader header;                           // of a compressed one
+  std::unique_ptr<CompressedFile> compressed;  // or:
+  std::unique_ptr<File> plain;
+};
+Result<Opened> open_compressed(Disk& disk, const std::string& path, std::shared_ptr<BlockCache> cache) {
+  Opened opened;
+  auto file = TRY(disk.open(path, Disk::Mode::read));
+  const std::string head = TRY(read_part(*file, 0, kFileHeaderBytes));
+  std::uint32_t version = 0;
+  if (decode_file_header(head, opened.header, version) != HeaderState::compressed) {
+    opened.plain = std::move(file);
+    return opened;
+  }
+  auto blocks = TRY(read_index(*file, head));
+  if (!blocks)
+    return std::unexpected(damage_at(path, TRY(file->size()), "the index of its blocks is damaged"));
+  if (cache == nullptr) cache = std::make_shared<BlockCache>(0);
+  opened.compressed =
+      std::make_unique<CompressedFile>(std::move(file), encode_file_header(opened.header),
+                                       opened.header.first, std::move(*blocks), std::move(cache));
+  return opened;
 }
 
 // Writes the blocks of a file, one after another, and what stands behind them.
@@ -363,31 +395,24 @@ Result<void> compress_into(Disk& disk, const std::string& path, Position first, 
 Result<void> rewrite_into(Disk& disk, const std::string& path, Position first,
                           std::span<const Position> positions, const AppendFrame& append,
                           const std::string& to) {
-  const auto stored = TRY(disk.open(path, Disk::Mode::read));
-  const std::string head = TRY(read_part(*stored, 0, kFileHeaderBytes));
-  FileHeader header;
-  std::uint32_t version = 0;
-  if (decode_file_header(head, header, version) != HeaderState::compressed || header.first != first)
+  auto opened = TRY(open_compressed(disk, path, {}));
+  if (opened.plain != nullptr || opened.header.first != first)
     return std::unexpected(damage_at(path, 0, "this is no header of this file"));
-  const auto blocks = TRY(read_index(*stored, head));
-  if (!blocks)
-    return std::unexpected(damage_at(path, TRY(stored->size()), "the index of its blocks is damaged"));
-  const CompressedFile plain(TRY(disk.open(path, Disk::Mode::read)), encode_file_header(header), first,
-                             *blocks, std::make_shared<BlockCache>(0));
+  const CompressedFile& from = *opened.compressed;
   const auto file = TRY(disk.open(to, Disk::Mode::create_or_open));
   TRY(file->truncate(0));
-  Writing writing(*file, header);
-  FrameScanner scanner(plain, first);
+  Writing writing(*file, opened.header);
+  FrameScanner scanner(from, first);
   ScannedFrame frame;
   std::string changed;
   std::uint64_t begin = kFileHeaderBytes;
-  std::uint64_t place = kFileHeaderBytes;
   auto next = positions.begin();
-  for (const BlockPlace& block : *blocks) {
+  for (std::size_t i = 0; i < from.blocks().size(); ++i) {
+    const BlockPlace& block = from.blocks()[i];
     const std::uint64_t end = begin + block.plain_bytes;
     const auto behind = std::lower_bound(next, positions.end(), Position{first.value + end});
     if (next == behind) {
-      TRY(writing.put_block(TRY(read_part(*stored, place, block.stored_bytes)), block));
+      TRY(writing.put_block(TRY(from.stored(i)), block));
     } else {
       for (std::uint64_t offset = begin; offset < end; offset += frame.raw.size()) {
         if (!TRY(scanner.read(offset, end, frame)))
@@ -400,7 +425,6 @@ Result<void> rewrite_into(Disk& disk, const std::string& path, Position first,
       TRY(writing.end_block());
     }
     begin = end;
-    place += block.stored_bytes;
     next = behind;
   }
   return writing.finish();
@@ -449,19 +473,9 @@ void BlockCache::clear() {
 }
 
 Result<LogFile> open_log_file(Disk& disk, const std::string& path, std::shared_ptr<BlockCache> cache) {
-  auto file = TRY(disk.open(path, Disk::Mode::read));
-  const std::string head = TRY(read_part(*file, 0, kFileHeaderBytes));
-  FileHeader header;
-  std::uint32_t version = 0;
-  if (decode_file_header(head, header, version) != HeaderState::compressed)
-    return LogFile{.file = std::move(file)};
-  auto blocks = TRY(read_index(*file, head));
-  if (!blocks)
-    return std::unexpected(damage_at(path, TRY(file->size()), "the index of its blocks is damaged"));
-  if (cache == nullptr) cache = std::make_shared<BlockCache>(0);
-  return LogFile{.file = std::make_unique<CompressedFile>(std::move(file), encode_file_header(header),
-                                                          header.first, std::move(*blocks), std::move(cache)),
-                 .compressed = true};
+  Opened opened = TRY(open_compressed(disk, path, std::move(cache)));
+  if (opened.plain != nullptr) return LogFile{.file = std::move(opened.plain)};
+  return LogFile{.file = std::move(opened.compressed), .compressed = true};
 }
 
 Result<void> write_compressed(Disk& disk, const std::string& path, Position first, const std::string& to,

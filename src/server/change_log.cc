@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -149,7 +150,7 @@ class Body final : public ChangeLog {
     }
     for (const PersonId person : output.changed_profiles)
       add(Change::profile, engine.now(), engine.now(), 0, person);
-    for (const auto& deletion : output.deletions) note_deletion(deletion, engine);
+    note_deletions(output, engine);
     clock_ = engine.now();
     if (count_ < kEntriesPerFrame) return;
     if (auto flushed = flush(clock_); !flushed) failure_ = flushed.error();
@@ -208,14 +209,19 @@ class Body final : public ChangeLog {
   }
 
  private:
-  // All that the person had been too: a replay of the redacted log knows nothing of that any more.
-  void note_deletion(const engine::Deletion& deletion, const engine::Engine& engine) {
-    if (deletion.person == engine::kNoPerson) return;
-    add(Change::deleted, engine.now(), engine.now(), 0, deletion.person);
-    // Everybody was made known by a record of their own, and became somebody known before.
-    if (deletion.created_by.size() < 2) return;
-    for (std::uint32_t id = deletion.person.value + 1; id < engine.person_limit(); ++id) {
-      if (engine.survivor(PersonId(id)) == deletion.person)
+  // All that these people had been too: a replay of the redacted log knows nothing of that any more.
+  void note_deletions(const engine::Output& output, const engine::Engine& engine) {
+    std::set<PersonId> had_become;
+    for (const auto& deletion : output.deletions) {
+      if (deletion.person == engine::kNoPerson) continue;
+      add(Change::deleted, engine.now(), engine.now(), 0, deletion.person);
+      // Everybody was made known by a record of their own, and became somebody known before.
+      if (deletion.created_by.size() > 1) had_become.insert(deletion.person);
+    }
+    if (had_become.empty()) return;
+    for (std::uint32_t id = had_become.begin()->value + 1; id < engine.person_limit(); ++id) {
+      const PersonId survivor = engine.survivor(PersonId(id));
+      if (survivor != PersonId(id) && had_become.contains(survivor))
         add(Change::deleted, engine.now(), engine.now(), 0, PersonId(id));
     }
   }

@@ -68,9 +68,10 @@ std::string_view word(DeliveryFact::Outcome outcome) {
   return "";
 }
 
-// What tells packs apart for which the log had nothing new: several may begin and end at one place.
-std::string mark_of(Position begin, Position end, std::uint64_t sequence) {
-  return begin == end ? fmt::format("_s{}", sequence) : "";
+// No two packs of a sync have the same: where the log had nothing new, several begin and end at one place.
+std::string range_name(const PackWriter::Options& options) {
+  return fmt::format("{:020}_{:020}{}", options.begin.value, options.end.value,
+                     options.begin == options.end ? fmt::format("_s{}", options.sequence) : "");
 }
 
 // The rows of one table, a file for each date.
@@ -106,9 +107,7 @@ class TableRows {
     const std::string date = date_of(at);
     file_ = {};
     file_.table = table_.name;
-    file_.name = fmt::format("{0}/dt={1}/{0}_v1_{2:020}_{3:020}{4}{5}.parquet", table_.name, date,
-                             options_.begin.value, options_.end.value,
-                             mark_of(options_.begin, options_.end, options_.sequence),
+    file_.name = fmt::format("{0}/dt={1}/{0}_v1_{2}{3}.parquet", table_.name, date, range_name(options_),
                              part == 1 ? "" : fmt::format("_p{}", part));
     file_.path = fmt::format("{}/{}-{}-{}.parquet", options_.directory, table_.name, date, part);
     writer_ = TRY(ParquetWriter::create(table_, file_.path));
@@ -627,9 +626,8 @@ Result<std::unique_ptr<PackWriter>> PackWriter::create(Options options, std::vec
 }
 
 std::string pack_id(const PackWriter::Options& options) {
-  return fmt::format("{}_{}_{:020}_{:020}{}", column_name(options.sync).substr(0, 20),
-                     sha256_hex(options.sync).substr(0, 8), options.begin.value, options.end.value,
-                     mark_of(options.begin, options.end, options.sequence));
+  return fmt::format("{}_{}_{}", column_name(options.sync).substr(0, 20),
+                     sha256_hex(options.sync).substr(0, 8), range_name(options));
 }
 
 Result<Pack> read_pack(const std::string& directory) {

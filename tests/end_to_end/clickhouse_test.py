@@ -15,7 +15,7 @@ import urllib.parse
 import urllib.request
 from decimal import Decimal
 
-from support import ENVIRONMENT, ROOT, TAILRACE, Scene, eventually
+from support import ENVIRONMENT, ROOT, TAILRACE, Scene, eventually, no_node, npm_install
 
 FRONT = os.path.join(ROOT, "tests", "end_to_end", "clickhouse")
 TRANSACTIONS = 60_000  # of the example's, the first: enough, and quick
@@ -25,17 +25,14 @@ USERS = {"owner": {"password": "owners-password"}, "reader": {"password": "reade
 
 def install():
     """What is missing to run the engine, or None when it is there, as the lock file has it."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        return "node and npm are not installed: tools/install-dependencies --tests"
-    stamp = os.path.join(FRONT, "node_modules", ".package-lock.json")
-    if not os.path.exists(stamp) or os.path.getmtime(stamp) < os.path.getmtime(os.path.join(FRONT, "package-lock.json")):
-        try:
-            done = subprocess.run(["npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=FRONT,
-                                  capture_output=True, text=True, timeout=600)
-        except subprocess.TimeoutExpired:
-            return "ClickHouse's engine (chdb) could not be installed within 10 minutes"
-        if done.returncode != 0:
-            return f"ClickHouse's engine (chdb) could not be installed: {(done.stderr.strip().splitlines() or ['no reason given'])[0]}"
+    if missing := no_node():
+        return missing
+    try:
+        done = npm_install(FRONT, seconds=600)
+    except subprocess.TimeoutExpired:
+        return "ClickHouse's engine (chdb) could not be installed within 10 minutes"
+    if done is not None and done.returncode != 0:
+        return f"ClickHouse's engine (chdb) could not be installed: {(done.stderr.strip().splitlines() or ['no reason given'])[0]}"
     done = subprocess.run(["node", "--eval", "require('chdb')"], cwd=FRONT, capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
         return "ClickHouse's engine (chdb) does not run on this machine: " + next(

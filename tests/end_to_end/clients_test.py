@@ -2,13 +2,12 @@
 
 import http.server
 import os
-import shutil
 import subprocess
 import threading
 import unittest
 import urllib.request
 
-from support import ROOT, WRITE_KEY, Scene, eventually, hash_of
+from support import ROOT, WRITE_KEY, Scene, eventually, hash_of, no_node, npm_install
 
 CLIENTS = os.path.join(ROOT, "tests", "end_to_end", "clients")
 CALLS = 59  # what story.mjs tells
@@ -31,8 +30,8 @@ traits:
 
 def why_not():
     """What is missing to run the clients, or None."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        return "node and npm are not installed: tools/install-dependencies --tests"
+    if missing := no_node():
+        return missing
     version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip().lstrip("v")
     if int(version.split(".")[0]) < 18:
         return f"node {version} is older than 18"
@@ -41,12 +40,8 @@ def why_not():
 
 def install():
     """The clients as the lock file has them; again only when it changed."""
-    stamp = os.path.join(CLIENTS, "node_modules", ".package-lock.json")
-    if os.path.exists(stamp) and os.path.getmtime(stamp) >= os.path.getmtime(os.path.join(CLIENTS, "package-lock.json")):
-        return
-    # Not `npm ci`: it asks for optional packages of other platforms, which not every registry has. The lock holds all the same.
-    done = subprocess.run(["npm", "install", "--no-save", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=CLIENTS, capture_output=True, text=True, timeout=300)
-    if done.returncode != 0:
+    done = npm_install(CLIENTS, "--omit=optional", seconds=300)
+    if done is not None and done.returncode != 0:
         raise AssertionError(f"npm install ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
 

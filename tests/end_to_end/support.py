@@ -152,5 +152,22 @@ class Scene:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def no_node():
+    """What is missing to run what npm brings, or None."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        return "node and npm are not installed: tools/install-dependencies --tests"
+    return None
+
+
+def npm_install(folder, *arguments, seconds):
+    """What the folder's lock file has; again only when that changed. The process that did it, or None."""
+    stamp = os.path.join(folder, "node_modules", ".package-lock.json")
+    if os.path.exists(stamp) and os.path.getmtime(stamp) >= os.path.getmtime(os.path.join(folder, "package-lock.json")):
+        return None
+    # Not `npm ci`: it asks for optional packages of other platforms, which not every registry has. The lock holds all the same.
+    return subprocess.run(["npm", "install", "--no-save", *arguments, "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder,
+                          capture_output=True, text=True, timeout=seconds)
+
+
 def hash_of(email):
     return hashlib.sha256(email.encode()).hexdigest()
