@@ -2,7 +2,7 @@
 // and kept up to date while batches come. One JSON object a line, for bench/peers.py.
 //
 //   seven_bench [--events 1000000] [--people 10000] [--tail 100000] [--batch 1000] [--batches 100] [--runs 3]
-//               [--log 1] [--records-in-file 0]
+//               [--log 1] [--records-in-file 0] [--segment 0]
 //
 // First without columns of properties: what asks for one reads records again (--log 0 leaves that out); then
 // with columns of the two that are asked for, as `indexed` in a taxonomy keeps them. --records-in-file 1: the
@@ -10,6 +10,7 @@
 //
 // The last `tail` events come as batches; with --batches 0 that is left out. What a batch takes includes
 // reading its encoded records, de-duplication, taxonomy and identity, and says who entered and left.
+// --segment 1 to 7: only that one is asked for and made live.
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -38,7 +39,7 @@ double median(std::vector<double> values) {
 class Bench {
  public:
   Bench(const Shape& shape, std::uint64_t tail, std::uint64_t batch, std::uint64_t batches,
-        std::uint64_t runs, bool with_log, bool records_in_file)
+        std::uint64_t runs, bool with_log, bool records_in_file, std::uint64_t only)
       : shape_(shape),
         tail_(std::min(tail, shape.events)),
         batch_(batch),
@@ -47,7 +48,9 @@ class Bench {
         with_log_(with_log),
         records_in_file_(records_in_file),
         none_(workspace_json({})),
-        columns_(workspace_json({}, Columns::indexed)) {}
+        columns_(workspace_json({}, Columns::indexed)) {
+    if (only >= 1 && only <= kNamedSegments) texts_ = {texts_[only - 1]};
+  }
 
   void run() {
     load(shape_.events, with_log_ ? none_ : columns_);
@@ -59,11 +62,11 @@ class Bench {
     if (with_log_) add_columns();
     measure("asked", "live", Columns::indexed);
     engine_->engine().advance(kEnd, output_);
-    for (std::uint32_t i = 0; i < kNamedSegments; ++i) {
+    for (std::uint32_t i = 0; i < texts_.size(); ++i) {
       const Members found = members_of(engine_->engine().members(SegmentId(i)));
       fmt::print(R"({{"what":"members","segment":"s{}","members":{},"sum":{}}})"
                  "\n",
-                 i + 1, found.count, found.sum);
+                 texts_[i].name.substr(1), found.count, found.sum);
     }
     saved_ = {};
     if (batches_ > 0) {
@@ -88,7 +91,7 @@ class Bench {
   void measure(std::string_view asked, std::string_view live, Columns columns) {
     ask(asked);
     saved_ = engine_->engine().save();
-    for (std::size_t i = 0; i < kNamedSegments; ++i)
+    for (std::size_t i = 0; i < texts_.size(); ++i)
       make_live(live, texts_[i].name, std::span(texts_).subspan(i, 1), columns);
     make_live(live, "all", texts_, columns);
   }
@@ -200,7 +203,8 @@ int run(int count, char** values) {
                     .events = argument(count, values, "events", 1'000'000)};
   Bench(shape, argument(count, values, "tail", 100'000), argument(count, values, "batch", 1000),
         argument(count, values, "batches", 100), argument(count, values, "runs", 3),
-        argument(count, values, "log", 1) != 0, argument(count, values, "records-in-file", 0) != 0)
+        argument(count, values, "log", 1) != 0, argument(count, values, "records-in-file", 0) != 0,
+        argument(count, values, "segment", 0))
       .run();
   return 0;
 }

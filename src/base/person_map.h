@@ -65,6 +65,14 @@ class PersonMap {
     block.keys()[last] = kNoKey;
   }
 
+  // Gives back the room of a block that is at most half full.
+  void trim(PersonId person) {
+    if (person.value >= blocks_.size() || !blocks_[person.value]) return;
+    BlockPtr& block = blocks_[person.value];
+    if (block->count == 0) return clear(person);
+    if (2 * block->count <= block->capacity) resize(block, (block->count + kStep - 1) / kStep * kStep);
+  }
+
   void clear(PersonId person) {
     if (person.value >= blocks_.size()) return;
     block_bytes_ -= bytes_of(blocks_[person.value]);
@@ -187,13 +195,17 @@ class PersonMap {
   // By half.
   void grow(BlockPtr& owner) {
     const std::uint32_t count = owner ? owner->count : 0;
-    BlockPtr larger = make((count + count / 2 + kStep) / kStep * kStep);
+    resize(owner, (count + count / 2 + kStep) / kStep * kStep);
+  }
+  void resize(BlockPtr& owner, std::uint32_t capacity) {
+    BlockPtr other = make(capacity);
     if (owner) {
-      larger->count = count;
-      std::memcpy(larger->keys(), owner->keys(), count * sizeof(Key));
-      std::memcpy(static_cast<void*>(larger->values()), owner->values(), count * sizeof(Value));
+      const std::uint32_t count = owner->count;
+      other->count = count;
+      std::memcpy(other->keys(), owner->keys(), count * sizeof(Key));
+      std::memcpy(static_cast<void*>(other->values()), owner->values(), count * sizeof(Value));
     }
-    put(owner, std::move(larger));
+    put(owner, std::move(other));
   }
   // Without entries.
   static BlockPtr make(std::uint32_t capacity) {

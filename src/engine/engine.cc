@@ -15,7 +15,7 @@
 namespace tailrace::engine {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 10;
+constexpr std::uint32_t kSnapshotVersion = 11;
 
 // An unreadable payload counts as empty: the sources validated it before it reached the log.
 Value parse_payload(std::string_view payload) {
@@ -587,7 +587,10 @@ Result<std::unique_ptr<Engine::Live>> Engine::compile(workspace::Workspace works
   auto live = std::make_unique<Live>(std::move(workspace), std::move(zone));
   for (const auto& event : live->workspace.taxonomy.events) {
     for (const auto& property : event.properties) {
-      if (property.indexed) history_.keep_column(history_.event(event.name), property.name);
+      if (!property.indexed) continue;
+      const bool adds_up = property.type == language::Type::number;
+      history_.keep_column(history_.event(event.name), property.name,
+                           adds_up ? history::Sums::kept : history::Sums::none);
     }
   }
   segments::Compiler compiler(history_, profiles_, references_of(live->workspace));
@@ -911,9 +914,18 @@ Result<std::vector<PersonId>> Engine::members_at(const workspace::Workspace& in,
                                                  const language::ExprPtr& expr, Time t) {
   return ask(in, expr, t, t, [&](Question& question) {
     std::vector<PersonId> result;
-    for_each_alive(question.dependencies, [&](PersonId person) {
-      if (question.condition->truth(question.world, person, t).value) result.push_back(person);
-    });
+    const auto limit = static_cast<std::uint32_t>(profiles_.person_limit());
+    for (PersonId first(0); first.value < limit; first.value += segments::kGroup) {
+      const segments::Group group{first, profiles_.alive_among(first)};
+      const auto found = question.condition->verdicts(question.world, group, t, segments::Holding::now);
+      std::uint64_t inside = found.value;
+      segments::each_prefetched(question.world, question.dependencies, {first, group.people & ~found.known},
+                                [&](PersonId person) {
+                                  if (question.condition->truth(question.world, person, t).value)
+                                    inside |= bit_of(person.value - first.value);
+                                });
+      each_bit(inside, [&](std::uint32_t i) { result.push_back(group.at(i)); });
+    }
     return result;
   });
 }

@@ -232,6 +232,25 @@ TEST_F(EngineTest, segments_over_indexed_properties_need_no_records) {
   EXPECT_EQ(records_.reads(), 0u);
 }
 
+// Whether it is checked before, which leaves nothing behind, or not.
+TEST_F(EngineTest, a_property_that_is_indexed_as_a_number_later_has_the_sums_of_old_events) {
+  apply(workspace_of({}));
+  track("ada", "X", R"({"price": 2})");
+  workspace::Workspace as_text = indexed_workspace({});
+  as_text.taxonomy.events.front().properties.front().type = language::Type::string;
+  apply(as_text);
+  finish();
+  const workspace::Workspace as_number =
+      indexed_workspace({R"(sum("X".price) = 2)", R"(avg("X".price) = 2)"});
+  const auto checked = workspace::from_value(workspace::to_value(as_number));
+  ASSERT_TRUE(checked.has_value());
+  ASSERT_TRUE(engine_.check(*checked).has_value());
+  apply(as_number);
+  finish();
+  EXPECT_THAT(members(0), ElementsAre("ada"));
+  EXPECT_THAT(members(1), ElementsAre("ada"));
+}
+
 TEST_F(EngineTest, questions_about_indexed_properties_need_no_records) {
   apply(indexed_workspace({}));
   track("ada", "X", R"({"price": 1, "kind": "a"})");

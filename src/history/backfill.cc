@@ -28,12 +28,28 @@ void add_once(std::vector<T>& all, const T& one) {
 // most properties the same few values come again and again.
 struct History::Judged {
   using Key = std::array<std::uint64_t, kRememberedMax>;
+  // Of which nearly always only the first is in use.
+  struct Hash {
+    std::size_t operator()(const Key& key) const {
+      std::uint64_t hash = 0;
+      for (const std::uint64_t part : key) hash = (hash ^ part) * 0x9e3779b97f4a7c15;
+      return hash ^ hash >> 32;
+    }
+  };
   StreamId base;
   std::vector<Column> columns;
   FilterIndex index;
   boost::unordered_flat_map<std::uint32_t, std::uint32_t> plans;  // by stream
-  boost::unordered_flat_map<Key, std::vector<std::uint32_t>> verdicts;
-  std::vector<std::uint32_t> verdict;  // where none is remembered
+  boost::unordered_flat_map<Key, std::uint32_t, Hash> verdicts;   // places in `lists`
+  std::vector<std::vector<std::uint32_t>> lists;                  // of plans
+  std::vector<std::uint32_t> verdict;                             // where none is remembered
+  // Of a single column, what was said of values met lately, by a few bits of them.
+  struct Recent {
+    std::uint64_t bits = 0;
+    std::optional<std::uint32_t> list;
+  };
+  std::array<Recent, 256> recent;
+  Recent& recent_of(std::uint64_t bits) { return recent[bits * 0x9e3779b97f4a7c15 >> 56]; }
 };
 
 struct History::Filling {
@@ -52,7 +68,14 @@ struct History::Filling {
     const auto same = [&](const Judged& one) { return one.base == base; };
     const auto known = std::find_if(judged.begin(), judged.end(), same);
     if (known != judged.end()) return *known;
-    judged.push_back({.base = base, .columns = {}, .index = {}, .plans = {}, .verdicts = {}, .verdict = {}});
+    judged.push_back({.base = base,
+                      .columns = {},
+                      .index = {},
+                      .plans = {},
+                      .verdicts = {},
+                      .lists = {},
+                      .verdict = {},
+                      .recent = {}});
     return judged.back();
   }
   // What only the log says, by event.
@@ -62,7 +85,20 @@ struct History::Filling {
   };
   boost::unordered_flat_map<std::uint32_t, FromLog> from_log;
   std::vector<StreamId> listed;  // whose rows are read from the log
-  std::vector<StreamId> walked;  // that are looked at of every person
+  // What is looked at of every person.
+  struct Walked {
+    StreamId stream;
+    bool rows = false;
+    std::vector<Column> columns;
+  };
+  std::vector<Walked> walked;
+  Walked& walk(StreamId stream) {
+    const auto same = [&](const Walked& one) { return one.stream == stream; };
+    const auto known = std::find_if(walked.begin(), walked.end(), same);
+    if (known != walked.end()) return *known;
+    walked.push_back({.stream = stream, .rows = false, .columns = {}});
+    return walked.back();
+  }
 
   std::uint32_t next_person = 0;
   std::uint32_t limit = 0;                                   // people from here on had no rows when it began
@@ -156,13 +192,22 @@ void History::plan_filling(Filling& filling) {
       Judged& judged = filling.judged_of(all);
       for (const std::string& path : entry.looks_at)
         add_once(judged.columns, *filled_base_column(entry.event, path));
+      for (const Column column : judged.columns) add_once(filling.walk(all).columns, column);
+      filling.walk(all).rows = true;
       judged.index.add(target.stream, entry.needs);
       judged.plans.emplace(target.stream.value, static_cast<std::uint32_t>(filling.from_columns.size()));
     } else {
-      add_once(filling.walked, target.stream);
+      if (target.what == Target::What::sums) {
+        filling.walk(target.stream).columns.push_back(target.column);
+      } else {
+        filling.walk(target.stream).rows = true;
+        filling.walk(all).rows = true;
+      }
       filling.columns_and_sums.push_back(static_cast<std::uint32_t>(filling.from_columns.size()));
     }
-    add_once(filling.walked, all);
+    for (const auto& column : plan.copied) {
+      if (column && target.what != Target::What::sums) add_once(filling.walk(all).columns, *column);
+    }
     filling.from_columns.push_back(std::move(plan));
   }
   // One reading serves all that an event lacks, if any of it may concern all events of the name.
@@ -182,7 +227,7 @@ void History::plan_filling(Filling& filling) {
     const bool needs_all = std::find(whole.begin(), whole.end(), event) != whole.end();
     add_once(filling.listed, needs_all ? base(event) : target.stream);
   }
-  for (const StreamId stream : filling.listed) add_once(filling.walked, stream);
+  for (const StreamId stream : filling.listed) filling.walk(stream).rows = true;
 }
 
 void History::begin_backfill(std::optional<PersonId> only) {
@@ -217,10 +262,16 @@ bool History::visit(std::size_t people) {
     ahead(32, [&](PersonId person) { places_->prefetch(person); });
     ahead(24, [&](PersonId person) { places_->prefetch_keys(person); });
     ahead(16, [&](PersonId person) {
-      for (const StreamId stream : filling.walked) at(stream).prefetch_slot(person);
+      for (const Filling::Walked& walked : filling.walked) at(walked.stream).prefetch_slot(person);
     });
     ahead(8, [&](PersonId person) {
-      for (const StreamId stream : filling.walked) at(stream).prefetch_rows(person);
+      for (const Filling::Walked& walked : filling.walked) {
+        const Stream& stream = at(walked.stream);
+        const Slot* slot = stream.slot(person);
+        if (slot == nullptr) continue;
+        if (walked.rows) stream.prefetch_row(*slot, 0);
+        for (const Column column : walked.columns) stream.prefetch_cells(*slot, column);
+      }
     });
     const PersonId person(filling.next_person);
     if (!visited(person)) visit(person);
@@ -294,12 +345,20 @@ std::span<const std::uint32_t> History::judge(Judged& judged, const Stream::Rows
                                               std::size_t row) const {
   const Stream& all = at(judged.base);
   const auto& paths = streams_[judged.base.value].columns;
+  if (judged.columns.size() == 1) {
+    const std::uint64_t bits = all.cell(rows, row, judged.columns.front()).bits;
+    const Judged::Recent& recent = judged.recent_of(bits);
+    if (recent.bits == bits && recent.list) return judged.lists[*recent.list];
+  }
   Judged::Key key{};
   const bool remembered = judged.columns.size() <= kRememberedMax;
   if (remembered) {
     for (std::size_t i = 0; i < judged.columns.size(); ++i)
       key[i] = all.cell(rows, row, judged.columns[i]).bits;
-    if (const auto known = judged.verdicts.find(key); known != judged.verdicts.end()) return known->second;
+    if (const auto known = judged.verdicts.find(key); known != judged.verdicts.end()) {
+      judged.recent_of(key.front()) = {key.front(), known->second};
+      return judged.lists[known->second];
+    }
   }
   Value properties = Value::with(Value::Kind::object);
   for (const Column column : judged.columns) {
@@ -311,8 +370,13 @@ std::span<const std::uint32_t> History::judge(Judged& judged, const Stream::Rows
     if (accepts(candidate, properties)) judged.verdict.push_back(judged.plans.at(candidate.stream.value));
   }
   if (!remembered) return judged.verdict;
-  if (judged.verdicts.size() >= kVerdictsMax) judged.verdicts.clear();
-  return judged.verdicts.emplace(key, judged.verdict).first->second;
+  if (judged.lists.size() >= kVerdictsMax) {
+    judged.verdicts.clear();
+    judged.lists.clear();
+    judged.recent.fill({});
+  }
+  judged.verdicts.emplace(key, static_cast<std::uint32_t>(judged.lists.size()));
+  return judged.lists.emplace_back(judged.verdict);
 }
 
 void History::list_rows(StreamId stream, PersonId person) {

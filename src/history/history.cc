@@ -48,7 +48,8 @@ StreamId History::stream(EventId event, const std::string& where, Filter filter)
                       .needs = std::move(filter.needs),
                       .columns = {},
                       // Of a question, a map of its own: it goes as a whole.
-                      .stream = std::make_unique<Stream>(question_ ? std::make_shared<Places>() : places_),
+                      .stream = std::make_unique<Stream>(
+                          question_ ? std::make_shared<Places>(Places::Layout::in_tables) : places_),
                       .claimed = claims_});
   stream_ids_.emplace(key, id);
   entry.streams.push_back(id);
@@ -61,16 +62,23 @@ StreamId History::stream(EventId event, const std::string& where, Filter filter)
 
 Column History::column(StreamId stream, const std::string& path) {
   const Column column = add_column(stream, path);
+  if (!question_) keep_sums(stream, column);
+  return column;
+}
+
+void History::keep_sums(StreamId stream, Column column) {
   Stream& filled = *streams_[stream.value].stream;
-  if (filled.has_sums(column) || question_) return column;
+  if (filled.has_sums(column)) return;
   filled.keep_sums(column);
   const bool pending =
       is_target({Target::What::column, stream, column}) || is_target({Target::What::whole_stream, stream});
   if (filled.row_count() > 0 && !pending) add_target({Target::What::sums, stream, column});
-  return column;
 }
 
-void History::keep_column(EventId event, const std::string& path) { add_column(base(event), path); }
+void History::keep_column(EventId event, const std::string& path, Sums sums) {
+  const Column column = add_column(base(event), path);
+  if (sums == Sums::kept && !question_) keep_sums(base(event), column);
+}
 
 // Without sums.
 Column History::add_column(StreamId stream, const std::string& path) {
@@ -294,14 +302,14 @@ Result<void> History::restore(ByteReader& in) {
   for (const EventEntry& event : events_) {
     if (event.streams.empty()) return fail(Error::Code::corrupt, "an event without its stream");
   }
-  Places::RowLimits row_limits;
+  Places::Uses uses;
   for (const StreamEntry& entry : streams_) {
-    if (!row_limits.emplace(entry.stream->key(), entry.stream->row_limit()).second)
-      return fail(Error::Code::corrupt, "two streams of one key");
+    bool is_first = uses.emplace(entry.stream->key(), entry.stream->row_limit()).second;
+    for (const Places::Key key : entry.stream->sum_keys())
+      is_first = uses.emplace(key, std::nullopt).second && is_first;
+    if (!is_first) return fail(Error::Code::corrupt, "two streams or sums of one key");
   }
-  if (!places_->slots_lie_within(row_limits))
-    return fail(Error::Code::corrupt, "a range lies outside its column");
-  return {};
+  return places_->check(uses);
 }
 
 }  // namespace tailrace::history

@@ -48,8 +48,9 @@ class History {
   // A stream's column for a property path. New ones are missing in rows that are there already. Where the
   // path goes through lists its cells are lists of what is present at it.
   Column column(StreamId stream, const std::string& path);
-  // A column of the event's base stream for whatever may be asked for later (`indexed` in the taxonomy).
-  void keep_column(EventId event, const std::string& path);
+  // A column of the event's base stream for whatever may be asked for later (`indexed` in the taxonomy), with
+  // or without everybody's sum.
+  void keep_column(EventId event, const std::string& path, Sums sums);
 
   const Stream& at(StreamId stream) const { return *streams_[stream.value].stream; }
   EventId event_of(StreamId stream) const { return streams_[stream.value].event; }
@@ -156,6 +157,7 @@ class History {
   struct Judged;
   void add_target(const Target& target);
   Column add_column(StreamId stream, const std::string& path);
+  void keep_sums(StreamId stream, Column column);
   bool is_target(const Target& target) const;
   std::optional<Column> filled_base_column(EventId event, const std::string& path) const;
   void plan_filling(Filling& filling);

@@ -8,8 +8,6 @@
 namespace tailrace::history {
 namespace {
 
-constexpr int kSumScaleMax = 18;
-
 // Ranges of 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, ..., 256 rows, then of 384, 512, 768, ... As count
 // has 26 bits, the largest holds 2^25 * 1.5.
 constexpr std::uint32_t kFineClass = 27;  // the last that is a quarter larger
@@ -60,9 +58,10 @@ void Stream::keep_sums(Column column) {
 }
 
 void Stream::add_sums(PersonId person, Column column) {
-  const Rows found = rows(person);
-  for (std::size_t row = 0; row < found.size(); ++row)
-    add_to_sum(person, columns_[column], cell(found, row, column));
+  const Slot* found = slot(person);
+  if (found == nullptr) return;
+  if (const Sum sum = add_up(*found, column); !sum.empty())
+    places_->sum_of(person, columns_[column].sum_key) = sum;
 }
 
 void Stream::prefetch_newest(PersonId person) const {
@@ -143,8 +142,10 @@ void Stream::set(ColumnData& column, std::size_t place, Cell cell) {
 }
 
 void Stream::add_to_sum(PersonId person, const ColumnData& column, Cell cell) {
-  if (column.sums == Sums::none || !cell.present()) return;
-  Sum& sum = places_->sum_of(person, column.sum_key);
+  if (column.sums == Sums::kept && cell.present()) add(places_->sum_of(person, column.sum_key), cell);
+}
+
+void Stream::add(Sum& sum, Cell cell) {
   std::int64_t mantissa = 0;
   int scale = 0;
   if (!CellPool::small_decimal(cell, mantissa, scale)) {
@@ -153,15 +154,30 @@ void Stream::add_to_sum(PersonId person, const ColumnData& column, Cell cell) {
     return;
   }
   ++sum.numbers;
+  std::int64_t total = 0;
+  if (scale == sum.scale && !__builtin_add_overflow(sum.mantissa, mantissa, &total)) {
+    sum.mantissa = total;
+    return;
+  }
   const int common = std::max<int>(sum.scale, scale);
-  std::int64_t total = sum.mantissa;
-  if (common > kSumScaleMax || !rescale(total, sum.scale, common) || !rescale(mantissa, scale, common) ||
+  total = sum.mantissa;
+  if (common > Sum::kScaleMax || !rescale(total, sum.scale, common) || !rescale(mantissa, scale, common) ||
       __builtin_add_overflow(total, mantissa, &total)) {
     sum.exact = false;
     return;
   }
   sum.mantissa = total;
   sum.scale = static_cast<std::uint8_t>(common);
+}
+
+Sum Stream::add_up(const Slot& slot, Column column) const {
+  Sum sum;
+  const auto& cells = columns_[column].cells;
+  if (cells.size() == 0) return sum;
+  for (const Cell cell : cells.view().subspan(slot.begin, slot.count)) {
+    if (cell.present()) add(sum, cell);
+  }
+  return sum;
 }
 
 void Stream::insert(PersonId person, Time time, Position position, std::string_view message_id,
@@ -266,6 +282,14 @@ void Stream::erase(PersonId person) {
   for (const ColumnData& column : columns_) {
     if (column.sums == Sums::kept) places_->erase(person, column.sum_key);
   }
+}
+
+std::vector<Places::Key> Stream::sum_keys() const {
+  std::vector<Places::Key> keys;
+  for (const ColumnData& column : columns_) {
+    if (column.sums == Sums::kept) keys.push_back(column.sum_key);
+  }
+  return keys;
 }
 
 Stream::Memory Stream::memory() const {

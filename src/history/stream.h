@@ -62,6 +62,16 @@ class Stream {
   }
   // How many rows and the newest one's time are known without looking at the columns. nullptr: no rows.
   const Slot* slot(PersonId person) const { return places_->slot(person, key_); }
+  // Of the people first + i for the bits i of `wanted`: slots, empty where there are no rows.
+  void slots(PersonId first, std::uint64_t wanted, OfGroup<Slot>& found) const {
+    places_->slots(first, wanted, key_, found);
+  }
+  // Of a column with sums, likewise.
+  void sums(PersonId first, std::uint64_t wanted, Column column, OfGroup<Sum>& found) const {
+    places_->sums(first, wanted, columns_[column].sum_key, found);
+  }
+  // What the sum would be, from the rows.
+  Sum add_up(const Slot& slot, Column column) const;
   Rows rows(const Slot& slot) const {
     return {.times = rows_.times(slot.begin, slot.count),
             .positions = rows_.positions(slot.begin, slot.count),
@@ -82,6 +92,13 @@ class Stream {
     if (const Slot* found = slot(person)) rows_.prefetch(std::size_t{found->begin} + found->count - 1);
   }
   void prefetch_rows(PersonId person) const;
+  void prefetch_row(const Slot& slot, std::size_t row) const { rows_.prefetch(slot.begin + row); }
+  void prefetch_cells(const Slot& slot, Column column) const {
+    const auto& cells = columns_[column].cells;
+    if (cells.size() == 0) return;
+    __builtin_prefetch(&cells[slot.begin]);
+    __builtin_prefetch(&cells[slot.begin + std::size_t{slot.count}]);
+  }
   // nullptr: no row of the person has a value. Of a column without sums: one that is not exact.
   const Sum* sum(PersonId person, Column column) const {
     static constexpr Sum kUnknown{.exact = false};
@@ -132,9 +149,10 @@ class Stream {
   }
 
   void save(ByteWriter& out) const;
-  // Whether slots lie within the rows is asked for all streams at once: Places::slots_lie_within.
+  // Whether slots lie within the rows is asked for all streams at once: Places::check.
   Result<void> restore(ByteReader& in);
-  Places::Key key() const { return key_; }                // of its slots
+  Places::Key key() const { return key_; }  // of its slots
+  std::vector<Places::Key> sum_keys() const;
   std::size_t row_limit() const { return rows_.size(); }  // slots end before this
 
  private:
@@ -150,6 +168,7 @@ class Stream {
   void grow(Slot& slot);
   void set(ColumnData& column, std::size_t place, Cell cell);
   void add_to_sum(PersonId person, const ColumnData& column, Cell cell);
+  static void add(Sum& sum, Cell cell);
 
   std::shared_ptr<Places> places_;
   Places::Key key_;

@@ -27,6 +27,15 @@ class PersonBytes {
     const Block& block = *blocks_[person.value];
     return {block.bytes(), block.size};
   }
+  // Hints that a person's bytes are wanted soon: first the one, some hundred nanoseconds later the other.
+  void prefetch(PersonId person) const {
+    if (person.value < blocks_.size()) __builtin_prefetch(blocks_.address(person.value));
+  }
+  void prefetch_bytes(PersonId person) const {
+    if (person.value >= blocks_.size() || !blocks_[person.value]) return;
+    const char* bytes = blocks_[person.value]->bytes();
+    for (std::size_t line = 0; line < kUsualBytes; line += 64) __builtin_prefetch(bytes + line);
+  }
   // Puts `bytes`, which are not among the person's, in the place of `length` of them from `at` on.
   void splice(PersonId person, std::size_t at, std::size_t length, std::string_view bytes) {
     const std::string_view old = of(person);
@@ -62,6 +71,8 @@ class PersonBytes {
   }
 
  private:
+  static constexpr std::size_t kUsualBytes = 256;  // of statements
+
   struct Block {
     std::uint32_t size = 0;
     char* bytes() { return reinterpret_cast<char*>(this + 1); }

@@ -233,8 +233,7 @@ Value Stated::value() const {
 PersonId Profiles::create(Position position) {
   const PersonId id(static_cast<std::uint32_t>(merged_into_.size()));
   skip();
-  alive_.back() = true;
-  ++alive_count_;
+  set_alive(id);
   graph_.add_creators(id, {&position, 1});
   return id;
 }
@@ -315,7 +314,7 @@ void Profiles::clear(PersonId person) {
   statements_.clear(person);
   consents_.clear(person);
   clicks_.clear(person);
-  alive_[person.value] = false;
+  alive_[person.value / 64] &= ~alive_bit(person);
   --alive_count_;
 }
 
@@ -750,7 +749,7 @@ void Profiles::save(ByteWriter& out) const {
   out.put<std::uint64_t>(merged_into_.size());
   for (std::uint32_t person = 0; person < merged_into_.size(); ++person) {
     if (begins_range(PersonId(person))) out.begin_range(1 + range_of(PersonId(person)));
-    out.put<bool>(alive_[person]);
+    out.put<bool>(alive(PersonId(person)));
     out.put(merged_into_[person]);
     out.put_string(graph_.bytes_of(PersonId(person)));
     for (const PersonBytes* bytes : {&statements_, &consents_}) out.put_string(bytes->of(PersonId(person)));
@@ -775,9 +774,7 @@ Result<void> Profiles::restore(ByteReader& in) {
   merged_into_.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     skip();
-    alive_.back() = TRY(in.get<unsigned char>())
-    != 0;
-    alive_count_ += alive_.back();
+    if (TRY(in.get<unsigned char>()) != 0) set_alive(PersonId(i));
     merged_into_.back() = TRY(in.get<PersonId>());
     if (merged_into_.back() != kNobody && merged_into_.back().value >= i)
       return fail(Error::Code::corrupt, "a person merged into a younger one");

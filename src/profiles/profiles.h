@@ -125,7 +125,7 @@ class Profiles {
   // Takes the next PersonId for nobody: in the place of a person whose records are gone.
   void skip() {
     merged_into_.push_back(kNobody);
-    alive_.push_back(false);
+    alive_.resize((merged_into_.size() + 63) / 64);
   }
   // Deletes; missing: there is no such person. named: Contacts::named.
   struct Removal {
@@ -142,7 +142,16 @@ class Profiles {
   // All identifiers a person ever had.
   std::vector<Identifier> identifiers(PersonId person) const;
 
-  bool alive(PersonId person) const { return person.value < alive_.size() && alive_[person.value]; }
+  bool alive(PersonId person) const {
+    return person.value / 64 < alive_.size() && (alive_[person.value / 64] & alive_bit(person)) != 0;
+  }
+  // Hints that statements of this person are wanted soon, far ahead and near.
+  void prefetch(PersonId person) const { statements_.prefetch(person); }
+  void prefetch_statements(PersonId person) const { statements_.prefetch_bytes(person); }
+  // Of 64 people, the first of whom has a number that 64 divides: a bit for each who is.
+  std::uint64_t alive_among(PersonId first) const {
+    return first.value / 64 < alive_.size() ? alive_[first.value / 64] : 0;
+  }
   std::size_t person_limit() const { return merged_into_.size(); }  // ids below this were given out
   std::size_t alive_count() const { return alive_count_; }
 
@@ -163,6 +172,11 @@ class Profiles {
   Result<void> restore(ByteReader& in);
 
  private:
+  static std::uint64_t alive_bit(PersonId person) { return std::uint64_t{1} << (person.value % 64); }
+  void set_alive(PersonId person) {
+    alive_[person.value / 64] |= alive_bit(person);
+    ++alive_count_;
+  }
   PersonId create(Position position);
   std::optional<PersonId> find_contact(const Value& named) const;
   bool is_wholly_anonymous(PersonId person) const;
@@ -186,7 +200,7 @@ class Profiles {
 
   // By person.
   std::vector<PersonId> merged_into_;
-  std::vector<bool> alive_;
+  std::vector<std::uint64_t> alive_;  // 64 in a word
   Graph graph_;
   PersonBytes statements_, consents_;
   Clicks clicks_;

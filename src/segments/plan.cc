@@ -31,6 +31,13 @@ class Constant final : public Node {
  public:
   explicit Constant(const ast::Literal& literal) : literal_(literal) {}
   Held at(const World&, PersonId, Time) const override { return {Scalar::of(literal_), kNever}; }
+  bool amounts(const World&, const Group& group, Time, Amounts& amounts) const override {
+    if (literal_.kind != ast::Literal::Kind::number) return false;
+    const auto value = literal_.number.as_fraction();
+    if (!value) return false;
+    each_bit(group.people, [&](std::uint32_t i) { amounts.set(i, *value); });
+    return true;
+  }
 
  private:
   ast::Literal literal_;
@@ -144,6 +151,10 @@ class Negation final : public Condition {
     const Truth inner = operand_->truth(world, person, t);
     return {!inner.value, inner.until};
   }
+  Verdicts verdicts(const World& world, const Group& group, Time t, Holding holding) const override {
+    const Verdicts inner = operand_->verdicts(world, group, t, holding);
+    return {inner.known, inner.known & ~inner.value};
+  }
   const Condition& operand() const { return *operand_; }
 
  private:
@@ -193,6 +204,16 @@ class Comparing final : public Condition {
       return right.value;
     });
     return {left.value, earlier(left.until, right_until)};
+  }
+  Verdicts verdicts(const World& world, const Group& group, Time t, Holding) const override {
+    Amounts left, right;
+    if (!right_.node().amounts(world, group, t, right) || !left_.node().amounts(world, group, t, left))
+      return {};
+    Verdicts result{.known = left.known & right.known, .value = 0};
+    each_bit(result.known & left.present & right.present, [&](std::uint32_t i) {
+      if (satisfies(op_, order_of(left.of[i], right.of[i]))) result.value |= bit_of(i);
+    });
+    return result;
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
     Evidence found = left_.node().evidence(world, person, t);
@@ -269,6 +290,31 @@ class Calculation final : public Node {
     const Held left = left_->at(world, person, t);
     const Held right = right_->at(world, person, t);
     return {compute(op_, left.value, right.value), earlier(left.until, right.until)};
+  }
+  bool amounts(const World& world, const Group& group, Time t, Amounts& amounts) const override {
+    if (world.group != nullptr) {
+      if (const Amounts* known = world.group->find(this, group)) {
+        amounts = *known;
+        amounts.known &= group.people;
+        amounts.present &= group.people;
+        return true;
+      }
+    }
+    Amounts left, right;
+    if (!left_->amounts(world, group, t, left) || !right_->amounts(world, group, t, right)) return false;
+    const std::uint64_t both = left.present & right.present;
+    amounts.known = left.known & right.known & ~both;
+    each_bit(left.known & right.known & both, [&](std::uint32_t i) {
+      const Computed computed = compute(op_, left.of[i], right.of[i]);
+      if (!computed.fits) return;
+      if (computed.missing) {
+        amounts.set_missing(i);
+      } else {
+        amounts.set(i, computed.value);
+      }
+    });
+    if (world.group != nullptr) world.group->note(this, group, amounts);
+    return true;
   }
 
  private:
@@ -364,6 +410,15 @@ class Counting final : public Condition {
     const Inside found = inside(world, span_, extent, rows, t);
     return {holds(found.count()), found.until()};
   }
+  Verdicts verdicts(const World& world, const Group& group, Time t, Holding holding) const override {
+    if (!threshold_ && !since_last_ && !span_.only_ago()) return {};
+    const Stream& stream = world.history.at(stream_);
+    OfGroup<history::Slot> slots;
+    stream.slots(group.first, group.people, slots);
+    if (threshold_) return of_threshold(stream, slots, group.people, t, holding);
+    if (since_last_) return of_since_last(world, slots, group, t);
+    return of_ago(stream, slots, group.people, t, holding);
+  }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
     const Stream::Rows rows = world.history.at(stream_).rows(person);
     const Inside found = inside(world, span_, span_.extent(world, person, t), rows, t);
@@ -381,22 +436,85 @@ class Counting final : public Condition {
   }
 
  private:
-  bool holds(std::uint64_t count) const {
-    switch (op_) {
-      case ast::Comparison::equal:
-        return count == times_;
-      case ast::Comparison::not_equal:
-        return count != times_;
-      case ast::Comparison::less:
-        return count < times_;
-      case ast::Comparison::less_equal:
-        return count <= times_;
-      case ast::Comparison::greater:
-        return count > times_;
-      case ast::Comparison::greater_equal:
-        return count >= times_;
+  using Slots = OfGroup<history::Slot>;
+
+  bool holds(std::uint64_t count) const { return satisfies(op_, count <=> times_); }
+
+  // Who has no row that is later than t.
+  static std::uint64_t none_later(const Slots& slots, Time t) {
+    std::uint64_t result = 0;
+    for (std::uint32_t i = 0; i < kGroup; ++i)
+      result |= std::uint64_t{slots[i].empty() || slots[i].last <= t} << i;
+    return result;
+  }
+  Verdicts of_threshold(const Stream& stream, const Slots& slots, std::uint64_t people, Time t,
+                        Holding holding) const {
+    Verdicts result{.known = people & none_later(slots, t), .value = 0};
+    const std::uint64_t times = threshold_->times;
+    const Time low = threshold_->far ? t - *threshold_->far : kForeverAgo;
+    std::uint64_t reached = 0;
+    for (std::uint32_t i = 0; i < kGroup; ++i)
+      reached |= std::uint64_t{slots[i].count >= times && slots[i].last > low} << i;
+    reached &= result.known;
+    if (threshold_->far) {
+      if (times > 1) {
+        each_bit(reached, [&](std::uint32_t i) { stream.prefetch_row(slots[i], slots[i].count - times); });
+        each_bit(reached, [&](std::uint32_t i) {
+          if (stream.rows(slots[i]).times[slots[i].count - times] <= low) reached &= ~bit_of(i);
+        });
+      }
+      if (holding == Holding::for_good) result.known &= ~reached;
     }
-    return false;
+    result.value = (reach_.reached ? reached : ~reached) & result.known;
+    return result;
+  }
+  Verdicts of_since_last(const World& world, const Slots& slots, const Group& group, Time t) const {
+    const SinceEvent& since = span_.since_events.front();
+    Slots anchors;
+    world.history.at(since.stream).slots(group.first, group.people, anchors);
+    Verdicts result;
+    result.known = group.people & none_later(slots, t);
+    std::uint64_t any = 0;
+    for (std::uint32_t i = 0; i < kGroup; ++i) {
+      const bool after = anchors[i].empty() ? since.if_any : slots[i].last >= anchors[i].last;
+      any |= std::uint64_t{!slots[i].empty() && after} << i;
+      const bool undecided = !slots[i].empty() && !anchors[i].empty() && anchors[i].last > t;
+      result.known &= ~(std::uint64_t{undecided} << i);
+    }
+    result.value = (reach_.reached ? any : ~any) & result.known;
+    return result;
+  }
+  // How many of the first rows are not later than t. Found from the end, near which windows are.
+  static std::size_t count_until(const history::PackedView<Time>& times, std::size_t rows, Time t) {
+    std::size_t end = rows;  // from here on they are later
+    std::size_t step = 1;
+    for (; end >= step && times[end - step] > t; step *= 2) end -= step;
+    const auto begin = times.begin() + static_cast<std::ptrdiff_t>(end >= step ? end - step : 0);
+    return static_cast<std::size_t>(
+        std::upper_bound(begin, times.begin() + static_cast<std::ptrdiff_t>(end), t) - times.begin());
+  }
+  // Rows come in at their time + near and go out at their time + far.
+  Verdicts of_ago(const Stream& stream, const Slots& slots, std::uint64_t people, Time t,
+                  Holding holding) const {
+    const Time low = t - *span_.far;
+    const Time high = t - span_.near;
+    Verdicts result{.known = people & none_later(slots, t), .value = 0};
+    std::uint64_t some = 0;
+    for (std::uint32_t i = 0; i < kGroup; ++i)
+      some |= std::uint64_t{!slots[i].empty() && slots[i].last > low} << i;
+    some &= result.known;
+    if (holds(0)) result.value = result.known & ~some;
+    if (holding == Holding::for_good) {
+      result.known &= ~some;
+      return result;
+    }
+    each_bit(some, [&](std::uint32_t i) { stream.prefetch_row(slots[i], slots[i].count - 1); });
+    each_bit(some, [&](std::uint32_t i) {
+      const auto times = stream.rows(slots[i]).times;
+      const std::size_t end = count_until(times, times.size(), high);
+      if (holds(end - count_until(times, end, low))) result.value |= bit_of(i);
+    });
+    return result;
   }
 
   StreamId stream_;
@@ -429,6 +547,19 @@ class Junction final : public Condition {
       undecided_until = earlier(undecided_until, found.until);
     }
     return {all_, undecided_until};
+  }
+  Verdicts verdicts(const World& world, const Group& group, Time t, Holding holding) const override {
+    Group rest = group;  // those whom no part has decided
+    std::uint64_t known_by_all = group.people;
+    for (const Part& part : parts_) {
+      if (rest.people == 0) break;
+      const Verdicts found = part.condition->verdicts(world, rest, t, holding);
+      rest.people &= ~(found.known & (all_ ? ~found.value : found.value));
+      known_by_all &= found.known;
+    }
+    const std::uint64_t decided = group.people & ~rest.people;
+    const std::uint64_t undone = rest.people & known_by_all;
+    return {.known = decided | undone, .value = all_ ? undone : decided};
   }
 
  private:
@@ -466,6 +597,19 @@ class DistinctReaching final : public Condition {
     const auto reached = reached_until(stream, rows, t, several);
     if (several) return general_->truth(world, person, t);
     return reached ? Truth{reached_, *reached} : Truth{!reached_, kNever};
+  }
+  Verdicts verdicts(const World& world, const Group& group, Time t, Holding) const override {
+    OfGroup<history::Slot> slots;
+    world.history.at(stream_).slots(group.first, group.people, slots);
+    Verdicts result;
+    // A row may hold a list of values, so that the number of rows says nothing but where there are none.
+    each_bit(group.people, [&](std::uint32_t i) {
+      const history::Slot& slot = slots[i];
+      const bool over = threshold_.far && slot.last <= t && slot.last + *threshold_.far <= t;
+      if (slot.empty() || over) result.known |= bit_of(i);
+    });
+    if (!reached_) result.value = result.known;
+    return result;
   }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
     return general_->evidence(world, person, t);
@@ -520,6 +664,17 @@ class Sequence final : public Condition {
       value = follows(world, person, {rows.times[row], rows.positions[row], event_}, 0, t);
     }
     return {value, earlier(found.until(), next_edge(world, person, t))};
+  }
+  // Nobody whose last first event is out of the window.
+  Verdicts verdicts(const World& world, const Group& group, Time t, Holding) const override {
+    if (!span_.only_within() || !span_.far) return {};
+    OfGroup<history::Slot> slots;
+    world.history.at(stream_).slots(group.first, group.people, slots);
+    Verdicts result;
+    for (std::uint32_t i = 0; i < kGroup; ++i)
+      result.known |= std::uint64_t{slots[i].empty() || slots[i].last <= t - *span_.far} << i;
+    result.known &= group.people;
+    return result;
   }
 
  private:
@@ -604,6 +759,14 @@ void write_by_value(const Value& value, std::string& text) {
   }
 }
 
+// Of ten, as far as sums are kept exactly.
+constexpr auto kPowersOfTen = [] {
+  std::array<std::int64_t, 19> powers{};
+  powers[0] = 1;
+  for (std::size_t i = 1; i < powers.size(); ++i) powers[i] = powers[i - 1] * 10;
+  return powers;
+}();
+
 class Aggregation final : public Node {
  public:
   using Op = ast::Aggregate::Op;
@@ -627,6 +790,27 @@ class Aggregation final : public Node {
                              : inside(world, span_, span_.extent(world, person, t), rows, t);
     return {value(world, stream, rows, found), found.until()};
   }
+  bool amounts(const World& world, const Group& group, Time t, Amounts& amounts) const override {
+    const bool of_sums = column_ && (op_ == Op::sum || op_ == Op::avg);
+    if (!ever_ || !(of_sums || op_ == Op::count)) return false;
+    const Stream& stream = world.history.at(stream_);
+    OfGroup<history::Slot> slots;
+    stream.slots(group.first, group.people, slots);
+    OfGroup<history::Sum> sums;
+    if (of_sums) sums_of(stream, group, slots, sums);
+    each_bit(group.people, [&](std::uint32_t i) {
+      if (!slots[i].empty() && slots[i].last > t) return;
+      if (op_ == Op::count) return amounts.set(i, {slots[i].count, 1});
+      const history::Sum& sum = sums[i];
+      if (op_ == Op::avg && sum.empty()) return amounts.set_missing(i);
+      std::int64_t denominator = kPowersOfTen[sum.scale];
+      if (!sum.exact ||
+          (op_ == Op::avg && __builtin_mul_overflow(denominator, std::int64_t{sum.numbers}, &denominator)))
+        return;
+      amounts.set(i, {sum.mantissa, denominator});
+    });
+    return true;
+  }
   Evidence evidence(const World& world, PersonId person, Time t) const override {
     const Stream::Rows rows = world.history.at(stream_).rows(person);
     const Inside found = inside(world, span_, span_.extent(world, person, t), rows, t);
@@ -640,6 +824,18 @@ class Aggregation final : public Node {
   }
 
  private:
+  void sums_of(const Stream& stream, const Group& group, const OfGroup<history::Slot>& slots,
+               OfGroup<history::Sum>& sums) const {
+    if (stream.has_sums(*column_)) return stream.sums(group.first, group.people, *column_, sums);
+    const auto each = [&](auto visit) {
+      each_bit(group.people, [&](std::uint32_t i) {
+        if (!slots[i].empty()) visit(i);
+      });
+    };
+    sums = {};
+    each([&](std::uint32_t i) { stream.prefetch_cells(slots[i], *column_); });
+    each([&](std::uint32_t i) { sums[i] = stream.add_up(slots[i], *column_); });
+  }
   std::optional<Scalar> whole_sum(const Stream& stream, PersonId person) const {
     const history::Sum* sum = stream.sum(person, *column_);
     if (sum == nullptr) return op_ == Op::sum ? std::optional(Scalar::of(Number())) : std::optional(Scalar());
@@ -878,6 +1074,9 @@ class Ranked final : public Condition {
   Truth truth(const World& world, PersonId person, Time t) const override {
     return world.ranks->truth(rank_, person, t);
   }
+  Verdicts verdicts(const World& world, const Group& group, Time t, Holding holding) const override {
+    return world.ranks->verdicts(rank_, group, t, holding);
+  }
 
  private:
   RankId rank_;
@@ -951,6 +1150,34 @@ void Dependencies::add(const Dependencies& part, Bearing bearing) {
   for (const auto& sync : part.syncs) add_once(syncs, sync);
   for (const auto rank : part.ranks) add_once(ranks, rank);
   first_instant = earlier(first_instant, part.first_instant);
+}
+
+Verdicts RankView::verdicts(RankId rank, const Group& group, Time t, Holding holding) const {
+  Verdicts result;
+  each_bit(group.people, [&](std::uint32_t i) {
+    const Truth found = truth(rank, group.at(i), t);
+    if (holding == Holding::for_good && found.until != kNever) return;
+    result.known |= bit_of(i);
+    if (found.value) result.value |= bit_of(i);
+  });
+  return result;
+}
+
+Amounts RankPlan::values(const World& world, const Group& group, Time t, Holding holding) const {
+  Amounts result;
+  Group part = group;
+  std::uint64_t known = group.people;
+  if (eligible) {
+    const Verdicts found = eligible->verdicts(world, group, t, holding);
+    known = found.known;
+    part.people = found.value;
+  }
+  if (part.people != 0 && !by.node->amounts(world, part, t, result)) {
+    result.known = 0;
+    result.present = 0;
+  }
+  result.known |= known & ~part.people;
+  return result;
 }
 
 std::uint64_t RankPlan::limit(std::uint64_t count) const {

@@ -19,6 +19,7 @@
 #include "history/history.h"
 #include "language/ast.h"
 #include "profiles/profiles.h"
+#include "segments/group.h"
 #include "segments/memory.h"
 #include "segments/scalar.h"
 
@@ -43,6 +44,7 @@ class RankView {
  public:
   virtual ~RankView() = default;
   virtual Truth truth(RankId rank, PersonId person, Time t) const = 0;
+  Verdicts verdicts(RankId rank, const Group& group, Time t, Holding holding) const;
   // Before this instant nobody came in or left.
   virtual Time known_from() const = 0;
 };
@@ -63,6 +65,7 @@ struct World {
   const SyncEntries& sync_entries;
   const RankView* ranks;
   Memory* memory = nullptr;        // of the present; nullptr: work everything out
+  GroupMemory* group = nullptr;    // of one instant
   Timelines* timelines = nullptr;  // where an expression asks for a segment's past there must be one
 };
 
@@ -82,6 +85,8 @@ class Node {
   virtual bool may_be_several() const { return false; }
   virtual Time values(const World& world, PersonId person, Time t, std::vector<Scalar>& values) const;
   virtual Evidence evidence(const World& world, PersonId person, Time t) const;
+  // at() of a whole group, where it gives numbers and that takes less than one by one. False: it does not.
+  virtual bool amounts(const World&, const Group&, Time, Amounts&) const { return false; }
 };
 
 class Condition : public Node {
@@ -91,6 +96,8 @@ class Condition : public Node {
     const Truth result = truth(world, person, t);
     return {Scalar::of(result.value), result.until};
   }
+  // Of a whole group, what can be told without asking for each.
+  virtual Verdicts verdicts(const World&, const Group&, Time, Holding) const { return {}; }
 };
 
 // What one more event in a stream can do to a condition, at every instant from then on: nothing but make it
@@ -192,6 +199,9 @@ struct RankPlan {
   Dependencies eligible_dependencies;
   bool past_is_asked = false;  // who was within earlier, too
   Meaning meaning;
+  // Of a group, the values that are ranked; missing ones are of those who take no part. Not known where one
+  // of the two has to be asked for each.
+  Amounts values(const World& world, const Group& group, Time t, Holding holding) const;
   // How many of `count` people are within.
   std::uint64_t limit(std::uint64_t count) const;
   bool ascending() const {

@@ -7,6 +7,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
+#include "base/assert.h"
 #include "base/growing_array.h"
 #include "segments/walk.h"
 
@@ -16,7 +17,7 @@ namespace {
 // Everybody's value.
 class Values {
  public:
-  void reserve(PersonId person) { known_.grow_to(person.value + std::size_t{1}); }
+  void reserve(std::size_t people) { known_.grow_to(people); }
   std::size_t size() const { return known_.size(); }
 
   bool has(PersonId person) const { return known_[person.value].denominator != kMissing; }
@@ -27,6 +28,20 @@ class Values {
   bool is(PersonId person, const std::optional<Number>& value) const {
     if (!value || !has(person)) return value.has_value() == has(person);
     return of(person) == *value;
+  }
+  bool is(PersonId person, const std::optional<Number::Fraction>& value) const {
+    if (!value || !has(person)) return value.has_value() == has(person);
+    return of(person) == Number::of(*value);
+  }
+  // None where the value is no such fraction.
+  const Number::Fraction* fraction(PersonId person) const {
+    const Number::Fraction& value = known_[person.value];
+    return value.denominator > 0 ? &value : nullptr;
+  }
+  void set(PersonId person, const std::optional<Number::Fraction>& value) {
+    Number::Fraction& known = known_[person.value];
+    if (known.denominator == kFar) far_.erase(person.value);
+    known = value.value_or(Number::Fraction{0, kMissing});
   }
   void set(PersonId person, const std::optional<Number>& value) {
     Number::Fraction& known = known_[person.value];
@@ -56,20 +71,18 @@ struct Key {
   bool plain = false;  // of two plain ones it decides them all
 };
 
-// Rounded in such a way that a greater fraction never becomes a lesser double: 64 bits of long double hold
-// numerator and denominator, so that only the quotient is rounded, twice.
-double rounded(const Number& value) {
-  const auto fraction = value.as_fraction();
-  if (!fraction) return value.to_double();
-  return static_cast<double>(static_cast<long double>(fraction->numerator) /
-                             static_cast<long double>(fraction->denominator));
-}
-
 // Fractions of denominators up to a thousand are a millionth apart or equal, which is more than a double
 // loses below four billion.
-bool is_plain(const Number& value) {
-  const auto fraction = value.as_fraction();
-  return fraction && fraction->denominator <= 1'000 && std::abs(fraction->numerator) < 4'000'000'000;
+bool is_plain(const Number::Fraction& value) {
+  return value.denominator <= 1'000 && std::abs(value.numerator) < 4'000'000'000;
+}
+
+// Rounded in such a way that a greater fraction never becomes a lesser double: 64 bits of long double hold
+// numerator and denominator, so that only the quotient is rounded, twice; a double holds plain ones.
+double rounded(const Number::Fraction& value) {
+  if (is_plain(value)) return static_cast<double>(value.numerator) / static_cast<double>(value.denominator);
+  return static_cast<double>(static_cast<long double>(value.numerator) /
+                             static_cast<long double>(value.denominator));
 }
 
 struct Before {
@@ -104,8 +117,9 @@ struct RankTable::Order {
 
   Before before() const { return {ascending, &values}; }
   Key key_of(PersonId person) const {
-    const Number value = values.of(person);
-    return {rounded(value), person, is_plain(value)};
+    if (const Number::Fraction* value = values.fraction(person))
+      return {rounded(*value), person, is_plain(*value)};
+    return {values.of(person).to_double(), person, false};
   }
   Key next() const { return last ? *tree.upper_bound(*last) : *tree.begin(); }
   void step_back() {
@@ -188,11 +202,31 @@ void RankTable::set(PersonId person, bool inside, std::vector<PersonId>& flips) 
   }
 }
 
+void RankTable::reserve(PersonId person) {
+  if (person.value < inside_.size()) return;
+  constexpr std::size_t kAtOnce = 4096;
+  inside_.resize((person.value / kAtOnce + 1) * kAtOnce);
+  order_->values.reserve(inside_.size());
+}
+
+std::vector<bool> RankTable::inside(std::size_t people) const {
+  std::vector<bool> result = inside_;
+  result.resize(people);
+  return result;
+}
+
+void RankTable::fill_in(PersonId person, const std::optional<Number::Fraction>& value) {
+  TR_ASSERT(filling_.has_value());
+  reserve(person);
+  Values& values = order_->values;
+  if (values.is(person, value)) return;
+  const bool had_value = values.has(person);
+  values.set(person, value);
+  fill(person, had_value);
+}
+
 void RankTable::update(PersonId person, const std::optional<Number>& value, std::vector<PersonId>& flips) {
-  if (person.value >= inside_.size()) {
-    inside_.resize(person.value + 1);
-    order_->values.reserve(person);
-  }
+  reserve(person);
   if (order_->values.is(person, value)) return;
   const bool had_value = order_->values.has(person);
   if (filling_) {
@@ -268,6 +302,7 @@ void RankTable::finish_filling() {
     }
     return;
   }
+  order.run.reserve(order.values.size());
   for (std::uint32_t person = 0; person < order.values.size(); ++person) {
     if (order.values.has(PersonId(person))) order.run.push_back(order.key_of(PersonId(person)));
   }
@@ -300,6 +335,7 @@ RankHistory::RankHistory(const World& world, const std::vector<RankPlan>& ranks,
     std::optional<Number> value;
   };
   World own = world;
+  GroupMemory group_memory;
   own.ranks = this;
   const auto people = static_cast<std::uint32_t>(world.profiles.person_limit());
   for (const RankPlan& plan : ranks) {
@@ -307,17 +343,10 @@ RankHistory::RankHistory(const World& world, const std::vector<RankPlan>& ranks,
     table.start_filling(RankTable::Filling::unordered);
     std::vector<Step> steps;
     std::vector<PersonId> flips;
-    std::vector<StreamUse> uses = plan.by.dependencies.streams;
-    uses.insert(uses.end(), plan.eligible_dependencies.streams.begin(),
-                plan.eligible_dependencies.streams.end());
-    const auto by_stream = [](const StreamUse& a, const StreamUse& b) { return a.stream < b.stream; };
-    const auto same_stream = [](const StreamUse& a, const StreamUse& b) { return a.stream == b.stream; };
-    std::sort(uses.begin(), uses.end(), by_stream);
-    uses.erase(std::unique(uses.begin(), uses.end(), same_stream), uses.end());
-    for (std::uint32_t id = 0; id < people; ++id) {
-      prefetch_ahead(world.history, uses, id, people);
-      const PersonId person(id);
-      if (!world.profiles.alive(person)) continue;
+    Dependencies on;
+    on.add(plan.by.dependencies, Dependencies::Bearing::any);
+    on.add(plan.eligible_dependencies, Dependencies::Bearing::any);
+    const auto add = [&](PersonId person) {
       for (Time t = from; t <= to;) {
         const Truth takes_part = plan.eligible ? plan.eligible->truth(own, person, t) : Truth{true, kNever};
         const Held by = takes_part.value ? plan.by.node->at(own, person, t) : Held{};
@@ -330,10 +359,18 @@ RankHistory::RankHistory(const World& world, const std::vector<RankPlan>& ranks,
         }
         t = std::min(takes_part.until, by.until);
       }
+    };
+    // Of one instant, most values are found for many people at once.
+    const Holding holding = from == to ? Holding::now : Holding::for_good;
+    own.group = &group_memory;
+    for (PersonId first(0); first.value < people; first.value += kGroup) {
+      const Group group{first, world.profiles.alive_among(first)};
+      const Amounts amounts = plan.values(own, group, from, holding);
+      each_bit(amounts.present, [&](std::uint32_t i) { table.fill_in(group.at(i), amounts.of[i]); });
+      each_prefetched(own, on, {first, group.people & ~amounts.known}, add);
     }
     table.finish_filling();
-    std::vector<Line> lines(people);
-    for (std::uint32_t id = 0; id < people; ++id) lines[id].initially = table.contains(PersonId(id));
+    Past past{.initially = table.inside(people), .changes = {}};
     std::stable_sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.at < b.at; });
     // All values of one instant count at once: somebody who is overtaken and overtakes in it has not moved.
     for (std::size_t i = 0; i < steps.size();) {
@@ -345,18 +382,21 @@ RankHistory::RankHistory(const World& world, const std::vector<RankPlan>& ranks,
         const PersonId person = flips[j];
         std::size_t count = 0;
         for (; j < flips.size() && flips[j] == person; ++j) ++count;
-        if (count % 2 == 1) lines[person.value].changes.push_back(at);
+        if (count % 2 == 1) past.changes[person.value].push_back(at);
       }
     }
-    ranks_.push_back(std::move(lines));
+    ranks_.push_back(std::move(past));
   }
 }
 
 Truth RankHistory::truth(RankId rank, PersonId person, Time t) const {
-  const Line& line = ranks_[rank.value][person.value];
-  const auto after = std::upper_bound(line.changes.begin(), line.changes.end(), t);
-  const bool odd = (after - line.changes.begin()) % 2 == 1;
-  return {line.initially != odd, after == line.changes.end() ? horizon_ : *after};
+  const Past& past = ranks_[rank.value];
+  const bool initially = past.initially[person.value];
+  const auto changes = past.changes.find(person.value);
+  if (changes == past.changes.end()) return {initially, horizon_};
+  const auto after = std::upper_bound(changes->second.begin(), changes->second.end(), t);
+  const bool odd = (after - changes->second.begin()) % 2 == 1;
+  return {initially != odd, after == changes->second.end() ? horizon_ : *after};
 }
 
 }  // namespace tailrace::segments

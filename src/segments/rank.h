@@ -7,6 +7,8 @@
 #include <optional>
 #include <vector>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include "base/id.h"
 #include "base/memory_use.h"
 #include "base/number.h"
@@ -30,14 +32,18 @@ class RankTable {
   // makes, if one comes.
   enum class Filling : unsigned char { in_order, unordered };
   void start_filling(Filling how);
+  // While filling, update() of one whose value is such a fraction.
+  void fill_in(PersonId person, const std::optional<Number::Fraction>& value);
   void finish_filling();
 
   bool contains(PersonId person) const;
+  std::vector<bool> inside(std::size_t people) const;  // those below `people`
   std::optional<Number> value(PersonId person) const;  // missing: takes no part
   MemoryUse memory() const;
 
  private:
   struct Order;
+  void reserve(PersonId person);
   void fill(PersonId person, bool had_value);
   void enter(PersonId person, std::vector<PersonId>& flips);
   void leave(PersonId person, std::vector<PersonId>& flips);
@@ -63,13 +69,13 @@ class RankHistory final : public RankView {
   Time known_from() const override { return from_; }
 
  private:
-  struct Line {
-    bool initially = false;
-    std::vector<Time> changes;
+  struct Past {
+    std::vector<bool> initially;  // by person
+    boost::unordered_flat_map<std::uint32_t, std::vector<Time>> changes;
   };
   Time from_;
-  Time horizon_;                          // nothing is known from here on
-  std::vector<std::vector<Line>> ranks_;  // by rank, then person
+  Time horizon_;             // nothing is known from here on
+  std::vector<Past> ranks_;  // by rank
 };
 
 }  // namespace tailrace::segments

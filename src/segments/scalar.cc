@@ -12,25 +12,6 @@ namespace {
 using language::Comparison;
 using language::Expr;
 
-template <class T>
-bool holds(Comparison op, const T& left, const T& right) {
-  switch (op) {
-    case Comparison::equal:
-      return left == right;
-    case Comparison::not_equal:
-      return !(left == right);
-    case Comparison::less:
-      return left < right;
-    case Comparison::less_equal:
-      return !(right < left);
-    case Comparison::greater:
-      return right < left;
-    case Comparison::greater_equal:
-      return !(left < right);
-  }
-  return false;
-}
-
 Comparison mirrored(Comparison op) {
   switch (op) {
     case Comparison::less:
@@ -206,6 +187,24 @@ Scalar Scalar::of(const language::Literal& literal) {
   return {};
 }
 
+bool satisfies(Comparison op, std::strong_ordering order) {
+  switch (op) {
+    case Comparison::equal:
+      return order == 0;
+    case Comparison::not_equal:
+      return order != 0;
+    case Comparison::less:
+      return order < 0;
+    case Comparison::less_equal:
+      return order <= 0;
+    case Comparison::greater:
+      return order > 0;
+    case Comparison::greater_equal:
+      return order >= 0;
+  }
+  return false;
+}
+
 bool compare(Comparison op, const Scalar& left, const Scalar& right) {
   if (!left.present() || !right.present()) return false;
   if (is_list(left)) {
@@ -217,7 +216,7 @@ bool compare(Comparison op, const Scalar& left, const Scalar& right) {
     const auto left_time = as_time(left);
     const auto right_time = as_time(right);
     if (!left_time || !right_time) return op == Comparison::not_equal;
-    return holds(op, *left_time, *right_time);
+    return satisfies(op, *left_time <=> *right_time);
   }
   if (left.kind != right.kind) return op == Comparison::not_equal;
   // Booleans and objects have no order.
@@ -228,9 +227,9 @@ bool compare(Comparison op, const Scalar& left, const Scalar& right) {
     case Scalar::Kind::boolean:
       return equality(left.boolean == right.boolean);
     case Scalar::Kind::number:
-      return holds(op, left.number, right.number);
+      return satisfies(op, left.number <=> right.number);
     case Scalar::Kind::string:
-      return holds(op, left.text, right.text);
+      return satisfies(op, left.text <=> right.text);
     case Scalar::Kind::list:
       return equality(same(*left.list, *right.list));
     default:

@@ -2,6 +2,7 @@
 // the history or the plan they come from.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -34,6 +35,8 @@ struct Scalar {
   static Scalar of(const language::Literal& literal);
 };
 
+// What an operator says of two values in this order.
+bool satisfies(language::Comparison op, std::strong_ordering order);
 // How two values compare under an operator. A missing side is false for every operator, and sides of
 // different kinds are only `not_equal`; a string beside a time is read as a time; a list compares as "any
 // element does".

@@ -118,9 +118,8 @@ void Tracker::mark(Item item, PersonId person) {
 void Tracker::fill(std::size_t people, Time t) {
   const auto limit = static_cast<std::uint32_t>(world_.profiles.person_limit());
   if (pass_ == 0 && filled_people_ == 0) timelines_.clear();
-  std::vector<PersonId> flips;
-  std::vector<Delta> unseen;
-  for (; people > 0 && !filled(); --people) {
+  std::size_t done = 0;
+  while (done < people && !filled()) {
     if (filled_people_ == limit) {
       if (pass_ < ranks_.size()) finish_filling(RankId(pass_));
       ++pass_;
@@ -129,38 +128,94 @@ void Tracker::fill(std::size_t people, Time t) {
       timelines_.clear();
       continue;
     }
-    // All segments look at most of what is known of a person: its place is asked for as a whole.
-    if (filled_people_ + kFarAhead < limit) {
-      const PersonId ahead(filled_people_ + kFarAhead);
-      if (carried_.from != nullptr) carried_.from->prefetch_entries(ahead);
-      if (!evaluated_.empty()) world_.history.places().prefetch_entries(ahead);
-    }
-    if (pass_ == ranks_.size() && streams_.size() <= kFewStreams && filled_people_ + kNearAhead < limit) {
-      for (const history::StreamId stream : streams_)
-        world_.history.at(stream).prefetch_newest_time(PersonId(filled_people_ + kNearAhead));
-    }
-    const PersonId person(filled_people_++);
-    if (!world_.profiles.alive(person)) continue;
-    reserve(person);
+    const PersonId first(filled_people_ / kGroup * kGroup);
+    const std::uint32_t begin = filled_people_ - first.value;
+    const auto end = static_cast<std::uint32_t>(
+        std::min<std::size_t>({kGroup, limit - first.value, begin + (people - done)}));
+    const Group group{first, world_.profiles.alive_among(first) & bits_between(begin, end)};
+    filled_people_ = first.value + end;
+    done += end - begin;
+    if (group.people == 0) continue;
+    reserve(group.at(static_cast<std::uint32_t>(std::bit_width(group.people)) - 1));
     if (pass_ < ranks_.size()) {
-      fill_rank(RankId(pass_), person, t, flips);
-      continue;
+      fill_rank(RankId(pass_), group, t);
+    } else {
+      fill_segments(group, t);
     }
-    if (carried_.from != nullptr) carry_segments(person, t);
-    for (const SegmentId segment : evaluated_) evaluate_segment(segment, person, t, t, unseen);
   }
   if (filled()) carried_ = {};
 }
 
-void Tracker::fill_rank(RankId rank, PersonId person, Time t, std::vector<PersonId>& flips) {
+void Tracker::fill_rank(RankId rank, const Group& group, Time t) {
+  std::vector<PersonId> nobody;
+  RankTable& table = tables_[rank.value];
   if (const auto before = carried_.from == nullptr ? std::nullopt : carried_.ranks[rank.value]) {
-    tables_[rank.value].update(person, carried_.from->tables_[before->value].value(person), flips);
-    wait_for(person, rank.value, carried_.from->pending_.at(person, before->value), t);
+    const Tracker& from = *carried_.from;
+    each_bit(group.people, [&](std::uint32_t i) { from.prefetch_entries(group.at(i)); });
+    each_bit(group.people, [&](std::uint32_t i) {
+      table.update(group.at(i), from.tables_[before->value].value(group.at(i)), nobody);
+      wait_for(group.at(i), rank.value, from.pending_.at(group.at(i), before->value), t);
+    });
     return;
   }
-  note_change(person, kForeverAgo);
-  evaluate_rank(rank, person, t, flips);
-  changed_from_.clear();
+  // What is known for good of many at once; not their past, which is to be found for each.
+  std::uint64_t known = 0;
+  if (pasts_[rank.value] == nullptr) {
+    World world = world_;
+    GroupMemory group_memory;
+    world.group = &group_memory;
+    const Amounts amounts = ranks_[rank.value].values(world, group, t, Holding::for_good);
+    known = amounts.known;
+    each_bit(known, [&](std::uint32_t i) {
+      const bool present = (amounts.present & bit_of(i)) != 0;
+      table.fill_in(group.at(i), present ? std::optional(amounts.of[i]) : std::nullopt);
+    });
+  }
+  const std::uint64_t others = group.people & ~known;
+  each_bit(others, [&](std::uint32_t i) { world_.history.places().prefetch_entries(group.at(i)); });
+  each_bit(others, [&](std::uint32_t i) {
+    note_change(group.at(i), kForeverAgo);
+    evaluate_rank(rank, group.at(i), t, nobody);
+    changed_from_.clear();
+  });
+}
+
+void Tracker::fill_segments(const Group& group, Time t) {
+  if (carried_.from != nullptr) {
+    each_bit(group.people, [&](std::uint32_t i) { carried_.from->prefetch_entries(group.at(i)); });
+    each_bit(group.people, [&](std::uint32_t i) { carry_segments(group.at(i), t); });
+  }
+  // First what is so for good, of many at once; then everybody else, of whom all segments look at much the
+  // same.
+  std::vector<std::uint64_t>& left = fill_left_;
+  left.assign(evaluated_.size(), group.people);
+  std::uint64_t some_left = 0;
+  for (std::size_t place = 0; place < evaluated_.size(); ++place) {
+    const SegmentId segment = evaluated_[place];
+    const Verdicts found = segments_[segment.value].condition->verdicts(world_, group, t, Holding::for_good);
+    each_bit(found.known,
+             [&](std::uint32_t i) { set_member(segment, group.at(i), (found.value & bit_of(i)) != 0); });
+    left[place] &= ~found.known;
+    some_left |= left[place];
+  }
+  each_bit(some_left, [&](std::uint32_t i) {
+    world_.history.places().prefetch_entries(group.at(i));
+    if (!by_trait_.empty()) world_.profiles.prefetch(group.at(i));
+  });
+  if (!by_trait_.empty())
+    each_bit(some_left, [&](std::uint32_t i) { world_.profiles.prefetch_statements(group.at(i)); });
+  if (streams_.size() <= kFewStreams) {
+    each_bit(some_left, [&](std::uint32_t i) {
+      for (const history::StreamId stream : streams_)
+        world_.history.at(stream).prefetch_newest_time(group.at(i));
+    });
+  }
+  std::vector<Delta> unseen;
+  each_bit(some_left, [&](std::uint32_t i) {
+    for (std::size_t place = 0; place < evaluated_.size(); ++place) {
+      if ((left[place] & bit_of(i)) != 0) evaluate_segment(evaluated_[place], group.at(i), t, t, unseen);
+    }
+  });
 }
 
 // Ranks whose past is kept are worked out anew, and what depends on them with them.
@@ -213,11 +268,10 @@ void Tracker::carry_segments(PersonId person, Time t) {
   }
   for (std::size_t word = 0; word < inside.size(); ++word) {
     const std::uint64_t known = words_[first_word(person) + 1 + word];
-    for (std::uint64_t rest = (known ^ inside[word]) & carried_.segments[word]; rest != 0; rest &= rest - 1) {
-      const auto bit = static_cast<std::uint32_t>(std::countr_zero(rest));
+    each_bit((known ^ inside[word]) & carried_.segments[word], [&](std::uint32_t bit) {
       set_member(SegmentId(static_cast<std::uint32_t>(word) * 64 + bit), person,
-                 (inside[word] >> bit & 1) != 0);
-    }
+                 (inside[word] & bit_of(bit)) != 0);
+    });
   }
   const auto ranks = static_cast<Item>(ranks_.size());
   const auto ranks_before = static_cast<Item>(from.ranks_.size());
@@ -603,29 +657,21 @@ Result<void> Tracker::restore(ByteReader& in, Time t) {
     words_[word] = TRY(in.get<std::uint64_t>());
     if (word % words_per_person_ == 0) continue;
     // Counted again rather than believed, as members() walks until it has found as many.
-    for (std::uint64_t rest = words_[word]; rest != 0; rest &= rest - 1) {
-      const std::size_t segment =
-          (word % words_per_person_ - 1) * 64 + static_cast<std::size_t>(std::countr_zero(rest));
-      if (segment >= sizes_.size()) return fail(Error::Code::corrupt, "a member of no segment");
-      ++sizes_[segment];
-    }
+    const std::size_t first = (word % words_per_person_ - 1) * 64;
+    if (first + static_cast<std::size_t>(std::bit_width(words_[word])) > sizes_.size())
+      return fail(Error::Code::corrupt, "a member of no segment");
+    each_bit(words_[word], [&](std::uint32_t bit) { ++sizes_[first + bit]; });
   }
   if (sizes != sizes_) return fail(Error::Code::corrupt, "segments of another size than their members");
   TRY(pending_.restore(in));
   recheck_ = TRY(in.get<Time>());
   for (std::uint32_t person = 0; person < count; ++person) wake_at_first(PersonId(person));
   // Rank tables follow from values; membership of segments stands already.
-  if (!ranks_.empty()) {
-    std::vector<PersonId> flips;
-    for (std::uint32_t rank = 0; rank < ranks_.size(); ++rank) {
-      for (std::uint32_t person = 0; person < world_.profiles.person_limit(); ++person) {
-        note_change(PersonId(person), kForeverAgo);
-        evaluate_rank(RankId(rank), PersonId(person), t, flips);
-      }
-      finish_filling(RankId(rank));
-    }
+  for (std::uint32_t rank = 0; rank < ranks_.size(); ++rank) {
+    for (PersonId first(0); first.value < world_.profiles.person_limit(); first.value += kGroup)
+      fill_rank(RankId(rank), {first, world_.profiles.alive_among(first)}, t);
+    finish_filling(RankId(rank));
   }
-  changed_from_.clear();
   pass_ = static_cast<Item>(ranks_.size()) + 1;
   return {};
 }

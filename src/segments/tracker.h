@@ -11,7 +11,6 @@
 // cost one way back together (docs/decisions/0007). Present membership of a rank never waits.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,6 +20,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "base/bits.h"
 #include "base/chunked.h"
 #include "model/delta.h"
 #include "segments/plan.h"
@@ -148,7 +148,8 @@ class Tracker final : public RankView {
   void settle_ranks(Time t);
   void catch_up(RankId rank, std::vector<PersonId>& flips);
   void finish_filling(RankId rank);
-  void fill_rank(RankId rank, PersonId person, Time t, std::vector<PersonId>& flips);
+  void fill_rank(RankId rank, const Group& group, Time t);
+  void fill_segments(const Group& group, Time t);
   void carry_segments(PersonId person, Time t);
   void note_change(PersonId person, Time from);
   void evaluate_rank(RankId rank, PersonId person, Time t, std::vector<PersonId>& flips);
@@ -168,9 +169,8 @@ class Tracker final : public RankView {
   template <class Visit>
   void each_segment(PersonId person, Visit visit) const {
     for (std::size_t word = 1; word < words_per_person_; ++word) {
-      for (std::uint64_t rest = words_[first_word(person) + word]; rest != 0; rest &= rest - 1)
-        visit(SegmentId(static_cast<std::uint32_t>(word - 1) * 64 +
-                        static_cast<std::uint32_t>(std::countr_zero(rest))));
+      each_bit(words_[first_word(person) + word],
+               [&](std::uint32_t bit) { visit(SegmentId(static_cast<std::uint32_t>(word - 1) * 64 + bit)); });
     }
   }
 
@@ -215,6 +215,7 @@ class Tracker final : public RankView {
   std::vector<SegmentId> evaluated_;  // when it is filled: those that are no heirs
   Item pass_ = 0;                     // of fill: a pass per rank, in order, then one for all segments
   std::uint32_t filled_people_ = 0;
+  std::vector<std::uint64_t> fill_left_;  // of a group, by place in evaluated_; kept for its memory
 };
 
 }  // namespace tailrace::segments

@@ -35,4 +35,25 @@ inline void prefetch_ahead(const history::History& history, std::span<const Stre
   });
 }
 
+// visit(person) of each of a group; memory that stands farther apart is asked for before the first.
+template <class Visit>
+void each_prefetched(const World& world, const Dependencies& on, const Group& group, Visit visit) {
+  using history::Stream;
+  const auto of_each = [&](auto prefetch) {
+    if (on.streams.size() > kFewStreams) return;
+    each_bit(group.people, [&](std::uint32_t i) {
+      for (const StreamUse& use : on.streams) prefetch(world.history.at(use.stream), group.at(i));
+    });
+  };
+  const auto of_traits = [&](auto prefetch) {
+    if (!on.traits.empty()) each_bit(group.people, [&](std::uint32_t i) { prefetch(group.at(i)); });
+  };
+  of_traits([&](PersonId person) { world.profiles.prefetch(person); });
+  of_each([](const Stream& stream, PersonId person) { stream.prefetch_keys(person); });
+  of_each([](const Stream& stream, PersonId person) { stream.prefetch_slot(person); });
+  of_traits([&](PersonId person) { world.profiles.prefetch_statements(person); });
+  of_each([](const Stream& stream, PersonId person) { stream.prefetch_rows(person); });
+  each_bit(group.people, [&](std::uint32_t i) { visit(group.at(i)); });
+}
+
 }  // namespace tailrace::segments

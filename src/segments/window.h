@@ -51,6 +51,10 @@ struct Span {
     return near.count == 0 && !not_before && !before && words.empty() && since_events.empty() &&
            since_entries.empty();
   }
+  // `within` or `between A and B ago`, and no other bound.
+  bool only_ago() const {
+    return far && !not_before && !before && words.empty() && since_events.empty() && since_entries.empty();
+  }
   // Since the last event of another name, and no other bound.
   bool only_since_last() const {
     return near.count == 0 && !far && !not_before && !before && words.empty() && since_entries.empty() &&

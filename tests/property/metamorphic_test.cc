@@ -389,19 +389,27 @@ void shifts(const Scenario& scenario) {
               as_it_was.telling.state_text(scenario));
 }
 
-// Somebody who has nothing to do with the others changes nothing for them where nobody is ranked.
-void strangers(const Scenario& scenario) {
-  Random random(scenario.seed + 6);
-  OracleWorld world = random_world(random, {.people_max = 2, .events_per_person_max = 8});
+// The same with others around, all of whose names end so.
+Scenario with_others(const Scenario& scenario, Random& random, const RandomWorldOptions& options,
+                     std::string_view names) {
+  const OracleWorld world = random_world(random, options);
   Scenario other = scenario;
   for (Step& step : random_steps(random, world)) {
     for (std::string* name : {&step.input.who, &step.input.other, &step.input.message_id}) {
-      if (!name->empty()) *name += "-stranger";
+      if (!name->empty()) *name += names;
     }
     const auto place = std::ranges::upper_bound(other.steps, step.input.received_at, {},
                                                 [](const Step& one) { return one.input.received_at; });
     other.steps.insert(place, std::move(step));
   }
+  return other;
+}
+
+// Somebody who has nothing to do with the others changes nothing for them where nobody is ranked.
+void strangers(const Scenario& scenario) {
+  Random random(scenario.seed + 6);
+  const Scenario other =
+      with_others(scenario, random, {.people_max = 2, .events_per_person_max = 8}, "-stranger");
   Told alone;
   tell(alone, scenario, {.end = end_of(other)});
   Told otherwise;
@@ -447,6 +455,96 @@ void late_workspaces(const Scenario& scenario) {
   }
 }
 
+bool contains(const std::vector<PersonId>& people, PersonId person) {
+  return std::ranges::find(people, person) != people.end();
+}
+
+// Each form of which something is known of sixty-four people at once.
+constexpr std::array<std::string_view, 12> kOfGroups{
+    R"(performed "Product Viewed" at least 2 times within 36h)",
+    R"(performed "Product Viewed" at most 2 times within 3d)",
+    R"(performed "Cart Started" within 24h and not performed "Order Placed" within 24h)",
+    R"(performed "Cart Started" between 2h and 40h ago)",
+    R"(performed "Order Placed" at most 1 times between 1h and 3d ago)",
+    R"(performed "Cart Started" since last "Order Placed" if any)",
+    R"(not performed "Cart Started" since last "Order Placed")",
+    R"(sum("Order Placed".revenue) - sum("Order Refunded".revenue) > 20)",
+    R"(avg("Order Placed".revenue) >= 19.99 or count("Order Placed") * 3 = 6)",
+    R"(distinct("Product Viewed".quantity within 48h) >= 2)",
+    R"(performed "Cart Started" within 30h not followed by "Order Placed" within 2h)",
+    R"(top 30% by sum("Order Placed".revenue) / count("Product Viewed") where sum("Order Placed".revenue) != 0)"};
+
+// Of so many people most is known of sixty-four at once, and what many of them have done stands in tables.
+// It is what is found of each alone: by the events one by one, and where one is asked about.
+void crowds(const Scenario& scenario) {
+  Random random(scenario.seed + 9);
+  Scenario crowded = scenario;
+  for (std::size_t i = 0; i < kOfGroups.size(); ++i) {
+    if (!add_segment(crowded.first, fmt::format("of groups {}", i), std::string(kOfGroups[i])))
+      throw Finding{"of the segment", std::string(kOfGroups[i]), "is refused"};
+  }
+  Told one_by_one;
+  Play& kept = one_by_one.play;
+  for (int i = 0; i < 12; ++i)
+    crowded = with_others(crowded, random, {.people_max = 40, .events_per_person_max = 8},
+                          fmt::format("-in-crowd-{}", i));
+  const auto play = [&](Play& played, std::size_t comes_before) {
+    const auto take_up = [&](const workspace::Workspace& one, Time at) {
+      played.take_up(one, at);
+      played.work_all();
+    };
+    take_up(comes_before == 0 ? crowded.first : without_segments(crowded.first), kBefore);
+    for (std::size_t i = 0; i < crowded.steps.size(); ++i) {
+      if (comes_before != 0 && i == comes_before)
+        played.take_up(crowded.first, crowded.steps[i - 1].input.received_at);
+      if (played.engine().work_pending() && random.below(4) == 0) played.work();
+      played.receive(crowded.steps[i].input);
+    }
+    if (comes_before == crowded.steps.size()) take_up(crowded.first, crowded.steps.back().input.received_at);
+    played.work_all();
+  };
+  const auto members_of = [&](Play& played) {
+    std::string text;
+    for (const auto& [segment, person] : played.members())
+      text += fmt::format("{} {}\n", played.workspace().segments[segment].name, person.value);
+    return text;
+  };
+  play(kept, 0);
+  for (const std::size_t comes_before : {crowded.steps.size(), crowded.steps.size() / 2}) {
+    Told filled;
+    play(filled.play, comes_before);
+    expect_same("in a crowd, by a workspace that comes late", members_of(filled.play), members_of(kept));
+    filled.play.advance(end_of(crowded));
+    Told again;
+    play(again.play, 0);
+    again.play.advance(end_of(crowded));
+    expect_same("in a crowd, in the end, by a workspace that comes late", members_of(filled.play),
+                members_of(again.play));
+  }
+  const Time t = kStart + kMinute * static_cast<std::int64_t>(random.below(14'400));
+  for (const workspace::Named& segment : crowded.first.segments) {
+    // To the millisecond: just before somebody enters or leaves, and then.
+    const Changes changes = kept.transitions(segment, kStart, end_of(crowded));
+    for (int i = 0; i < 8 && !changes.empty(); ++i) {
+      const auto& [at, person, zero, entered] = changes[random.below(changes.size())];
+      for (const bool before : {true, false}) {
+        const Time asked = before ? at - Millis{1} : at;
+        const bool is_member = contains(kept.members_at(segment, asked), person);
+        expect_same(fmt::format("person {} in {} at {}", person.value, segment.name, format_time(asked)),
+                    is_member ? "in" : "out", entered != before ? "in" : "out");
+      }
+    }
+    const std::vector<PersonId> members = kept.members_at(segment, t);
+    for (PersonId person(0); person.value < kept.engine().person_limit(); ++person.value) {
+      if (!kept.engine().is_alive(person) || random.below(3) != 0) continue;
+      const auto asked = kept.engine().explain(crowded.first, segment.expr, person, t);
+      const bool is_member = contains(members, person);
+      expect_same(fmt::format("person {} in {} at {}", person.value, segment.name, format_time(t)),
+                  is_member ? "in" : "out", asked->holds ? "in" : "out");
+    }
+  }
+}
+
 struct Named {
   std::string name;
   Check check;
@@ -466,6 +564,7 @@ const std::vector<Named> kProperties{
     {"strangers_change_nothing", strangers, {.ranks = false}},
     {"neighbouring_segments_change_nothing", neighbours, {}},
     {"a_workspace_that_comes_late_finds_the_same", late_workspaces, {}, 80},
+    {"whoever_is_in_a_crowd_is_found_as_if_alone", crowds, {}, 6},
 };
 
 void expect_property(const Named& property, std::uint64_t seed) {
