@@ -70,7 +70,8 @@ class PersonMap {
     if (person.value >= blocks_.size() || !blocks_[person.value]) return;
     BlockPtr& block = blocks_[person.value];
     if (block->count == 0) return clear(person);
-    if (2 * block->count <= block->capacity) resize(block, (block->count + kStep - 1) / kStep * kStep);
+    const std::uint32_t needed = (block->count + kStep - 1) / kStep * kStep;
+    if (2 * needed <= block->capacity) resize(block, needed);
   }
 
   void clear(PersonId person) {

@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint32_t kTablePeople = 64;
 constexpr std::uint32_t kFewPeople = 1024;
 // A table is filled with those who have entries already step by step, as entries are asked for to be changed.
-constexpr std::uint32_t kStep = 32;
+constexpr std::uint32_t kStep = 8;
 // Somebody new who is so near behind a table's last is taken in at once.
 constexpr std::uint32_t kNear = 1024;
 
@@ -40,12 +40,21 @@ void Places::give_back(Key key) {
 
 void Places::sweep() {
   if (retired_.empty()) return;
+  // Whoever is in a table has nothing of it in a block.
+  std::vector<Key> in_blocks;
+  std::uint32_t first = static_cast<std::uint32_t>(map_.person_limit());
   for (const Key key : retired_) {
+    if (tables_[key].holders > 0) {
+      in_blocks.push_back(key);
+      first = std::min(first, tables_[key].people);
+    }
     tables_[key] = {};
     std::erase(tabled_, key);
   }
-  for (std::uint32_t person = 0; person < map_.person_limit(); ++person) {
-    for (const Key key : retired_) map_.erase(PersonId(person), key);
+  if (!in_blocks.empty()) {
+    for (std::uint32_t person = first; person < map_.person_limit(); ++person) {
+      for (const Key key : in_blocks) map_.erase(PersonId(person), key);
+    }
   }
   free_.insert(free_.end(), retired_.begin(), retired_.end());
   retired_.clear();
@@ -167,10 +176,7 @@ void Places::save(ByteWriter& out) const {
   out.put(limit_);
   TR_ASSERT(retired_.empty());
   out.put_array(free_);
-  for (Key key = 0; key < limit_; ++key) {
-    out.put(tables_[key].kind);
-    out.put(tables_[key].holders);
-  }
+  for (Key key = 0; key < limit_; ++key) out.put(tables_[key].kind);
   map_.save(out);
   for (Key key = 0; key < limit_; ++key) {
     if (tables_[key].kind == Kind::none) continue;
@@ -185,12 +191,11 @@ Result<void> Places::restore(ByteReader& in) {
   retired_.clear();
   tables_.clear();
   tabled_.clear();
-  if (in.left() / 5 < limit_) return fail(Error::Code::corrupt, "more keys than bytes");
+  if (in.left() < limit_) return fail(Error::Code::corrupt, "more keys than bytes");
   tables_.resize(limit_);
   for (Table& table : tables_) {
     table.kind = TRY(in.get<Kind>());
     if (table.kind > Kind::sums) return fail(Error::Code::corrupt, "places of an unknown kind");
-    table.holders = TRY(in.get<std::uint32_t>());
   }
   std::vector<bool> is_free(limit_);
   for (const Key key : free_) {
@@ -212,7 +217,7 @@ Result<void> Places::restore(ByteReader& in) {
   return {};
 }
 
-Result<void> Places::check(const Uses& uses) const {
+Result<void> Places::check(const Uses& uses) {
   struct Use {
     Kind kind = Kind::none;
     std::uint64_t rows = 0;
@@ -227,17 +232,24 @@ Result<void> Places::check(const Uses& uses) const {
   }
   const auto is_sound = [&](const Place& place, Key key) {
     const Use& use = by_key[key];
-    if (use.kind == Kind::slots) return std::uint64_t{place.slot.begin} + place.slot.count <= use.rows;
+    if (use.kind == Kind::slots) {
+      const Slot& slot = place.slot;
+      return slot.empty() ||
+             (slot.size_class <= kLargestClass && slot.count <= capacity_of(slot.size_class) &&
+              slot.begin + std::uint64_t{capacity_of(slot.size_class)} <= use.rows);
+    }
     unsigned char exact = 0;
     std::memcpy(&exact, &place.sum.exact, 1);
     return exact <= 1 && place.sum.scale <= Sum::kScaleMax;
   };
   for (const Key key : tabled_) {
-    const Table& table = tables_[key];
+    Table& table = tables_[key];
     const auto places = table.places.view();
     if (table.kind != by_key[key].kind ||
         !std::all_of(places.begin(), places.end(), [&](const Place& place) { return is_sound(place, key); }))
       return fail(Error::Code::corrupt, "a table with a range outside its column, or without a sum");
+    table.holders = static_cast<std::uint32_t>(std::count_if(
+        places.begin(), places.end(), [&](const Place& place) { return !is_empty(place, table.kind); }));
   }
   for (std::uint32_t person = 0; person < map_.person_limit(); ++person) {
     const auto keys = map_.keys(PersonId(person));
@@ -245,6 +257,7 @@ Result<void> Places::check(const Uses& uses) const {
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (keys[i] >= limit_ || by_key[keys[i]].kind == Kind::none || !is_sound(places[i], keys[i]))
         return fail(Error::Code::corrupt, "a range outside its column, or no sum where one should be");
+      ++tables_[keys[i]].holders;
     }
   }
   return {};

@@ -14,19 +14,9 @@
 
 #include "base/growing_array.h"
 #include "base/person_map.h"
-#include "base/time.h"
+#include "history/slot.h"
 
 namespace tailrace::history {
-
-// A person's rows of one stream: a range of its columns.
-struct Slot {
-  static constexpr std::uint32_t kNoRange = 63;
-  std::uint32_t begin = 0;
-  std::uint32_t count : 26 = 0;
-  std::uint32_t size_class : 6 = kNoRange;
-  Time last;  // of the newest row
-  bool empty() const { return count == 0; }
-};
 
 // The exact sum of a column over all of a person's rows, kept as rows come: {mantissa, scale}; `exact` false:
 // add up yourself.
@@ -95,10 +85,11 @@ class Places {
 
   void save(ByteWriter& out) const;
   Result<void> restore(ByteReader& in);
-  // Of what was read from a file: does each slot lie in its stream, and is each sum one? By the keys in use:
-  // how many rows the stream has; none: a sum. Looks at each entry of everybody once. Errors: corrupt.
+  // After restore(), before anything else: does each slot lie in its stream, and is each sum one? By the keys
+  // in use: how many rows the stream has; none: a sum. Looks at each entry of everybody once. Errors:
+  // corrupt.
   using Uses = boost::unordered_flat_map<Key, std::optional<std::uint64_t>>;
-  Result<void> check(const Uses& uses) const;
+  Result<void> check(const Uses& uses);
 
  private:
   union Place {

@@ -15,6 +15,7 @@ namespace tailrace::history {
 namespace {
 
 constexpr std::uint32_t kPeople = 600;
+constexpr std::uint64_t kRows = 1000;
 
 bool operator==(const Slot& a, const Slot& b) {
   return std::tuple(a.begin, std::uint32_t{a.count}, a.last) ==
@@ -48,8 +49,9 @@ class Model {
       return;
     }
     Slot& slot = places_.slot_of(person, kind.slots);
-    slot.begin = static_cast<std::uint32_t>(random.below(1000));
-    slot.count = (slot.count + 1) & 1023;
+    slot.size_class = static_cast<std::uint32_t>(random.below(10)) & 63;
+    slot.begin = static_cast<std::uint32_t>(random.below(kRows - capacity_of(slot.size_class)));
+    slot.count = (1 + static_cast<std::uint32_t>(random.below(capacity_of(slot.size_class)))) & 1023;
     slot.last = Time{static_cast<std::int64_t>(random.below(1000))};
     slots_[key] = slot;
     Sum& sum = places_.sum_of(person, kind.sums);
@@ -94,6 +96,13 @@ class Model {
     Places restored;
     ASSERT_TRUE(restored.restore(in).has_value());
     ASSERT_TRUE(in.done());
+    Places::Uses uses;
+    for (const Kind& kind : kinds_) {
+      uses.emplace(kind.slots, kRows);
+      uses.emplace(kind.sums, std::nullopt);
+    }
+    const auto checked = restored.check(uses);
+    ASSERT_TRUE(checked.has_value()) << checked.error().message;
     expect_same(restored);
   }
 
@@ -145,6 +154,7 @@ TEST(Places, a_table_of_a_damaged_file_is_refused) {
   for (std::uint32_t person = 0; person < 200; ++person) {
     Slot& slot = places.slot_of(PersonId(person), key);
     slot.begin = person * 2;
+    slot.size_class = 1;
     slot.count = 2;
   }
   EXPECT_TRUE(places.check({{key, 400}}).has_value());
