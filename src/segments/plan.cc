@@ -1410,6 +1410,7 @@ class Compilation {
   }
   Made compile(const ast::Logical& form, const ast::Expr&, Dependencies& dependencies) {
     std::vector<std::shared_ptr<const Condition>> operands;
+    operands.reserve(form.operands.size());
     for (const auto& operand : form.operands)
       operands.push_back(TRY(condition(operand, dependencies, Bearing::same)));
     return std::make_shared<const Junction>(form.kind == ast::Logical::Kind::all_of, operands);
@@ -1418,7 +1419,7 @@ class Compilation {
     Dependencies general;
     auto left = TRY(value(form.left, general, bearing(form.op, false)));
     auto right = TRY(value(form.right, general, bearing(form.op, true)));
-    const auto made = std::make_shared<const Comparing>(form.op, std::move(left), std::move(right));
+    auto made = std::make_shared<const Comparing>(form.op, std::move(left), std::move(right));
     if (auto special = TRY(comparing_a_count(form, made, dependencies))) return special;
     dependencies.add(general, Bearing::same);
     return made;

@@ -311,34 +311,34 @@ std::vector<std::string> paths_in(const Expr& where) {
   return paths;
 }
 
-bool matches(const Expr& where, const Value& element) {
-  if (const auto* node = language::as<language::Not>(where)) return !matches(*node->operand, element);
+bool matches(const Expr& where, const Value& properties) {
+  if (const auto* node = language::as<language::Not>(where)) return !matches(*node->operand, properties);
   if (const auto* node = language::as<language::Logical>(where)) {
-    const auto holds_for = [&](const language::ExprPtr& operand) { return matches(*operand, element); };
+    const auto holds_for = [&](const language::ExprPtr& operand) { return matches(*operand, properties); };
     return node->kind == language::Logical::Kind::all_of
                ? std::all_of(node->operands.begin(), node->operands.end(), holds_for)
                : std::any_of(node->operands.begin(), node->operands.end(), holds_for);
   }
   if (const auto* node = language::as<language::Compare>(where)) {
-    const auto rights = candidates(*node->right, element);
-    const auto lefts = candidates(*node->left, element);
+    const auto rights = candidates(*node->right, properties);
+    const auto lefts = candidates(*node->left, properties);
     return std::any_of(lefts.begin(), lefts.end(), [&](const Scalar& left) {
       return std::any_of(rights.begin(), rights.end(),
                          [&](const Scalar& right) { return compare(node->op, left, right); });
     });
   }
   if (const auto* node = language::as<language::InList>(where)) {
-    const auto values = candidates(*node->value, element);
+    const auto values = candidates(*node->value, properties);
     return std::any_of(values.begin(), values.end(), [&](const Scalar& value) {
       return std::any_of(node->options.begin(), node->options.end(), [&](const language::Literal& option) {
         return compare(Comparison::equal, value, Scalar::of(option));
       });
     });
   }
-  if (const auto* node = language::as<language::Exists>(where)) return exists(*node->value, element);
-  if (const auto* node = language::as<language::Quantified>(where)) return quantified(*node, element);
+  if (const auto* node = language::as<language::Exists>(where)) return exists(*node->value, properties);
+  if (const auto* node = language::as<language::Quantified>(where)) return quantified(*node, properties);
   // A bare property or literal: true where it is the boolean true.
-  const auto values = candidates(where, element);
+  const auto values = candidates(where, properties);
   return std::any_of(values.begin(), values.end(), [](const Scalar& value) {
     return value.kind == Scalar::Kind::boolean && value.boolean;
   });
