@@ -137,13 +137,8 @@ void Stream::add(Sum& sum, Cell cell) {
     return;
   }
   ++sum.numbers;
-  std::int64_t total = 0;
-  if (scale == sum.scale && !__builtin_add_overflow(sum.mantissa, mantissa, &total)) {
-    sum.mantissa = total;
-    return;
-  }
   const int common = std::max<int>(sum.scale, scale);
-  total = sum.mantissa;
+  std::int64_t total = sum.mantissa;
   if (common > Sum::kScaleMax || !rescale(total, sum.scale, common) || !rescale(mantissa, scale, common) ||
       __builtin_add_overflow(total, mantissa, &total)) {
     sum.exact = false;
